@@ -1,1 +1,15 @@
-//! x
+//! Progressive delivery for Docker Swarm: a pure planner and the loops around it.
+//!
+//! A user writes a [`api::RolloutSpec`]. The controller observes the Swarm, HAProxy and InfluxDB
+//! into one [`snapshot::Snapshot`], the planner turns spec, status and snapshot into a plan
+//! of [`action::Action`]s, and the shell remembers and carries it out. A file imports only from its
+//! own floor or below:
+//!
+//! 1. nouns: [`api`]
+//! 2. facts and intents: [`snapshot`], [`action`]
+//! 4. the world, all I/O: [`world`]
+
+pub mod action;
+pub mod api;
+pub mod snapshot;
+pub mod world;

@@ -1,0 +1,40 @@
+//! The nouns: every resource a user writes and every status the controller keeps, as plain data.
+//!
+//! Nothing here reads a file, a clock or a socket, and nothing here decides. The types carry
+//! their JSON Schema (by `schemars`), from which `schema/` is generated.
+
+mod analysis;
+mod condition;
+mod duration;
+mod event;
+mod load_balancer;
+mod meta;
+mod metric_source;
+mod resource;
+mod revision;
+mod rollout;
+mod status;
+mod template;
+mod weight;
+
+pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef};
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use duration::{Duration, ParseDurationError};
+pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
+pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};
+pub use meta::{API_VERSION, Kind, Manifest, Metadata, Name, NameError, Spec};
+pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
+pub use resource::Resource;
+pub use revision::{Revision, RevisionError};
+pub use rollout::{Canary, OnFailure, Reach, RolloutSpec, Stage, Strategy, Traffic};
+pub use status::{
+    Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
+    PauseReason, Phase, RevisionRecord, RolloutStatus, SampleRecord, Step, TrafficStatus,
+    WaitingOn,
+};
+pub use template::{
+    CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,
+    Placement, Preference, ResourceLimits, ResourceReservations, Resources, RestartCondition,
+    RestartPolicy, Template,
+};
+pub use weight::{MAX_WEIGHT, ServerWeight, Share};

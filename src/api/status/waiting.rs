@@ -1,0 +1,195 @@
+//! What an idle turn waits for: the condition's reason, the sentence of `describe`, the metric's label.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Name, Revision};
+
+/// What a rollout waits for. Every turn that does nothing names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "on", rename_all_fields = "camelCase")]
+pub enum WaitingOn {
+    /// A reply of a proxy's runtime API.
+    Instance {
+        /// The instance.
+        instance: Name,
+        /// What it said last.
+        problem: String,
+    },
+    /// A `backend` section that the instance does not have.
+    Backend {
+        /// The instance.
+        instance: Name,
+        /// The back end.
+        backend: String,
+    },
+    /// Tasks of a revision that are not ready.
+    Tasks {
+        /// The revision.
+        revision: Revision,
+        /// How many are ready.
+        ready: u32,
+        /// How many are wanted.
+        wanted: u32,
+        /// What a task that failed said last.
+        problem: Option<String>,
+    },
+    /// Servers of a proxy that it does not see up yet.
+    Servers {
+        /// The instance.
+        instance: Name,
+        /// The revision.
+        revision: Revision,
+        /// How many are up.
+        ready: u32,
+        /// How many are wanted.
+        wanted: u32,
+    },
+    /// Weights that were set and are not observed yet.
+    Weights {
+        /// The instance.
+        instance: Name,
+    },
+    /// Open requests of a revision that leaves.
+    Drain {
+        /// The revision.
+        revision: Revision,
+        /// When they are cut.
+        until: Timestamp,
+    },
+    /// A service that is to become smaller or to go.
+    Service {
+        /// The service.
+        service: String,
+    },
+    /// The stage's bake time.
+    Bake {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// The stage's first valid measurement of a metric.
+    Measurement {
+        /// The metric.
+        metric: Name,
+        /// When the next sample is due.
+        next: Timestamp,
+    },
+    /// Data for a metric whose queries come back empty.
+    Data {
+        /// The metric.
+        metric: Name,
+    },
+    /// A source of measurements that fails.
+    Source {
+        /// The metric.
+        metric: Name,
+        /// What the source said last.
+        problem: String,
+    },
+    /// `rolloutctl promote`, which the stage asks for.
+    Approval,
+    /// `rolloutctl resume`, after `rolloutctl pause`.
+    Resume,
+    /// Somebody's decision after a stage failed or could not be judged.
+    Decision,
+    /// `rolloutctl retry` or a new spec, after an abort.
+    Retry,
+    /// A change of the spec or of what it refers to.
+    Spec,
+    /// A step that was begun and is not observed yet.
+    Observation,
+}
+
+impl WaitingOn {
+    /// One word, for a metric's label.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Instance { .. } => "instance",
+            Self::Backend { .. } => "backend",
+            Self::Tasks { .. } => "tasks",
+            Self::Servers { .. } => "servers",
+            Self::Weights { .. } => "weights",
+            Self::Drain { .. } => "drain",
+            Self::Service { .. } => "service",
+            Self::Bake { .. } => "bake",
+            Self::Measurement { .. } => "measurement",
+            Self::Data { .. } => "data",
+            Self::Source { .. } => "source",
+            Self::Approval => "approval",
+            Self::Resume => "resume",
+            Self::Decision => "decision",
+            Self::Retry => "retry",
+            Self::Spec => "spec",
+            Self::Observation => "observation",
+        }
+    }
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance { instance, problem } => {
+                write!(f, "HAProxy `{instance}` to answer: {problem}")
+            }
+            Self::Backend { instance, backend } => {
+                write!(
+                    f,
+                    "HAProxy `{instance}` to have a section `backend {backend}`"
+                )
+            }
+            Self::Tasks {
+                revision,
+                ready,
+                wanted,
+                problem,
+            } => {
+                write!(f, "tasks of {revision} to be ready: {ready} of {wanted}")?;
+                problem.as_ref().map_or(Ok(()), |problem| {
+                    write!(f, "; the last one to fail said: {problem}")
+                })
+            }
+            Self::Servers {
+                instance,
+                revision,
+                ready,
+                wanted,
+            } => {
+                write!(
+                    f,
+                    "HAProxy `{instance}` to see the servers of {revision} up: {ready} of {wanted}"
+                )
+            }
+            Self::Weights { instance } => {
+                write!(f, "HAProxy `{instance}` to show the weights that were set")
+            }
+            Self::Drain { revision, until } => {
+                write!(
+                    f,
+                    "open requests of {revision} to end; they are cut at {until:.0}"
+                )
+            }
+            Self::Service { service } => write!(f, "service {service} to stop its tasks"),
+            Self::Bake { until } => write!(f, "the stage's bake time, which ends at {until:.0}"),
+            Self::Measurement { metric, next } => {
+                write!(
+                    f,
+                    "the first valid measurement of `{metric}`; the next one is due at {next:.0}"
+                )
+            }
+            Self::Data { metric } => write!(f, "data for `{metric}`: its query finds no points"),
+            Self::Source { metric, problem } => {
+                write!(f, "the source of `{metric}` to answer: {problem}")
+            }
+            Self::Approval => f.write_str("approval: `rolloutctl promote`"),
+            Self::Resume => f.write_str("`rolloutctl resume`"),
+            Self::Decision => {
+                f.write_str("a decision: `rolloutctl promote`, `resume`, `abort` or `retry`")
+            }
+            Self::Retry => f.write_str("`rolloutctl retry` or a new spec"),
+            Self::Spec => f.write_str("a change of the spec, or of what it refers to"),
+            Self::Observation => f.write_str("the last step to be observed"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Facts: what was observed of the Swarm, the proxies and the measurements, once for all rollouts.
+//!
+//! A snapshot is plain data. It holds no opinion: whether a task is good enough to be given
+//! requests is decided on the floor above.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::api::{Name, Revision};
+
+mod proxy;
+mod sample;
+mod swarm;
+
+pub use proxy::{
+    AdminState, CheckState, InstanceFact, OperationalState, ProxyFact, ServerFact, ServerName,
+    ServerNameError,
+};
+pub use sample::{Sample, SampleKey, SampleOutcome, Window};
+pub use swarm::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId, TaskState};
+
+/// All that was observed in one look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// When the look began.
+    pub taken_at: Timestamp,
+    /// Our labelled services, by name.
+    pub services: BTreeMap<String, ServiceFact>,
+    /// The tasks of those services, by id.
+    pub tasks: BTreeMap<TaskId, TaskFact>,
+    /// All nodes of the Swarm, by id.
+    pub nodes: BTreeMap<NodeId, NodeFact>,
+    /// The instances of each load balancer, by name.
+    pub load_balancers: BTreeMap<Name, BTreeMap<Name, InstanceFact>>,
+    /// Samples that have come back and that no status shows yet.
+    pub samples: Vec<Sample>,
+}
+
+impl Snapshot {
+    /// The services of the rollout `rollout`, by name.
+    pub fn services_of<'a>(&'a self, rollout: &'a Name) -> impl Iterator<Item = &'a ServiceFact> {
+        self.services
+            .values()
+            .filter(move |service| service.rollout == *rollout)
+    }
+
+    /// The service that runs `revision` of the rollout `rollout`.
+    pub fn service(&self, rollout: &Name, revision: &Revision) -> Option<&ServiceFact> {
+        self.services
+            .get(&revision.service_name(rollout))
+            .filter(|service| service.rollout == *rollout && service.revision == *revision)
+    }
+
+    /// The tasks of one service.
+    pub fn tasks_of<'a>(&'a self, service: &'a ServiceId) -> impl Iterator<Item = &'a TaskFact> {
+        self.tasks
+            .values()
+            .filter(move |task| task.service == *service)
+    }
+
+    /// The node on which a task runs, if it is known.
+    pub fn node_of(&self, task: &TaskFact) -> Option<&NodeFact> {
+        task.node.as_ref().and_then(|node| self.nodes.get(node))
+    }
+}
+
+/// Where a task takes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The TCP port.
+    pub port: u16,
+}

@@ -1,0 +1,53 @@
+//! Facts from a metric source: samples, and which measurement each belongs to.
+
+use jiff::Timestamp;
+
+use crate::api::Name;
+
+/// Which measurement a sample belongs to. A sample for another attempt or stage is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SampleKey {
+    /// The rollout that is measured.
+    pub rollout: Name,
+    /// The attempt.
+    pub attempt: u32,
+    /// The stage.
+    pub stage: u32,
+    /// The metric.
+    pub metric: Name,
+    /// The number of the sample in its stage, from 1. Asking twice for the same one is asking once.
+    pub number: u32,
+}
+
+/// The time that a measurement looks at: `[start, end)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+}
+
+/// One answer of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Which measurement it answers.
+    pub key: SampleKey,
+    /// The time that it looked at.
+    pub window: Window,
+    /// When the answer came.
+    pub at: Timestamp,
+    /// The answer.
+    pub outcome: SampleOutcome,
+}
+
+/// What a source answered (ANALYSIS-1). No data is never 0 and never success.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleOutcome {
+    /// A finite number.
+    Value(f64),
+    /// The query found no points, or null.
+    NoData,
+    /// The source failed or could not be reached.
+    Error(String),
+}

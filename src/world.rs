@@ -1,0 +1,184 @@
+//! The world: all input and output, behind one trait.
+//!
+//! [`World`] is what the loops know of Swarm, HAProxy, InfluxDB and the store. A simulated world
+//! implements the same trait.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::action::{Action, Measure};
+use crate::api::{Command, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus};
+use crate::snapshot::{SampleOutcome, Snapshot};
+
+/// What the world can be asked and told.
+///
+/// # Guarantees
+/// Every call ends within a time limit of its own. No call is repeated inside: whether to try
+/// again is decided by the loops.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// Looks at the Swarm and at every instance of `load_balancers`, once.
+    ///
+    /// An instance that does not answer is a fact of the snapshot, not an error.
+    ///
+    /// # Errors
+    /// When the Swarm cannot be listed.
+    async fn observe(
+        &self,
+        load_balancers: &BTreeMap<Name, LoadBalancerSpec>,
+    ) -> Result<Snapshot, WorldError>;
+
+    /// Does one thing, other than [`Action::Measure`] and [`Action::Forget`].
+    ///
+    /// # Errors
+    /// When it was refused, or when it is not known whether it was done. Either way the next
+    /// snapshot tells what is.
+    async fn act(
+        &self,
+        action: &Action,
+        load_balancers: &BTreeMap<Name, LoadBalancerSpec>,
+    ) -> Result<(), WorldError>;
+
+    /// Asks a metric source. A failure is an outcome, not an error (ANALYSIS-3).
+    async fn measure(&self, question: &Measure, source: &MetricSourceSpec) -> SampleOutcome;
+
+    /// All resources in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn load(&self) -> Result<Vec<Stored>, WorldError>;
+
+    /// Puts a new resource into the store.
+    ///
+    /// # Errors
+    /// [`WorldError::Conflict`] when one of that kind and name is there.
+    async fn create(&self, draft: &Draft) -> Result<(), WorldError>;
+
+    /// Replaces a stored resource if nobody else has changed it since it was loaded.
+    ///
+    /// # Errors
+    /// [`WorldError::Conflict`] when somebody has.
+    async fn replace(&self, id: &StoreId, version: u64, draft: &Draft) -> Result<(), WorldError>;
+
+    /// Removes a stored resource.
+    ///
+    /// # Errors
+    /// When the store refuses or cannot be reached. That it was not there is not an error.
+    async fn remove(&self, id: &StoreId) -> Result<(), WorldError>;
+
+    /// The lease, if anybody ever took it (SAFETY-6).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn lease(&self) -> Result<Option<Lease>, WorldError>;
+
+    /// Writes the lease: `epoch` one above the one that was read, which must not have changed since.
+    ///
+    /// # Errors
+    /// [`WorldError::Conflict`] when somebody else was quicker.
+    async fn take_lease(&self, seen: Option<&Lease>, holder: &str) -> Result<Lease, WorldError>;
+
+    /// Waits until something may have changed. Hints get lost: who waits must look now and then
+    /// without one.
+    async fn hint(&self);
+}
+
+/// Why the world did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The world has moved on: a version, a name or a precondition no longer fits.
+    #[error("{what}: {reason}; it will be read again")]
+    Conflict {
+        /// What was being done.
+        what: String,
+        /// What the world said.
+        reason: String,
+    },
+    /// The world said no.
+    #[error("{what}: {reason}")]
+    Refused {
+        /// What was being done.
+        what: String,
+        /// What the world said, and what to do about it.
+        reason: String,
+    },
+    /// No answer, or half of one: it may or may not have been done.
+    #[error("{what}: {reason}; whether it was done is not known")]
+    Unreachable {
+        /// What was being done.
+        what: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// The store's own id of a stored resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(pub String);
+
+/// A resource in the store, as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The store's id.
+    pub id: StoreId,
+    /// The store's version, for compare-and-swap.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// What it says.
+    pub draft: Draft,
+}
+
+/// A resource as it is written to the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Name, labels and spec.
+    pub resource: Resource,
+    /// Counts changes of the spec, from 1.
+    pub generation: u64,
+    /// What the controller remembers; only rollouts have it.
+    pub status: Option<RolloutStatus>,
+    /// The last command that was given; only rollouts have it.
+    pub command: Option<Command>,
+    /// Set once the resource is to be deleted.
+    pub deletion: Option<Deletion>,
+    /// The epoch of the controller that wrote last.
+    pub epoch: u64,
+}
+
+/// How a resource is to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// What becomes of what it owns.
+    pub dependents: Dependents,
+}
+
+/// What becomes of what a deleted rollout owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dependents {
+    /// Drain it, then remove it.
+    Remove,
+    /// Leave it as it is, serving.
+    Orphan,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The store's id.
+    pub id: StoreId,
+    /// The store's version, for compare-and-swap.
+    pub version: u64,
+    /// Counts the holders, from 1.
+    pub epoch: u64,
+    /// Who holds it: a host name and process id; empty when it was given back.
+    pub holder: String,
+}
