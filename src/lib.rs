@@ -10,6 +10,8 @@
 //! 4. the world, all I/O: [`world`]
 
 pub mod action;
+pub mod analysis;
 pub mod api;
+pub mod plan;
 pub mod snapshot;
 pub mod world;
