@@ -12,6 +12,9 @@
 pub mod action;
 pub mod analysis;
 pub mod api;
+pub mod controller;
 pub mod plan;
+pub mod reconcile;
+pub mod retry;
 pub mod snapshot;
 pub mod world;
