@@ -39,8 +39,11 @@ ensure_switch() {
   plug_in host
 }
 
-# Whether a process has come to a network namespace other than ours.
-own_network() { [[ $(readlink "/proc/$1/ns/net") != "$(readlink /proc/self/ns/net)" ]]; }
+# Whether a process is in a network namespace other than ours yet.
+own_network() {
+  local its
+  its=$(readlink "/proc/$1/ns/net") && [[ $its != "$(readlink /proc/self/ns/net)" ]]
+}
 
 in_switch() { nsenter --net --target "$(process_id switch)" -- "$@"; }
 
@@ -91,32 +94,25 @@ boot_node() {
 
 # node_init NODE: prints the id, as the host sees it, of the node's first process: unshare's only child.
 node_init() {
-  local unshare pid
+  local unshare children
   unshare=$(process_id "$1") || return 1
-  read -r pid _ <"/proc/$unshare/task/$unshare/children"
-  own_network "$pid" && echo "$pid"
+  children=$(<"/proc/$unshare/task/$unshare/children")
+  own_network "${children%% *}" && echo "${children%% *}"
 }
 
-# cgroupfs and a parent of its own keep the node's containers apart from those of the host's init system.
+# cgroupfs and a parent of its own keep the node's containers apart from those of the host's init system. Without
+# the key's path, engines before 23 write a key to /etc/docker.
 daemon_config() {
   local node=$1
-  jq -n --arg dir "$LAB_DIR/$node" --arg cgroup "$lab_cgroup/$node" --argjson legacy "$(legacy_options "$node")" '{
+  jq -n --arg dir "$LAB_DIR/$node" --arg cgroup "$lab_cgroup/$node" '{
     hosts: ["unix://\($dir)/docker.sock"],
     containerd: "/run/containerd/containerd.sock",
     "data-root": "\($dir)/docker",
     "exec-opts": ["native.cgroupdriver=cgroupfs"],
     "cgroup-parent": $cgroup,
+    "deprecated-key-path": "\($dir)/key.json",
     "log-opts": {"max-size": "1m", "max-file": "1"}
-  } + $legacy'
-}
-
-# Engines before 23 write a key to /etc/docker unless told otherwise; later ones refuse the option.
-legacy_options() {
-  if "${LAB_DOCKERD_BIN:-dockerd}" --deprecated-key-path=/nowhere --version >/dev/null 2>&1; then
-    jq -n --arg path "$LAB_DIR/$1/key.json" '{"deprecated-key-path": $path}'
-  else
-    echo '{}'
-  fi
+  }'
 }
 
 # A node is ended as by a power cut: its first process is killed, and the kernel does the rest before unshare,
