@@ -81,12 +81,11 @@ boot_node() {
     bash "$here/lab.d/node-init" "$node" "$LAB_DIR" "${LAB_DOCKERD_BIN:-dockerd}"
   wait_for 5 "the namespaces of $node" "$LAB_DIR/log/$node.log" node_init "$node"
 
-  local pid cable=("$node" type veth peer name eth0)
+  local pid
   pid=$(node_init "$node")
+  # The cable of an earlier boot may still be there: the kernel removes it in its own time.
   in_switch ip link delete "$node" 2>/dev/null || true
-  in_switch ip link add "${cable[@]}"
-  # The id is one of the host's, whose processes the switch's namespace (a network one only) sees as well.
-  in_switch ip link set eth0 netns "$pid"
+  in_switch ip link add "$node" type veth peer name eth0 netns "$pid"
   plug_in "$node"
   nsenter --net --target "$pid" -- ip address add "$(node_address "$node")/24" dev eth0
   nsenter --net --target "$pid" -- ip link set eth0 up
