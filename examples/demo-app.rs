@@ -28,7 +28,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -207,17 +207,10 @@ struct Latency {
 }
 
 impl Latency {
-    /// The latency of the `n`th request. Steps of the golden ratio cover the range evenly in any stretch of
-    /// requests, without a random number generator.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "request numbers and milliseconds are far below 2^52, and never negative"
-    )]
-    fn of(&self, n: u64) -> Duration {
-        let spread = (n as f64 * 0.618_033_988_749_895).fract() * (self.most - self.least) as f64;
-        Duration::from_millis(self.least + spread.round() as u64)
+    /// The latency at a place between the least (0) and the most (1).
+    fn at(&self, place: f64) -> Duration {
+        let least = Duration::from_millis(self.least);
+        least + Duration::from_millis(self.most - self.least).mul_f64(place)
     }
 }
 
@@ -257,6 +250,8 @@ impl FromStr for OnSigterm {
 struct App {
     settings: Settings,
     started: Instant,
+    /// Where this process begins in what it spreads over its requests, so that several do not fail in chorus.
+    phase: f64,
     draining: AtomicBool,
     requests: AtomicU64,
     connections: Connections,
@@ -267,6 +262,9 @@ impl App {
         Self {
             settings,
             started: Instant::now(),
+            phase: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |now| now.as_secs_f64().fract()),
             draining: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             connections: Connections::default(),
@@ -295,8 +293,14 @@ impl App {
         let asked = query
             .split('&')
             .find_map(|pair| pair.strip_prefix("latency_ms=")?.parse().ok());
-        thread::sleep(asked.map_or_else(|| self.settings.latency.of(n), Duration::from_millis));
-        if falls_in_share(n, self.settings.error_rate) {
+        thread::sleep(match asked {
+            Some(millis) => Duration::from_millis(millis),
+            None => self
+                .settings
+                .latency
+                .at(place(n, self.phase, 0.414_213_562_373_095)),
+        });
+        if place(n, self.phase, 0.618_033_988_749_895) < self.settings.error_rate {
             Answer::Failed
         } else {
             Answer::Ok(&self.settings.version)
@@ -304,13 +308,14 @@ impl App {
     }
 }
 
-/// Whether the `n`th of many requests belongs to an evenly spread `share` of them.
+/// A number from 0 up to 1 for the `n`th request. Multiples of an irrational number cover that range evenly in any
+/// stretch of requests, yet without a period that could fall in step with proxies that take turns.
 #[expect(
     clippy::cast_precision_loss,
     reason = "request numbers are far below 2^52"
 )]
-fn falls_in_share(n: u64, share: f64) -> bool {
-    (n as f64 * share).floor() < ((n + 1) as f64 * share).floor()
+fn place(n: u64, phase: f64, irrational: f64) -> f64 {
+    (phase + n as f64 * irrational).fract()
 }
 
 /// What a request is answered with.
