@@ -12,6 +12,8 @@ use crate::action::{Action, Measure};
 use crate::api::{Command, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus};
 use crate::snapshot::{SampleOutcome, Snapshot};
 
+pub mod haproxy;
+
 /// What the world can be asked and told.
 ///
 /// # Guarantees
