@@ -14,6 +14,8 @@ use crate::api::{
 };
 use crate::snapshot::{SampleOutcome, Snapshot};
 
+pub mod haproxy;
+
 /// What the world can be asked and told.
 ///
 /// # Guarantees
