@@ -93,7 +93,10 @@ pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
     found.sort_by(|(left_source, left), (right_source, right)| {
         (left_source, left.line, left.column).cmp(&(right_source, right.line, right.column))
     });
-    parsed.diagnostics = found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+    parsed.diagnostics = found
+        .into_iter()
+        .map(|(_, diagnostic)| diagnostic)
+        .collect();
     parsed.diagnostics.dedup();
     parsed
 }

@@ -41,7 +41,9 @@ fn lines(diagnostics: &[Diagnostic]) -> Vec<String> {
 }
 
 fn update(path: &Path, text: &str, found: &[String]) {
-    let kept = text.lines().filter(|line| !line.starts_with(MARK.trim_end()));
+    let kept = text
+        .lines()
+        .filter(|line| !line.starts_with(MARK.trim_end()));
     let expectations = found.iter().map(|line| format!("{MARK}{line}"));
     let fresh: Vec<_> = kept.map(str::to_owned).chain(expectations).collect();
     fs::write(path, fresh.join("\n") + "\n").expect("the manifest can be written");
@@ -138,7 +140,10 @@ fn a_broken_document_does_not_hide_the_others() {
     let parsed = parse(&[Source::new("f", &text)], Known::SourcesOnly);
     let kinds: Vec<_> = parsed.resources.iter().map(|l| l.resource.kind()).collect();
     assert_eq!(kinds, [Kind::LoadBalancer, Kind::Rollout]);
-    assert_eq!((parsed.resources[1].line, parsed.resources[1].column), (8, 1));
+    assert_eq!(
+        (parsed.resources[1].line, parsed.resources[1].column),
+        (8, 1)
+    );
     assert_eq!(parsed.diagnostics.len(), 1, "{:?}", parsed.diagnostics);
     assert!(parsed.has_errors());
 }
@@ -216,11 +221,15 @@ fn alias_bombs_and_deep_nesting_are_refused_quickly() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let before = format!("*a{}, ", level - 1).repeat(9);
-        bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        bomb += &format!("a{level}: &a{level} [{before}]\n");
     }
     let texts = [
         bomb,
-        format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(10_000)),
+        format!(
+            "a: &a \"{}\"\nb: [{}]\n",
+            "x".repeat(1 << 20),
+            "*a, ".repeat(10_000)
+        ),
         "[".repeat(100_000),
         "{a: ".repeat(100_000),
         "- ".repeat(100_000),
@@ -243,6 +252,9 @@ fn what_an_environment_holds_is_not_shown() {
         "image: 'web:1', environment: {DB_PASSWORD: hunter2, OTHER: [hunter3]}",
     );
     let shown = found(&text).join("\n");
-    assert!(shown.contains("DB_PASSWORD") && shown.contains("OTHER"), "{shown}");
+    assert!(
+        shown.contains("DB_PASSWORD") && shown.contains("OTHER"),
+        "{shown}"
+    );
     assert!(!shown.contains("hunter"), "{shown}");
 }

@@ -132,7 +132,10 @@ impl Findings {
             path: path.clone(),
             anchor: Anchor::Key,
             place: Some(place),
-            problem: format!("`{}` is given twice, first in line {first_line}", path.field()),
+            problem: format!(
+                "`{}` is given twice, first in line {first_line}",
+                path.field()
+            ),
             remedy: "keep one of them".to_owned(),
         });
     }

@@ -56,12 +56,7 @@ impl Document {
     }
 
     /// A document that stands for a source that cannot be read; the place is line and column.
-    pub fn unreadable(
-        source: usize,
-        place: (usize, usize),
-        problem: String,
-        remedy: &str,
-    ) -> Self {
+    pub fn unreadable(source: usize, place: (usize, usize), problem: String, remedy: &str) -> Self {
         let mut document = Self::without_values(source, Findings::default());
         let place = Place {
             line: place.0,
@@ -111,8 +106,10 @@ impl Document {
         }
         self.kind = identify(&Node::root(&self.value), findings);
         if let Some(kind) = self.kind {
-            explain::check(kind, &self.value, findings);
+            let plain = |path: &FieldPath| self.places.as_ref()?.plain(path);
+            explain::check(kind, &self.value, &plain, findings);
             rules::check(kind, &Node::root(&self.value), findings);
+            rules::numbers_as_written(&Node::root(&self.value), &plain, findings);
         }
     }
 

@@ -36,7 +36,14 @@ static ANALYSIS_TEMPLATE: LazyLock<Checker> =
     LazyLock::new(|| Checker::new(Kind::AnalysisTemplate));
 
 /// Finds everything in `document` that does not fit the schema of `kind`.
-pub(super) fn check(kind: Kind, document: &Value, findings: &mut Findings) {
+///
+/// `plain` gives a plain scalar as it is written in the text.
+pub(super) fn check<'t>(
+    kind: Kind,
+    document: &Value,
+    plain: &dyn Fn(&FieldPath) -> Option<&'t str>,
+    findings: &mut Findings,
+) {
     let checker = match kind {
         Kind::Rollout => &*ROLLOUT,
         Kind::LoadBalancer => &*LOAD_BALANCER,
@@ -47,19 +54,21 @@ pub(super) fn check(kind: Kind, document: &Value, findings: &mut Findings) {
         kind,
         schema: &checker.schema,
         document,
+        plain,
     };
     for error in checker.validator.iter_errors(document) {
         explainer.explain(&error, findings);
     }
 }
 
-struct Explainer<'a> {
+struct Explainer<'a, 't> {
     kind: Kind,
     schema: &'a Value,
     document: &'a Value,
+    plain: &'a dyn Fn(&FieldPath) -> Option<&'t str>,
 }
 
-impl Explainer<'_> {
+impl Explainer<'_, '_> {
     fn explain(&self, error: &ValidationError<'_>, findings: &mut Findings) {
         let path = FieldPath::from_pointer(error.instance_path().as_str(), self.document);
         let pointer = error.schema_path().as_str();
@@ -78,7 +87,7 @@ impl Explainer<'_> {
             _ if findings.has_error_at(&path) => {}
             Fault::Type { .. } => {
                 let types = self.types(pointer);
-                wrong_type(&path, error.instance(), pointer, &types, findings);
+                self.wrong_type(&path, error.instance(), pointer, &types, findings);
             }
             Fault::Pattern { .. } | Fault::MinLength { .. } | Fault::MaxLength { .. } => {
                 self.malformed(&path, pointer, error.instance(), findings);
@@ -163,9 +172,9 @@ impl Explainer<'_> {
     ) {
         let known = self.properties(pointer);
         let misspelt = parent.as_object().is_some_and(|fields| {
-            fields
-                .keys()
-                .any(|key| !known.contains(&key.as_str()) && nearest(key, known.iter().copied()) == Some(name))
+            fields.keys().any(|key| {
+                !known.contains(&key.as_str()) && nearest(key, known.iter().copied()) == Some(name)
+            })
         });
         if misspelt {
             // The unknown field is reported, with this one as what it was meant to be.
@@ -179,18 +188,54 @@ impl Explainer<'_> {
             .unwrap_or_default();
         let remedy = match name {
             "apiVersion" => format!("add `apiVersion: {API_VERSION}`"),
+            "spec" => format!(
+                "add `spec:`; see `rolloutctl schema {}`",
+                self.kind.singular()
+            ),
             _ => format!("add `{name}:`{description}"),
         };
         findings.error(&path.key(name), "is missing", remedy);
     }
 
-    fn malformed(
+    fn wrong_type(
         &self,
         path: &FieldPath,
-        pointer: &str,
         value: &Value,
+        pointer: &str,
+        types: &[&str],
         findings: &mut Findings,
     ) {
+        let duration = pointer.starts_with("/$defs/Duration/");
+        let wanted = if duration {
+            "a duration such as `30s`".to_owned()
+        } else {
+            type_choice(types)
+        };
+        let written = (self.plain)(path);
+        let problem = match value {
+            Value::Null => "nothing is given".to_owned(),
+            // An environment's values are not for logs.
+            Value::String(_) if path.field() == "environment" => {
+                format!("a text stands where {wanted} belongs")
+            }
+            _ => format!("{} stands where {wanted} belongs", describe(value)),
+        };
+        let remedy = match value {
+            Value::Number(number) if duration => format!("give it a unit, as in `{number}s`"),
+            _ => type_remedy(path, value, types, written)
+                .unwrap_or_else(|| format!("write {wanted}")),
+        };
+        let remedy = match value {
+            Value::Null if pointer.starts_with("/$defs/Environment/") => {
+                "write a value, or `\"\"`; there is no shell here to take it from".to_owned()
+            }
+            Value::Null => format!("{remedy}, or remove the line"),
+            _ => remedy,
+        };
+        findings.error(path, problem, remedy);
+    }
+
+    fn malformed(&self, path: &FieldPath, pointer: &str, value: &Value, findings: &mut Findings) {
         let text = value.as_str().unwrap_or_default();
         let length = text.chars().count();
         let longest = self.kind.max_name_len();
@@ -203,7 +248,11 @@ impl Explainer<'_> {
         } else if let Some((problem, remedy)) = forms::remedy(path, pointer, text) {
             findings.error(path, problem, remedy);
         } else if text.is_empty() {
-            findings.error(path, "the text is empty", "write something or remove the line");
+            findings.error(
+                path,
+                "the text is empty",
+                "write something or remove the line",
+            );
         } else {
             let description = self
                 .holder(pointer)
@@ -258,9 +307,9 @@ impl Explainer<'_> {
         }
         let own = error.instance_path().as_str();
         let unfit = |branch: &[ValidationError<'static>]| {
-            branch
-                .iter()
-                .any(|e| matches!(e.kind(), Fault::Type { .. }) && e.instance_path().as_str() == own)
+            branch.iter().any(|e| {
+                matches!(e.kind(), Fault::Type { .. }) && e.instance_path().as_str() == own
+            })
         };
         let fitting = branches
             .iter()
@@ -276,7 +325,7 @@ impl Explainer<'_> {
                 .flatten()
                 .flat_map(|e| self.types(e.schema_path().as_str()))
                 .collect();
-            wrong_type(path, value, pointer, &types, findings);
+            self.wrong_type(path, value, pointer, &types, findings);
         }
     }
 
@@ -286,10 +335,12 @@ impl Explainer<'_> {
             .pointer(pointer)?
             .as_array()?
             .iter()
-            .map(|branch| match branch.get("required")?.as_array()?.as_slice() {
-                [Value::String(only)] => Some(only.as_str()),
-                _ => None,
-            })
+            .map(
+                |branch| match branch.get("required")?.as_array()?.as_slice() {
+                    [Value::String(only)] => Some(only.as_str()),
+                    _ => None,
+                },
+            )
             .collect()
     }
 
@@ -313,7 +364,10 @@ impl Explainer<'_> {
                 }
             }
             [] => {
-                let names = value.as_object().into_iter().flat_map(serde_json::Map::keys);
+                let names = value
+                    .as_object()
+                    .into_iter()
+                    .flat_map(serde_json::Map::keys);
                 let mut any = false;
                 for name in names {
                     any = true;
@@ -350,7 +404,10 @@ fn unknown_field(
     } else if known.len() <= MOST_NAMES {
         format!("known here: {}", either(known.iter().copied()))
     } else {
-        format!("see `rolloutctl schema {}` for what is known here", kind.singular())
+        format!(
+            "see `rolloutctl schema {}` for what is known here",
+            kind.singular()
+        )
     };
     findings.key_error(path, "unknown field", remedy);
 }
@@ -382,7 +439,11 @@ fn unknown_word(path: &FieldPath, value: &Value, names: &[&str], findings: &mut 
         Some(meant) => format!("did you mean `{meant}`? Known: {known}"),
         None => format!("write {known}"),
     };
-    findings.error(path, format!("{} is not known here", describe(value)), remedy);
+    findings.error(
+        path,
+        format!("{} is not known here", describe(value)),
+        remedy,
+    );
 }
 
 fn constant(path: &FieldPath, value: &Value, expected: &Value, findings: &mut Findings) {
@@ -390,7 +451,10 @@ fn constant(path: &FieldPath, value: &Value, expected: &Value, findings: &mut Fi
     if path.ends_with(&["apiVersion"]) {
         findings.error(
             path,
-            format!("{} is not a version that this release reads", describe(value)),
+            format!(
+                "{} is not a version that this release reads",
+                describe(value)
+            ),
             format!("write `{expected}`"),
         );
     } else {
@@ -398,50 +462,43 @@ fn constant(path: &FieldPath, value: &Value, expected: &Value, findings: &mut Fi
     }
 }
 
-fn wrong_type(
-    path: &FieldPath,
-    value: &Value,
-    pointer: &str,
-    types: &[&str],
-    findings: &mut Findings,
-) {
+/// `text, a number or a list`.
+fn type_choice(types: &[&str]) -> String {
     let mut words: Vec<_> = types.iter().map(|name| type_words(name)).collect();
     words.dedup();
-    let wanted = words.join(" or ");
-    // An environment's values are not for logs.
-    let found = match value {
-        Value::String(_) if path.field() == "environment" => "a text".to_owned(),
-        other => describe(other),
-    };
-    let remedy = match value {
-        Value::Null => format!("write {wanted}, or remove the line"),
-        Value::Number(number) if pointer.starts_with("/$defs/Duration/") => {
-            format!("give it a unit, as in `{number}s`")
-        }
-        Value::String(text) if path.field() == "mode" && is_octal(text) => {
-            format!("write `0o{}`, as YAML 1.2 writes octal numbers", text.trim_start_matches('0'))
-        }
-        Value::String(text) if types == ["boolean"] => match text.as_str() {
-            "yes" | "Yes" | "on" | "On" | "y" => "write `true`".to_owned(),
-            "no" | "No" | "off" | "Off" | "n" => "write `false`".to_owned(),
-            _ => format!("write {wanted}"),
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// The remedy for a value that has the right look and the wrong type.
+fn type_remedy(
+    path: &FieldPath,
+    value: &Value,
+    types: &[&str],
+    written: Option<&str>,
+) -> Option<String> {
+    match value {
+        Value::String(text) if path.field() == "mode" && is_octal(text) => Some(format!(
+            "write `0o{}`, as YAML 1.2 writes octal numbers",
+            text.trim_start_matches('0')
+        )),
+        Value::String(text) if types == ["boolean"] => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "y" => Some("write `true`".to_owned()),
+            "no" | "off" | "n" => Some("write `false`".to_owned()),
+            _ => None,
         },
-        Value::String(text)
-            if types.iter().any(|t| matches!(*t, "integer" | "number"))
-                && text.parse::<f64>().is_ok() =>
-        {
-            format!("write {text} without quotes")
+        Value::String(text) if types.iter().any(|t| matches!(*t, "integer" | "number")) => {
+            let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+            is_number.then(|| format!("write {text} without quotes"))
         }
         Value::Number(_) | Value::Bool(_) if types.contains(&"string") => {
-            format!("write it in quotes: `\"{value}\"`")
+            let shown = written.map_or_else(|| value.to_string(), str::to_owned);
+            Some(format!("write it in quotes: `\"{shown}\"`"))
         }
-        _ => format!("write {wanted}"),
-    };
-    let problem = match value {
-        Value::Null => "nothing is given".to_owned(),
-        _ => format!("{found} stands where {wanted} belongs"),
-    };
-    findings.error(path, problem, remedy);
+        _ => None,
+    }
 }
 
 fn is_octal(text: &str) -> bool {

@@ -38,7 +38,9 @@ pub(super) fn load(text: &str, findings: &mut Findings) -> Result<Value, Unreada
 
 fn unreadable(error: &serde_yaml::Error, too_many: bool) -> Unreadable {
     let message = error.to_string();
-    let place = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+    let place = error
+        .location()
+        .map_or((1, 1), |at| (at.line(), at.column()));
     let (problem, remedy) = if too_many || message.contains("repetition limit") {
         (
             format!("its aliases stand for more than {MAX_VALUES} values or {MAX_TEXT} bytes"),

@@ -13,6 +13,7 @@ pub(super) fn field(path: &FieldPath) -> Option<(&'static str, &'static str)> {
     match parent {
         "template" => in_template(name),
         "deploy" => in_deploy(name),
+        "healthcheck" => in_healthcheck(name),
         "spec" => in_spec(name),
         _ => None,
     }
@@ -69,7 +70,10 @@ fn in_template(name: &str) -> Option<(&'static str, &'static str)> {
             "this field is for `docker compose`, which is not used here",
             "remove it",
         ),
-        "replicas" => ("the rollout owns the number of tasks", "set `spec.replicas`"),
+        "replicas" => (
+            "the rollout owns the number of tasks",
+            "set `spec.replicas`",
+        ),
         _ => return None,
     })
 }
@@ -100,6 +104,20 @@ fn in_deploy(name: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
+fn in_healthcheck(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "disable" => (
+            "a check is switched off by its test",
+            "write `test: [NONE]`",
+        ),
+        "start_interval" => (
+            "Swarm services do not have this Compose field",
+            "remove it; a shorter `interval` serves the start as well",
+        ),
+        _ => return None,
+    })
+}
+
 fn in_spec(name: &str) -> Option<(&'static str, &'static str)> {
     Some(match name {
         "stages" | "steps" | "canary" => (
@@ -110,7 +128,10 @@ fn in_spec(name: &str) -> Option<(&'static str, &'static str)> {
             "a rollout owns its tasks by their service, not by labels",
             "remove it",
         ),
-        "image" => ("the image belongs to the template", "write `template: {image: ...}`"),
+        "image" => (
+            "the image belongs to the template",
+            "write `template: {image: ...}`",
+        ),
         _ => return None,
     })
 }

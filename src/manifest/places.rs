@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScanError, Span, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::diagnostic::{Anchor, Findings};
 use super::path::{FieldPath, Segment};
@@ -35,8 +35,13 @@ pub(super) const MAX_VALUES: usize = 50_000;
 pub(super) struct Places {
     key: Option<Place>,
     value: Place,
+    /// A plain scalar as it is written, if it is short: `1.10` is the number 1.1.
+    text: Option<Box<str>>,
     children: Children,
 }
+
+/// The longest plain scalar whose text is kept; numbers are shorter.
+const MAX_PLAIN: usize = 40;
 
 #[derive(Debug)]
 enum Children {
@@ -111,6 +116,15 @@ impl Places {
         }
     }
 
+    /// The plain scalar at `path` as it is written in the text.
+    pub fn plain(&self, path: &FieldPath) -> Option<&str> {
+        let mut here = self;
+        for segment in &path.0 {
+            here = here.child(segment)?;
+        }
+        here.text.as_deref()
+    }
+
     fn child(&self, segment: &Segment) -> Option<&Self> {
         match (&self.children, segment) {
             (Children::Map(map), Segment::Key(key)) => map.get(key).or_else(|| map.get("<<")),
@@ -162,6 +176,12 @@ impl<'text> Reader<'text, '_> {
     ) -> Result<Places, Unreadable> {
         let value = Place::from(&span.start);
         self.check_size(value, path)?;
+        let text = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) if text.len() <= MAX_PLAIN => {
+                Some(text.as_ref().into())
+            }
+            _ => None,
+        };
         let children = match event {
             Event::SequenceStart(_, tag) => {
                 self.check_tag(tag.as_deref(), path);
@@ -180,6 +200,7 @@ impl<'text> Reader<'text, '_> {
         Ok(Places {
             key,
             value,
+            text,
             children,
         })
     }

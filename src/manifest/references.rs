@@ -100,7 +100,11 @@ impl Registry {
         let root = Node::root(&document.value);
         let name_path = root.at(&["metadata", "name"]).path;
         let place = |path: &FieldPath| {
-            format!("{}:{}", sources[document.source].name, document.line_of(path))
+            format!(
+                "{}:{}",
+                sources[document.source].name,
+                document.line_of(path)
+            )
         };
         let key = (kind, name.to_owned());
         if let Some(first) = self.names.get(&key) {
@@ -170,7 +174,9 @@ impl<'a> Checker<'a> {
 
     fn names(&self, kind: Kind) -> impl Iterator<Item = &'a str> {
         let resources = self.catalogue.get(&kind);
-        resources.into_iter().flat_map(|map| map.keys().map(String::as_str))
+        resources
+            .into_iter()
+            .flat_map(|map| map.keys().map(String::as_str))
     }
 
     fn exists(&self, kind: Kind, reference: &Node<'_>, findings: &mut Findings) {
@@ -205,7 +211,10 @@ impl<'a> Checker<'a> {
             return;
         };
         let declared = template.at(&["spec", "args"]).items();
-        let names: Vec<_> = declared.iter().filter_map(|a| a.get("name").text()).collect();
+        let names: Vec<_> = declared
+            .iter()
+            .filter_map(|a| a.get("name").text())
+            .collect();
         let given = used.get("args");
         for (argument, node) in given.fields() {
             if !names.contains(&argument) {
@@ -218,10 +227,13 @@ impl<'a> Checker<'a> {
         }
         for argument in &declared {
             let needed = !argument.get("value").is_given();
-            if let Some(name) = argument.get("name").text()
-                && needed
-                && !given.get(name).is_given()
-            {
+            let Some(name) = argument.get("name").text().filter(|_| needed) else {
+                continue;
+            };
+            let misspelt = given.fields().iter().any(|(argument, _)| {
+                !names.contains(argument) && nearest(argument, names.iter().copied()) == Some(name)
+            });
+            if !given.get(name).is_given() && !misspelt {
                 findings.error(
                     &given.get(name).path,
                     "is missing, and the template gives it no value",
@@ -250,7 +262,10 @@ impl<'a> Checker<'a> {
             match seen.get(text) {
                 Some(Origin::Template { name: template, .. }) => findings.error(
                     &name.path,
-                    format!("the template {} has a metric of this name", quoted(template)),
+                    format!(
+                        "the template {} has a metric of this name",
+                        quoted(template)
+                    ),
                     "choose another name",
                 ),
                 Some(Origin::Manifest) => {}
@@ -261,7 +276,9 @@ impl<'a> Checker<'a> {
         }
         for used in analysis.get("templates").items() {
             let used_name = used.get("name");
-            let Some(text) = used_name.text() else { continue };
+            let Some(text) = used_name.text() else {
+                continue;
+            };
             let Some(template) = self.find_template(text) else {
                 continue;
             };
@@ -279,7 +296,10 @@ impl<'a> Checker<'a> {
                 if before.is_some_and(|before| before != origin) {
                     findings.error(
                         &used_name.path,
-                        format!("its metric {} is measured in this stage already", quoted(name)),
+                        format!(
+                            "its metric {} is measured in this stage already",
+                            quoted(name)
+                        ),
                         "rename one of the two metrics",
                     );
                 }

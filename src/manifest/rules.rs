@@ -3,6 +3,7 @@
 //! Rules look at one document. What one resource says of another is checked in `references`.
 
 mod analysis;
+mod numbers;
 mod proxies;
 mod stages;
 mod template;
@@ -10,6 +11,7 @@ mod times;
 mod traffic;
 
 pub(super) use analysis::analyses;
+pub(super) use numbers::check as numbers_as_written;
 
 use super::diagnostic::Findings;
 use super::node::Node;

@@ -112,9 +112,7 @@ impl Transform for Strict {
         refuse_null(schema);
         if schema.get("format").and_then(Value::as_str) == Some("uint32") {
             let object = schema.ensure_object();
-            object
-                .entry("maximum")
-                .or_insert_with(|| json!(u32::MAX));
+            object.entry("maximum").or_insert_with(|| json!(u32::MAX));
         }
         transform_subschemas(self, schema);
     }
@@ -178,7 +176,11 @@ mod tests {
                     "{path} takes unknown fields"
                 );
             }
-            assert_ne!(object.get("type"), Some(&json!("null")), "{path} takes null");
+            assert_ne!(
+                object.get("type"),
+                Some(&json!("null")),
+                "{path} takes null"
+            );
         });
     }
 

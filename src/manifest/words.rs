@@ -45,7 +45,9 @@ pub(super) fn type_words(name: &str) -> &'static str {
 pub(super) fn first_sentence(description: &str) -> String {
     let line = description.split("\n\n").next().unwrap_or_default();
     let line = line.replace('\n', " ");
-    let sentence = line.split_once(". ").map_or(line.as_str(), |(first, _)| first);
+    let sentence = line
+        .split_once(". ")
+        .map_or(line.as_str(), |(first, _)| first);
     let sentence = sentence.trim_end_matches('.');
     let mut letters = sentence.chars();
     match (letters.next(), letters.clone().next()) {

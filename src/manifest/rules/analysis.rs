@@ -38,7 +38,10 @@ pub(super) fn check_rollout(spec: &Node<'_>, findings: &mut Findings) {
 
 fn names<'a>(analysis: &Node<'a>) -> Vec<&'a str> {
     let metrics = analysis.get("metrics").items();
-    metrics.iter().filter_map(|m| m.get("name").text()).collect()
+    metrics
+        .iter()
+        .filter_map(|m| m.get("name").text())
+        .collect()
 }
 
 fn check_analysis(analysis: &Node<'_>, fallback: Option<&str>, findings: &mut Findings) {
@@ -47,9 +50,8 @@ fn check_analysis(analysis: &Node<'_>, fallback: Option<&str>, findings: &mut Fi
     }
     let metrics = analysis.get("metrics");
     let templates = analysis.get("templates");
-    let empty = |node: &Node<'_>| {
-        !node.is_given() || node.value.as_array().is_some_and(Vec::is_empty)
-    };
+    let empty =
+        |node: &Node<'_>| !node.is_given() || node.value.as_array().is_some_and(Vec::is_empty);
     if empty(&metrics) && empty(&templates) {
         findings.error(
             &analysis.path,
@@ -61,7 +63,9 @@ fn check_analysis(analysis: &Node<'_>, fallback: Option<&str>, findings: &mut Fi
     for (first, item) in repeated(&templates.items(), |item| item.get("name").text()) {
         findings.error(
             &item.get("name").path,
-            format!("the template is used already, as item {first}, and its metrics have one name each"),
+            format!(
+                "the template is used already, as item {first}, and its metrics have one name each"
+            ),
             "use a template once in an analysis",
         );
     }
@@ -92,10 +96,14 @@ fn check_metrics(
         bounds(metric, findings);
         pause(&metric.get("interval"), findings);
         if source.is_none() && !metric.get("source").is_given() {
+            let owner = match scope {
+                Scope::Rollout => "analysis",
+                Scope::Template(_) => "template",
+            };
             findings.error(
                 &metric.get("source").path,
                 "no source is named for this metric",
-                "name a MetricSource in the metric's or the analysis's `source`",
+                format!("name a MetricSource in the metric's or the {owner}'s `source`"),
             );
         }
         if let Some(query) = metric.get("query").text() {
@@ -180,7 +188,10 @@ fn check_placeholder(name: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &
     if let (Scope::Rollout, Some(_)) = (scope, argument) {
         findings.error(
             &node.path,
-            format!("{} is an argument, and only an AnalysisTemplate has arguments", quoted(name)),
+            format!(
+                "{} is an argument, and only an AnalysisTemplate has arguments",
+                quoted(name)
+            ),
             "write the value itself, or move the metric to an AnalysisTemplate",
         );
         return;
@@ -229,7 +240,9 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
 
 /// The names of the arguments that the metrics' queries use.
 fn arguments_used<'a>(metrics: &[Node<'a>]) -> BTreeSet<&'a str> {
-    let queries = metrics.iter().filter_map(|metric| metric.get("query").text());
+    let queries = metrics
+        .iter()
+        .filter_map(|metric| metric.get("query").text());
     queries
         .flat_map(placeholders::read)
         .filter_map(|part| match part {

@@ -11,11 +11,11 @@ struct Draft<'a> {
     replicas: Option<u32>,
 }
 
-impl Draft<'_> {
-    fn read<'a>(node: Node<'a>) -> Option<Draft<'a>> {
+impl<'a> Draft<'a> {
+    fn read(node: Node<'a>) -> Option<Self> {
         let weight = node.get("weight").read()?;
         let replicas = node.get("replicas").read();
-        Some(Draft {
+        Some(Self {
             node,
             weight,
             replicas,
@@ -122,14 +122,10 @@ fn tasks_fit(stage: &Draft<'_>, total: u32, findings: &mut Findings) {
     }
 }
 
-fn tasks_do_not_shrink(
-    before: &Draft<'_>,
-    stage: &Draft<'_>,
-    total: u32,
-    findings: &mut Findings,
-) {
+fn tasks_do_not_shrink(before: &Draft<'_>, stage: &Draft<'_>, total: u32, findings: &mut Findings) {
     let (was, is) = (before.sized(total), stage.sized(total));
-    if is >= was || was > total {
+    // Where the weight does not rise, or the stage before has too many tasks, that is the error.
+    if is >= was || was > total || stage.weight <= before.weight {
         return;
     }
     let field = if stage.replicas.is_some() {

@@ -264,7 +264,10 @@ fn constraint(text: &str, item: &Node<'_>, findings: &mut Findings) {
         };
         findings.error(
             &item.path,
-            format!("{} is nothing that a node has, so no task could ever run", quoted(&key)),
+            format!(
+                "{} is nothing that a node has, so no task could ever run",
+                quoted(&key)
+            ),
             remedy,
         );
     } else if value.is_empty() {

@@ -24,7 +24,7 @@ const DURATIONS: [&str; 13] = [
 
 /// Those that must be longer than zero, with the reason.
 const POSITIVE: [(&str, &str); 4] = [
-    ("interval", "measurements would follow each other without a pause"),
+    ("interval", "one would follow the other without a pause"),
     ("progressDeadline", "every stage would be too late at once"),
     ("timeout", "nothing can be done in no time"),
     ("window", "a measurement would look at no time"),
@@ -40,7 +40,10 @@ pub(super) fn check(spec: &Node<'_>, findings: &mut Findings) {
 
 fn walk(name: &str, node: &Node<'_>, findings: &mut Findings) {
     // What users name themselves is no field of ours.
-    if matches!(name, "labels" | "environment" | "sysctls" | "options" | "args") {
+    if matches!(
+        name,
+        "labels" | "environment" | "sysctls" | "options" | "args"
+    ) {
         return;
     }
     for (name, field) in node.fields() {

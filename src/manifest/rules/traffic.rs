@@ -20,7 +20,11 @@ fn networks(spec: &Node<'_>, findings: &mut Findings) {
         );
     }
     for item in networks.iter().filter(|item| item.text() == Some("")) {
-        findings.error(&item.path, "the name is empty", "name an existing Swarm network");
+        findings.error(
+            &item.path,
+            "the name is empty",
+            "name an existing Swarm network",
+        );
     }
 }
 
@@ -39,7 +43,11 @@ fn reach(spec: &Node<'_>, findings: &mut Findings) {
     let networks = template.get("networks");
     let without = !networks.is_given() || networks.value.as_array().is_some_and(Vec::is_empty);
     if reach == Some(Reach::Network) && without {
-        let given = if node.is_given() { "" } else { " (the default)" };
+        let given = if node.is_given() {
+            ""
+        } else {
+            " (the default)"
+        };
         findings.error(
             &node.path,
             format!("`network`{given} needs a network, and the template names none"),

@@ -30,8 +30,18 @@ pub(super) fn check(resources: &Node<'_>, findings: &mut Findings) {
             findings,
         );
     }
-    above(&limits.get("cpus"), &reservations.get("cpus"), nano_cpus, findings);
-    above(&limits.get("memory"), &reservations.get("memory"), bytes, findings);
+    above(
+        &limits.get("cpus"),
+        &reservations.get("cpus"),
+        nano_cpus,
+        findings,
+    );
+    above(
+        &limits.get("memory"),
+        &reservations.get("memory"),
+        bytes,
+        findings,
+    );
 }
 
 fn at_least(
@@ -79,6 +89,7 @@ fn above(
     }
 }
 
+#[derive(Clone, Copy)]
 enum Amount {
     Known(u64),
     TooLarge,
