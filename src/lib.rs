@@ -5,7 +5,7 @@
 //! of [`action::Action`]s, and the shell remembers and carries it out. A file imports only from its
 //! own floor or below:
 //!
-//! 1. nouns: [`api`]
+//! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 4. the world, all I/O: [`world`]
 
@@ -16,5 +16,6 @@ pub mod controller;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
+pub mod manifest;
 pub mod snapshot;
 pub mod world;
