@@ -11,5 +11,6 @@
 
 pub mod action;
 pub mod api;
+pub mod retry;
 pub mod snapshot;
 pub mod world;
