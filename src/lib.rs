@@ -17,5 +17,6 @@ pub mod plan;
 pub mod reconcile;
 pub mod retry;
 pub mod manifest;
+pub mod retry;
 pub mod snapshot;
 pub mod world;

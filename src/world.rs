@@ -15,6 +15,9 @@ use crate::api::{
 use crate::snapshot::{SampleOutcome, Snapshot};
 
 pub mod haproxy;
+pub mod docker;
+pub mod store;
+pub mod swarm;
 
 /// What the world can be asked and told.
 ///
