@@ -13,6 +13,7 @@ use crate::api::{Command, LoadBalancerSpec, MetricSourceSpec, Name, Resource, Ro
 use crate::snapshot::{SampleOutcome, Snapshot};
 
 pub mod haproxy;
+pub mod influxdb;
 
 /// What the world can be asked and told.
 ///
