@@ -18,6 +18,7 @@ pub mod haproxy;
 pub mod docker;
 pub mod store;
 pub mod swarm;
+pub mod influxdb;
 
 /// What the world can be asked and told.
 ///

@@ -67,6 +67,17 @@ impl Bench {
             println!("skipped: no `{binary}` here; install haproxy or set LAB_HAPROXY_BIN");
             return None;
         }
+        // A free port may be taken by another test before it is bound here.
+        for _ in 0..3 {
+            let mut bench = Self::spawn(&binary);
+            if bench.is_ready().await {
+                return Some(bench);
+            }
+        }
+        panic!("HAProxy ends at once, three times");
+    }
+
+    fn spawn(binary: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (front, api) = (free_port(), free_port());
         let config = CONFIG
@@ -74,15 +85,13 @@ impl Bench {
             .replace("API", &api.to_string())
             .replace("FRONT", &front.to_string());
         std::fs::write(directory.path().join("haproxy.cfg"), config).expect("a configuration");
-        let bench = Self {
-            child: spawn(&binary, directory.path()),
+        Self {
+            child: spawn(binary, directory.path()),
             directory,
-            binary,
+            binary: binary.to_owned(),
             front,
             tcp: format!("tcp://127.0.0.1:{api}"),
-        };
-        bench.ready().await;
-        Some(bench)
+        }
     }
 
     /// Ends HAProxy and starts it again.
@@ -90,15 +99,25 @@ impl Bench {
         self.child.kill().expect("to end HAProxy");
         self.child.wait().expect("its end");
         self.child = spawn(&self.binary, self.directory.path());
-        self.ready().await;
+        assert!(self.is_ready().await, "HAProxy ends at once");
     }
 
-    async fn ready(&self) {
-        eventually("HAProxy answers", async || {
-            let facts = Haproxy::default().observe(&[self.instance()]).await;
-            matches!(facts[&name("lb-1")], InstanceFact::Reachable(_))
-        })
-        .await;
+    /// Waits until it answers; false when it has ended.
+    async fn is_ready(&mut self) -> bool {
+        let mut ticks = interval(Duration::from_millis(20));
+        let wait = async {
+            loop {
+                if self.child.try_wait().expect("its state").is_some() {
+                    return false;
+                }
+                let facts = Haproxy::default().observe(&[self.instance()]).await;
+                if matches!(facts[&name("lb-1")], InstanceFact::Reachable(_)) {
+                    return true;
+                }
+                ticks.tick().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("HAProxy answers")
     }
 
     /// A path in the test's own directory.

@@ -153,7 +153,7 @@ async fn load(bench: Arc<Bench>, stop: Arc<AtomicBool>, kind: usize) -> usize {
     let mut client = bench.client().await;
     let mut requests = 0;
     while !stop.load(Ordering::Relaxed) {
-        if kind % 2 == 0 {
+        if kind.is_multiple_of(2) {
             client = bench.client().await;
         }
         let (status, body) = client.get("/").await.expect("an answer");
