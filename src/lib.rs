@@ -11,5 +11,7 @@
 
 pub mod action;
 pub mod api;
+pub mod collector;
+pub mod retry;
 pub mod snapshot;
 pub mod world;
