@@ -17,6 +17,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod retry;
 pub mod manifest;
+pub mod collector;
 pub mod retry;
 pub mod snapshot;
 pub mod world;
