@@ -8,8 +8,10 @@
 //! 1. nouns: [`api`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 4. the world, all I/O: [`world`]
+//! 6. the door: [`cli`]
 
 pub mod action;
 pub mod api;
+pub mod cli;
 pub mod snapshot;
 pub mod world;
