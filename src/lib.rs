@@ -8,6 +8,7 @@
 //! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 4. the world, all I/O: [`world`]
+//! 6. the door: [`cli`]
 
 pub mod action;
 pub mod analysis;
@@ -19,5 +20,6 @@ pub mod retry;
 pub mod manifest;
 pub mod collector;
 pub mod retry;
+pub mod cli;
 pub mod snapshot;
 pub mod world;

@@ -1,0 +1,233 @@
+//! The command line: reads what was typed, does it, and ends with an exit code.
+//!
+//! Commands are functions of their arguments, a [`crate::world::World`] and a console; where the
+//! world comes from is `connect`'s affair. What is decided about rollouts is decided elsewhere: the
+//! command line writes specs and commands into the store, and reads statuses from it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+mod apply;
+mod args;
+mod clock;
+mod connect;
+mod console;
+mod delete;
+mod describe;
+mod diff;
+mod exit;
+mod get;
+mod logs;
+mod object;
+mod preflight;
+mod read;
+mod refers;
+mod standing;
+mod status;
+mod table;
+mod target;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod verb;
+mod words;
+
+pub use args::{CollectorArgs, ControllerArgs, Target};
+pub use exit::{Exit, Failure};
+
+use args::{Cli, Command, DeleteArgs, GetArgs, SchemaArgs, StatusArgs, VerbArgs};
+use clock::Patience;
+use connect::connect;
+use console::{Console, Tone};
+use get::Selection;
+use target::ResourceRef;
+
+use crate::api::Verb;
+use crate::manifest;
+use crate::world::Dependents;
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help for nobody is no failure.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
+        }
+    };
+    let mut console = Console::standard();
+    let result = logs::start(&cli.global, &cli.command)
+        .map_err(Failure::Usage)
+        .and_then(|()| execute(cli, &mut console));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if failure.is_untold() {
+                let mark = console.paint.tint(Tone::Bad, "error:");
+                console.remark(format_args!("{mark} {failure}"));
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+fn execute(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let exit = runtime.block_on(async {
+        match cli.command {
+            // These end what they do by themselves when they are interrupted.
+            Command::Controller(args) => connect::controller(&cli.global.target, &args).await,
+            Command::Collector(args) => connect::collector(&args).await,
+            command => tokio::select! {
+                result = dispatch(command, &cli.global.target, console) => result,
+                interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Interrupted)?),
+            },
+        }
+    });
+    // Something may still read standard input; the answer does not wait for it.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(
+    command: Command,
+    target: &Target,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    match command {
+        Command::Apply(args) => {
+            let resources = read::resources(&args.files.files, console)?;
+            let mode = if args.dry_run {
+                apply::Mode::DryRun
+            } else {
+                apply::Mode::Write
+            };
+            apply::run(resources, mode, &*connect(target).await?, console).await
+        }
+        Command::Delete(args) => delete(args, target, console).await,
+        Command::Diff(args) => diff(&args.files, target, console).await,
+        Command::Validate(args) => {
+            validate::run(&read::sources(&args.files.files)?, args.output, console)
+        }
+        Command::Get(args) => get(&args, target, console).await,
+        Command::Describe(args) => {
+            let resource = args.resource().map_err(Failure::Usage)?;
+            describe::run(&resource, &*connect(target).await?, console).await
+        }
+        Command::Status(args) => status(&args, target, console).await,
+        Command::Promote(args) => {
+            let verb = if args.full {
+                Verb::PromoteFull
+            } else {
+                Verb::Promote
+            };
+            command_rollout(verb, args.verb, target, console).await
+        }
+        Command::Pause(args) => command_rollout(Verb::Pause, args, target, console).await,
+        Command::Resume(args) => command_rollout(Verb::Resume, args, target, console).await,
+        Command::Abort(args) => command_rollout(Verb::Abort, args, target, console).await,
+        Command::Retry(args) => command_rollout(Verb::Retry, args, target, console).await,
+        Command::Controller(args) => connect::controller(target, &args).await,
+        Command::Collector(args) => connect::collector(&args).await,
+        Command::Preflight(args) => preflight::run(&args, target, console).await,
+        Command::Schema(args) => schema(&args, console),
+        Command::Completion(args) => completion(args.shell, console),
+    }
+}
+
+async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    let targets = if args.files.is_empty() {
+        ResourceRef::read_all(&args.resources).map_err(Failure::Usage)?
+    } else {
+        let resources = read::resources(&args.files, console)?;
+        resources.iter().map(ResourceRef::of).collect()
+    };
+    let request = delete::Request {
+        targets,
+        dependents: if args.orphan {
+            Dependents::Orphan
+        } else {
+            Dependents::Remove
+        },
+        wait: args.wait.then(|| Patience::from_option(args.timeout)),
+        now: clock::now(),
+    };
+    delete::run(request, &*connect(target).await?, console).await
+}
+
+/// As with `diff` and `kubectl diff`, 1 says that there are differences and nothing else.
+async fn diff(
+    files: &[std::path::PathBuf],
+    target: &Target,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let Ok(resources) = read::resources(files, console) else {
+        return Ok(Exit::Usage);
+    };
+    diff::run(&resources, &*connect(target).await?, console).await
+}
+
+async fn get(args: &GetArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    let selection =
+        Selection::read(args.what.as_deref(), args.name.as_deref()).map_err(Failure::Usage)?;
+    let world = connect(target).await?;
+    if args.watch {
+        get::watch(&selection, args.output, &*world, console).await
+    } else {
+        get::run(&selection, args.output, &*world, console).await
+    }
+}
+
+async fn status(
+    args: &StatusArgs,
+    target: &Target,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let world = connect(target).await?;
+    if args.wait {
+        let patience = Patience::from_option(args.timeout);
+        status::wait(&args.name, patience, &*world, console).await
+    } else {
+        status::run(&args.name, &*world, console).await
+    }
+}
+
+async fn command_rollout(
+    verb: Verb,
+    args: VerbArgs,
+    target: &Target,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let request = verb::Request {
+        rollout: args.name,
+        verb,
+        by: verb::actor(),
+        now: clock::now(),
+        wait: (!args.no_wait).then_some(args.timeout),
+    };
+    verb::run(&request, &*connect(target).await?, console).await
+}
+
+fn schema(args: &SchemaArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let schema = args
+        .kind
+        .map_or_else(manifest::schema_all, manifest::schema);
+    console.answer(format_args!("{schema:#}"))?;
+    Ok(Exit::Done)
+}
+
+fn completion(shell: clap_complete::Shell, console: &mut Console) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "rolloutctl", &mut script);
+    console.answer(String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

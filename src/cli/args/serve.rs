@@ -1,0 +1,57 @@
+//! Arguments of the two subcommands that run for ever: the controller and the collector.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::api::Duration;
+
+/// Arguments of `rolloutctl controller`.
+#[derive(Debug, Args)]
+pub struct ControllerArgs {
+    /// Where metrics and health are served over HTTP; it takes no commands
+    #[arg(long, default_value = "127.0.0.1:9180", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The longest time between two looks at the world; events make it shorter
+    #[arg(long, default_value = "1s", value_name = "TIME")]
+    pub resync: Duration,
+    /// Who holds the lease, for messages; the host's name and the process id if absent
+    #[arg(long, value_name = "NAME")]
+    pub identity: Option<String>,
+    /// Take one turn for every rollout, then end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `rolloutctl collector`.
+#[derive(Debug, Args)]
+pub struct CollectorArgs {
+    /// Where HAProxy's log comes in, as udp://HOST:PORT; may be repeated
+    #[arg(
+        long,
+        default_value = "udp://127.0.0.1:5514",
+        value_name = "udp://ADDR"
+    )]
+    pub listen: Vec<String>,
+    /// InfluxDB's base URL
+    #[arg(long, value_name = "URL")]
+    pub influxdb: String,
+    /// The database that is written
+    #[arg(long, value_name = "NAME")]
+    pub database: String,
+    /// A file that holds InfluxDB's token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Create the database if it is not there (InfluxDB 1.x)
+    #[arg(long)]
+    pub create_database: bool,
+    /// A HAProxy's runtime API, as unix:///PATH or tcp://HOST:PORT, to count what UDP lost; may be
+    /// repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub haproxy: Vec<String>,
+    /// How many seconds of points are kept while InfluxDB does not answer; older ones are dropped
+    /// and counted
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub buffer: u32,
+}

@@ -1,0 +1,139 @@
+//! Where answers and remarks go, and whether they are painted: standard output and standard error.
+//!
+//! What is said is decided elsewhere.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use owo_colors::{OwoColorize, Style};
+
+/// The two ways out of the program.
+pub struct Console {
+    answers: Box<dyn Write + Send>,
+    remarks: Box<dyn Write + Send>,
+    /// How the answers' reader sees them.
+    pub screen: Screen,
+    /// Whether answers are painted.
+    pub paint: Paint,
+}
+
+/// How the reader of the answers sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// On a terminal of this many columns.
+    Terminal {
+        /// Its width in characters.
+        columns: u16,
+    },
+    /// Through a pipe or file.
+    Stream,
+}
+
+/// Whether text is painted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// With ANSI colours.
+    Coloured,
+    /// As it is.
+    Plain,
+}
+
+/// What a piece of text means, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// On its way.
+    Busy,
+    /// Somebody should look.
+    Warning,
+    /// Something is wrong.
+    Bad,
+    /// A heading.
+    Strong,
+    /// Of less weight.
+    Quiet,
+}
+
+impl Paint {
+    /// Colours for a terminal, unless `NO_COLOR` is set to something (no-color.org) or the
+    /// terminal cannot show them.
+    fn for_screen(screen: Screen) -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        match screen {
+            Screen::Terminal { .. } if set("NO_COLOR").is_none() && !dumb => Self::Coloured,
+            Screen::Terminal { .. } | Screen::Stream => Self::Plain,
+        }
+    }
+
+    /// `text` in the colour of `tone`.
+    pub fn tint(self, tone: Tone, text: impl Display) -> String {
+        match self {
+            Self::Plain => text.to_string(),
+            Self::Coloured => text.style(tone.style()).to_string(),
+        }
+    }
+}
+
+impl Tone {
+    const fn style(self) -> Style {
+        let style = Style::new();
+        match self {
+            Self::Good => style.green(),
+            Self::Busy => style.cyan(),
+            Self::Warning => style.yellow(),
+            Self::Bad => style.red(),
+            Self::Strong => style.bold(),
+            Self::Quiet => style.dimmed(),
+        }
+    }
+}
+
+impl Console {
+    /// Standard output and standard error.
+    pub fn standard() -> Self {
+        let stdout = io::stdout();
+        let columns = comfy_table::Table::new().width().unwrap_or(80);
+        let screen = if stdout.is_terminal() {
+            Screen::Terminal { columns }
+        } else {
+            Screen::Stream
+        };
+        Self {
+            answers: Box::new(stdout),
+            remarks: Box::new(io::stderr()),
+            screen,
+            paint: Paint::for_screen(screen),
+        }
+    }
+
+    /// A console that writes elsewhere, unpainted, for tests.
+    #[cfg(test)]
+    pub fn to(answers: Box<dyn Write + Send>, remarks: Box<dyn Write + Send>) -> Self {
+        Self {
+            answers,
+            remarks,
+            screen: Screen::Stream,
+            paint: Paint::Plain,
+        }
+    }
+
+    /// Answers with a line on standard output, or several.
+    ///
+    /// # Errors
+    /// When nobody reads it any more, or the disk is full.
+    pub fn answer(&mut self, text: impl Display) -> io::Result<()> {
+        let text = text.to_string();
+        self.answers
+            .write_all(text.trim_end_matches('\n').as_bytes())?;
+        self.answers.write_all(b"\n")?;
+        self.answers.flush()
+    }
+
+    /// Remarks something on standard error. That nobody reads it is no reason to stop.
+    pub fn remark(&mut self, text: impl Display) {
+        let text = text.to_string();
+        drop(writeln!(self.remarks, "{}", text.trim_end_matches('\n')));
+    }
+}

@@ -1,0 +1,90 @@
+//! How a command ends: the exit codes, and the failures that lead to them.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::world::WorldError;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked, or the answer is yes.
+    Done,
+    /// The answer is no: invalid, different, Degraded, refused.
+    No,
+    /// The command line or a file that it names makes no sense.
+    Usage,
+    /// The time limit passed first.
+    TimedOut,
+    /// The world could not be reached.
+    Unreachable,
+    /// Ctrl-C (128 + SIGINT).
+    Interrupted,
+    /// Nobody reads the output any more (128 + SIGPIPE).
+    BrokenPipe,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::TimedOut => 3,
+            Self::Unreachable => 4,
+            Self::Interrupted => 130,
+            Self::BrokenPipe => 141,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command did not come to its end. Each message tells what was being done and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line, or a file that it names, makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The answer is no.
+    #[error("{0}")]
+    No(String),
+    /// The answer is no, and everything about it has been printed.
+    #[error("the answer is no")]
+    Told,
+    /// The time limit passed.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The world did not do what it was asked.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// The way in which a command that fails like this ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::TimedOut(_) => Exit::TimedOut,
+            Self::World(WorldError::Unreachable { .. }) => Exit::Unreachable,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::BrokenPipe,
+            Self::No(_)
+            | Self::Told
+            | Self::World(WorldError::Conflict { .. } | WorldError::Refused { .. })
+            | Self::Output(_) => Exit::No,
+        }
+    }
+
+    /// Whether there is something to say that has not been said.
+    pub fn is_untold(&self) -> bool {
+        !matches!(self, Self::Told) && self.exit() != Exit::BrokenPipe
+    }
+}

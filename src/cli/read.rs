@@ -1,0 +1,172 @@
+//! Finding manifests: a file, a directory with all below it, or standard input. What they say is
+//! read by [`crate::manifest`].
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::console::Console;
+use super::exit::Failure;
+use crate::api::Resource;
+use crate::manifest::{self, Diagnostic, Parsed, Severity, Source};
+
+/// Reads the files that `paths` name.
+///
+/// # Errors
+/// [`Failure::Usage`] when one cannot be read or a directory holds no manifests.
+pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|error| unreadable(path, &error))?;
+            sources.push(Source::from_bytes("-", &bytes));
+            continue;
+        }
+        for file in files(path)? {
+            let bytes = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
+            sources.push(Source::from_bytes(file.display().to_string(), &bytes));
+        }
+    }
+    Ok(sources)
+}
+
+/// Reads `paths` and parses what they hold; every finding goes to standard error.
+///
+/// # Errors
+/// When a file cannot be read, or any finding is an error, or nothing is in the files.
+pub fn resources(paths: &[PathBuf], console: &mut Console) -> Result<Vec<Resource>, Failure> {
+    let Parsed {
+        resources,
+        diagnostics,
+        ..
+    } = manifest::parse(&sources(paths)?);
+    remark_all(&diagnostics, console)?;
+    if resources.is_empty() {
+        return Err(Failure::No(
+            "the manifests hold no resource; a resource begins with `apiVersion` and `kind`"
+                .to_owned(),
+        ));
+    }
+    Ok(resources
+        .into_iter()
+        .map(|located| located.resource)
+        .collect())
+}
+
+/// Remarks every finding.
+///
+/// # Errors
+/// [`Failure::Told`] when one of them is an error.
+pub fn remark_all(diagnostics: &[Diagnostic], console: &mut Console) -> Result<(), Failure> {
+    for diagnostic in diagnostics {
+        console.remark(diagnostic);
+    }
+    if diagnostics.iter().any(is_error) {
+        return Err(Failure::Told);
+    }
+    Ok(())
+}
+
+/// Whether a finding makes a manifest unusable.
+pub fn is_error(diagnostic: &Diagnostic) -> bool {
+    match diagnostic.severity {
+        Severity::Error => true,
+        Severity::Warning => false,
+    }
+}
+
+/// The file `path`, or the manifests below the directory `path`, sorted; hidden ones are skipped.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !fs::metadata(path)
+        .map_err(|error| unreadable(path, &error))?
+        .is_dir()
+    {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    gather(path, &mut found)?;
+    if found.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{}: no *.yaml or *.yml file in this directory or below it",
+            path.display()
+        )));
+    }
+    Ok(found)
+}
+
+fn gather(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let listed = fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = listed.map_err(|error| unreadable(directory, &error))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let kind = entry
+            .file_type()
+            .map_err(|error| unreadable(&path, &error))?;
+        // A linked file is read; a linked directory is not entered, as it might lead back here.
+        if kind.is_dir() {
+            gather(&path, found)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+            && !path.is_dir()
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Usage(format!("{}: cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_in_order_without_hidden_and_foreign_files() {
+        let root = tempfile::tempdir().expect("a directory");
+        let below = root.path().join("b");
+        let hidden = root.path().join(".git");
+        for directory in [&below, &hidden] {
+            fs::create_dir(directory).expect("created");
+        }
+        for file in [
+            "c.yaml",
+            "a.yml",
+            "b/x.yaml",
+            ".git/y.yaml",
+            ".z.yaml",
+            "README.md",
+        ] {
+            fs::write(root.path().join(file), "").expect("written");
+        }
+        let names: Vec<_> = files(root.path())
+            .expect("readable")
+            .iter()
+            .map(|file| {
+                file.strip_prefix(root.path())
+                    .expect("below")
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        assert_eq!(names, ["a.yml", "b/x.yaml", "c.yaml"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_usage_error() {
+        let empty = tempfile::tempdir().expect("a directory");
+        for path in [empty.path().to_owned(), empty.path().join("missing.yaml")] {
+            assert!(matches!(sources(&[path]), Err(Failure::Usage(_))));
+        }
+    }
+}

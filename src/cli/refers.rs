@@ -1,0 +1,64 @@
+//! Which stored resources refer to which: what must not be removed yet.
+
+use super::target::ResourceRef;
+use crate::api::{Analysis, Kind, Metric, Name, Resource, RolloutSpec};
+use crate::world::Stored;
+
+/// The stored resources that refer to `target`.
+pub fn referrers<'a>(target: &ResourceRef, store: &'a [Stored]) -> Vec<&'a Stored> {
+    store
+        .iter()
+        .filter(|stored| references(&stored.draft.resource).contains(target))
+        .collect()
+}
+
+/// What a resource refers to.
+pub fn references(resource: &Resource) -> Vec<ResourceRef> {
+    match resource {
+        Resource::Rollout(manifest) => of_rollout(&manifest.spec),
+        Resource::AnalysisTemplate(manifest) => {
+            sources(manifest.spec.source.as_ref(), &manifest.spec.metrics)
+        }
+        Resource::LoadBalancer(_) | Resource::MetricSource(_) => Vec::new(),
+    }
+}
+
+fn of_rollout(spec: &RolloutSpec) -> Vec<ResourceRef> {
+    let staged = spec
+        .stages()
+        .iter()
+        .filter_map(|stage| stage.analysis.as_ref());
+    spec.analysis
+        .iter()
+        .chain(staged)
+        .flat_map(of_analysis)
+        .chain([refer(Kind::LoadBalancer, &spec.traffic.load_balancer)])
+        .collect()
+}
+
+fn of_analysis(analysis: &Analysis) -> Vec<ResourceRef> {
+    let templates = analysis
+        .templates
+        .iter()
+        .map(|template| refer(Kind::AnalysisTemplate, &template.name));
+    sources(analysis.source.as_ref(), &analysis.metrics)
+        .into_iter()
+        .chain(templates)
+        .collect()
+}
+
+fn sources(of_all: Option<&Name>, metrics: &[Metric]) -> Vec<ResourceRef> {
+    metrics
+        .iter()
+        .filter_map(|metric| metric.source.as_ref())
+        .chain(of_all)
+        .map(|name| refer(Kind::MetricSource, name))
+        .collect()
+}
+
+fn refer(kind: Kind, name: &Name) -> ResourceRef {
+    ResourceRef {
+        kind,
+        name: name.clone(),
+    }
+}

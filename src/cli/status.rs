@@ -1,0 +1,215 @@
+//! `rolloutctl status`: how a rollout is, in a line; or waiting until it is done, with its progress.
+
+use tokio::time::Instant;
+
+use super::clock::{self, Patience};
+use super::console::Console;
+use super::exit::{Exit, Failure};
+use super::standing::{Standing, is_retry_pending};
+use super::target::{ResourceRef, RolloutRef};
+use super::words::sample;
+use crate::api::{AbortCause, ConditionStatus, ConditionType, PauseReason, Phase, RolloutStatus};
+use crate::world::{Stored, World, WorldError};
+
+mod view;
+use view::View;
+#[cfg(test)]
+pub use view::drawing;
+
+/// Prints one line. Exit code 0, or 1 when the rollout is Degraded.
+///
+/// # Errors
+/// When there is no such rollout, or the store cannot be reached.
+pub async fn run(
+    rollout: &RolloutRef,
+    world: &dyn World,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let store = world.load().await?;
+    let stored = rollout.resource().find(&store)?;
+    let standing = Standing::of(stored);
+    let line = standing.line();
+    let word = standing.word();
+    let painted = console.paint.tint(standing.tone(), word);
+    console.answer(line.replacen(word, &painted, 1))?;
+    Ok(match judge(stored) {
+        Verdict::Degraded(_) => Exit::No,
+        Verdict::Healthy | Verdict::OnTheWay => Exit::Done,
+    })
+}
+
+/// Whether a rollout has come to its end.
+enum Verdict<'a> {
+    Healthy,
+    Degraded(&'a RolloutStatus),
+    OnTheWay,
+}
+
+/// Only a status that speaks of the spec, and that no `retry` is about to change, is an end.
+fn judge(stored: &Stored) -> Verdict<'_> {
+    match Standing::of(stored) {
+        Standing::Deleting | Standing::Unseen { .. } => Verdict::OnTheWay,
+        Standing::Seen(status) => match status.phase {
+            Phase::Healthy => Verdict::Healthy,
+            Phase::Degraded if !is_retry_pending(stored) => Verdict::Degraded(status),
+            Phase::Degraded | Phase::Progressing | Phase::Paused => Verdict::OnTheWay,
+        },
+    }
+}
+
+/// Waits until the rollout is Healthy ([`Exit::Done`]) or Degraded ([`Exit::No`]), and shows what
+/// happens.
+///
+/// That the store cannot be reached does not end the wait, but is its answer when time is up.
+///
+/// # Errors
+/// When there is no such rollout (any more), or time is up.
+pub async fn wait(
+    rollout: &RolloutRef,
+    patience: Patience,
+    world: &dyn World,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let target = rollout.resource();
+    let deadline = patience.deadline();
+    let mut view = View::new(console);
+    let mut seen_before = false;
+    loop {
+        let look = look(&target, world).await;
+        let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        match look {
+            Look::There(stored) => {
+                seen_before = true;
+                match judge(&stored) {
+                    Verdict::Healthy => return healthy(&target, &stored, view, console),
+                    Verdict::Degraded(status) => return degraded(&target, status, view, console),
+                    Verdict::OnTheWay => view.show(&stored, clock::now(), console)?,
+                }
+                if is_late {
+                    return Err(Failure::TimedOut(late(&target, &stored)));
+                }
+            }
+            Look::Missing(_) if seen_before => {
+                return Err(Failure::No(format!("{target} was deleted")));
+            }
+            Look::Missing(failure) | Look::Refused(failure) => return Err(failure),
+            Look::Unreachable(error) if is_late => return Err(error.into()),
+            Look::Unreachable(error) => view.trouble(&error, console),
+        }
+        clock::next_look().await;
+    }
+}
+
+/// What a look at the store shows.
+enum Look {
+    There(Box<Stored>),
+    Missing(Failure),
+    Unreachable(WorldError),
+    Refused(Failure),
+}
+
+async fn look(target: &ResourceRef, world: &dyn World) -> Look {
+    match world.load().await {
+        Ok(store) => match target.find(&store) {
+            Ok(stored) => Look::There(Box::new(stored.clone())),
+            Err(failure) => Look::Missing(failure),
+        },
+        Err(error @ WorldError::Unreachable { .. }) => Look::Unreachable(error),
+        Err(error) => Look::Refused(error.into()),
+    }
+}
+
+fn healthy(
+    target: &ResourceRef,
+    stored: &Stored,
+    view: View,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    view.end();
+    let standing = Standing::of(stored);
+    let word = console.paint.tint(standing.tone(), standing.word());
+    console.answer(format_args!("{target} {word}: {}", standing.message()))?;
+    Ok(Exit::Done)
+}
+
+fn degraded(
+    target: &ResourceRef,
+    status: &RolloutStatus,
+    view: View,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    view.end();
+    let word = console
+        .paint
+        .tint(super::console::Tone::Bad, status.phase.as_str());
+    console.answer(format_args!("{target} {word}: {}", status.message))?;
+    for line in reasons(target, status) {
+        console.answer(format_args!("  {line}"))?;
+    }
+    Ok(Exit::No)
+}
+
+/// Why a rollout is Degraded, with the measured values, and what leads on.
+fn reasons(target: &ResourceRef, status: &RolloutStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    let invalid = status.conditions.iter().find(|condition| {
+        condition.kind == ConditionType::InvalidSpec && condition.status == ConditionStatus::True
+    });
+    if let Some(condition) = invalid {
+        lines.push(condition.message.clone());
+    }
+    if let Some(abort) = &status.abort {
+        lines.push(format!(
+            "revision {} was taken back in stage {} of attempt {} at {:.0}",
+            abort.revision,
+            abort.stage.saturating_add(1),
+            abort.attempt,
+            abort.at
+        ));
+        if abort.message != status.message {
+            lines.push(abort.message.clone());
+        }
+        if let AbortCause::Analysis { metric, failed } = &abort.cause {
+            let bounds = status.measurements.iter().find(|m| m.metric == *metric);
+            for failure in failed {
+                lines.push(format!(
+                    "{metric} = {}{} at {:.0}",
+                    sample(failure),
+                    bounds.map_or_else(String::new, |m| format!(", must be {}", m.bounds)),
+                    failure.at
+                ));
+            }
+        }
+        lines.push(format!(
+            "try again with `rolloutctl retry {}`, or apply a new spec",
+            target.name
+        ));
+    }
+    lines
+}
+
+fn late(target: &ResourceRef, stored: &Stored) -> String {
+    let hint = match Standing::of(stored) {
+        Standing::Unseen { .. } => " Is a controller running?".to_owned(),
+        Standing::Deleting => String::new(),
+        Standing::Seen(_) => format!(" `rolloutctl describe {target}` tells more."),
+    };
+    format!(
+        "timed out; {target} is {}.{hint}",
+        Standing::of(stored).line()
+    )
+}
+
+/// Why somebody must decide, said loudly, if the rollout stopped by itself.
+fn alarm(status: &RolloutStatus, target: &ResourceRef) -> Option<String> {
+    let pause = status.pause.as_ref()?;
+    let verbs = match pause.reason {
+        PauseReason::User => return None,
+        PauseReason::Inconclusive => "resume, promote or abort",
+        PauseReason::Failure => "promote, abort or retry",
+    };
+    Some(format!(
+        "STOPPED: {}. Somebody must decide: {verbs} {}",
+        pause.message, target.name
+    ))
+}

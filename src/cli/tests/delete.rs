@@ -1,0 +1,157 @@
+//! `delete`: rollouts are marked, the rest goes once nothing refers to it.
+
+use super::console;
+use super::fixtures::{at, baking, healthy, load_balancer, store, stored};
+use super::memory::{Memory, touch};
+use crate::api::Duration;
+use crate::cli::clock::Patience;
+use crate::cli::delete::{Request, run};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::target::ResourceRef;
+use crate::world::{Deletion, Dependents};
+
+fn request(targets: &[&str], wait: Option<Patience>) -> Request {
+    Request {
+        targets: targets
+            .iter()
+            .map(|target| ResourceRef::read(target, None).expect("KIND/NAME"))
+            .collect(),
+        dependents: Dependents::Remove,
+        wait,
+        now: at(100),
+    }
+}
+
+#[tokio::test]
+async fn safety_7_a_rollout_is_marked_and_left_to_the_controller() {
+    let memory = store(baking());
+    let (mut console, answers, _) = console();
+    run(request(&["ro/news-web"], None), &memory, &mut console)
+        .await
+        .expect("marked");
+    assert!(
+        answers
+            .text()
+            .starts_with("rollout/news-web marked for deletion")
+    );
+    assert_eq!(
+        memory.find("ro/news-web").and_then(|s| s.draft.deletion),
+        Some(Deletion {
+            at: at(100),
+            dependents: Dependents::Remove
+        })
+    );
+}
+
+#[tokio::test]
+async fn safety_7_orphaning_can_still_be_asked_of_one_that_is_being_deleted() {
+    let memory = store(baking());
+    let (mut console, _, _) = console();
+    run(request(&["ro/news-web"], None), &memory, &mut console)
+        .await
+        .expect("marked");
+    let orphan = Request {
+        dependents: Dependents::Orphan,
+        now: at(200),
+        ..request(&["ro/news-web"], None)
+    };
+    run(orphan, &memory, &mut console).await.expect("marked");
+    let deletion = memory.find("ro/news-web").and_then(|s| s.draft.deletion);
+    assert_eq!(
+        deletion,
+        Some(Deletion {
+            at: at(100),
+            dependents: Dependents::Orphan
+        })
+    );
+}
+
+#[tokio::test]
+async fn what_a_rollout_refers_to_stays() {
+    let memory = store(healthy());
+    let (mut console, _, _) = console();
+    let failure = run(request(&["lb/edge"], None), &memory, &mut console)
+        .await
+        .expect_err("refused");
+    assert!(
+        failure.to_string().contains("rollout/news-web"),
+        "{failure}"
+    );
+    assert!(memory.find("lb/edge").is_some());
+}
+
+#[tokio::test]
+async fn what_nothing_refers_to_goes_at_once() {
+    let memory = Memory::with([stored(load_balancer())]);
+    let (mut console, answers, _) = console();
+    run(request(&["lb/edge"], None), &memory, &mut console)
+        .await
+        .expect("deleted");
+    assert_eq!(answers.text(), "loadbalancer/edge deleted\n");
+    assert!(memory.find("lb/edge").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_wait_a_rollout_and_then_its_load_balancer_go() {
+    let memory = store(healthy());
+    // The looks: at the beginning, to mark, then while waiting.
+    for _ in 0..4 {
+        memory.before_load(|_| ());
+    }
+    memory.before_load(|all| all.retain(|stored| stored.draft.deletion.is_none()));
+    let (mut console, answers, _) = console();
+    let wait = Some(Patience::For(Duration::from_secs(60)));
+    run(
+        request(&["lb/edge", "ro/news-web"], wait),
+        &memory,
+        &mut console,
+    )
+    .await
+    .expect("deleted");
+    let text = answers.text();
+    assert!(
+        text.ends_with("rollout/news-web deleted\nloadbalancer/edge deleted\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_takes_too_long_tells_what_it_waits_for() {
+    let memory = store(baking());
+    let (mut console, _, _) = console();
+    let wait = Some(Patience::For(Duration::from_secs(5)));
+    let failure = run(request(&["ro/news-web"], wait), &memory, &mut console)
+        .await
+        .expect_err("too long");
+    assert_eq!(failure.exit(), Exit::TimedOut);
+    assert!(failure.to_string().contains("bake time"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_wrong_name_is_guessed_and_nothing_is_deleted() {
+    let memory = store(healthy());
+    let (mut console, _, _) = console();
+    let targets = ["ro/news-web", "lb/egde"];
+    let failure = run(request(&targets, None), &memory, &mut console)
+        .await
+        .expect_err("not found");
+    assert!(matches!(failure, Failure::No(_)));
+    assert!(
+        failure.to_string().contains("did you mean edge?"),
+        "{failure}"
+    );
+    assert_eq!(memory.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_mark_does_not_overwrite_what_the_controller_writes_meanwhile() {
+    let memory = store(baking());
+    memory.before_write(|all| touch(&mut all[0], |draft| draft.epoch = 9));
+    let (mut console, _, _) = console();
+    run(request(&["ro/news-web"], None), &memory, &mut console)
+        .await
+        .expect("marked");
+    let draft = memory.find("ro/news-web").expect("stored").draft;
+    assert_eq!(draft.epoch, 9);
+    assert!(draft.deletion.is_some());
+}

@@ -1,0 +1,126 @@
+//! `get`: tables, names, and what programs get.
+
+use super::console;
+use super::fixtures::{at, baking, healthy, json_of, load_balancer, store, stored, with_status};
+use super::memory::Memory;
+use crate::cli::args::Format;
+use crate::cli::exit::Exit;
+use crate::cli::get::{Selection, run};
+use crate::world::{Deletion, Dependents};
+
+async fn got(memory: &Memory, words: &[&str], format: Option<Format>) -> String {
+    let (mut console, answers, remarks) = console();
+    let selection =
+        Selection::read(words.first().copied(), words.get(1).copied()).expect("a selection");
+    let exit = run(&selection, format, memory, &mut console).await;
+    assert_eq!(exit.expect("told"), Exit::Done);
+    // Ages count from the present, so they are different in every run.
+    let aged = answers.text();
+    aged.split('\n')
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + &remarks.text()
+}
+
+#[tokio::test]
+async fn names_are_kind_and_name() {
+    assert_eq!(
+        got(&store(healthy()), &[], Some(Format::Name)).await,
+        "rollout/news-web\nloadbalancer/edge\nmetricsource/main\n"
+    );
+}
+
+#[tokio::test]
+async fn a_table_of_rollouts_has_their_stage_weight_and_revisions() {
+    let text = got(&store(baking()), &["rollouts"], None).await;
+    let fields: Vec<_> = text.split_whitespace().collect();
+    assert_eq!(
+        fields[..12],
+        [
+            "NAME",
+            "PHASE",
+            "STAGE",
+            "WEIGHT",
+            "STABLE",
+            "CANARY",
+            "AGE",
+            "MESSAGE",
+            "news-web",
+            "Progressing",
+            "2/3",
+            "33%"
+        ]
+    );
+    assert!(text.trim_end().ends_with("stage 2 of 3 bakes"), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_there_is_said_and_is_no_failure() {
+    assert_eq!(
+        got(&Memory::default(), &[], None).await,
+        "\nNo resources found\n".trim_start()
+    );
+}
+
+#[tokio::test]
+async fn programs_get_one_object_or_a_list() {
+    let memory = store(baking());
+    let one = got(&memory, &["rollout", "news-web"], Some(Format::Json)).await;
+    let one: serde_json::Value = serde_json::from_str(&one).expect("JSON");
+    assert_eq!(one["kind"], "Rollout");
+    assert_eq!(one["metadata"]["generation"], 2);
+    assert_eq!(one["status"]["observedGeneration"], 2);
+    assert_eq!(one["status"]["waitingOn"]["on"], "Bake");
+    let all = got(&memory, &["ro"], Some(Format::Json)).await;
+    let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    assert_eq!(all["items"][0], one);
+}
+
+#[test]
+fn a_deletion_shows_in_the_metadata() {
+    let mut leaving = with_status(healthy());
+    leaving.draft.deletion = Some(Deletion {
+        at: at(70),
+        dependents: Dependents::Orphan,
+    });
+    insta::assert_snapshot!(format!("{:#}", json_of(&leaving)["metadata"]), @r#"
+    {
+      "creationTimestamp": "2026-03-01T12:00:00Z",
+      "deletionDependents": "orphan",
+      "deletionTimestamp": "2026-03-01T12:01:10Z",
+      "generation": 2,
+      "labels": {
+        "team": "news"
+      },
+      "name": "news-web",
+      "updateTimestamp": "2026-03-01T12:01:00Z"
+    }
+    "#);
+    insta::assert_snapshot!(format!("{:#}", json_of(&stored(load_balancer()))), @r#"
+    {
+      "apiVersion": "rolloutctl.dev/v1alpha1",
+      "kind": "LoadBalancer",
+      "metadata": {
+        "creationTimestamp": "2026-03-01T12:00:00Z",
+        "generation": 1,
+        "name": "edge",
+        "updateTimestamp": "2026-03-01T12:01:00Z"
+      },
+      "spec": {
+        "haproxy": {
+          "instances": [
+            {
+              "address": "unix:///run/haproxy/admin.sock",
+              "name": "lb-1"
+            },
+            {
+              "address": "tcp://10.0.0.12:9999",
+              "name": "lb-2"
+            }
+          ]
+        }
+      }
+    }
+    "#);
+}

@@ -1,0 +1,242 @@
+//! `promote`, `pause`, `resume`, `abort`, `retry`: leaves a command in the store and waits for what
+//! the controller makes of it.
+//!
+//! What is asked in vain as far as the store tells is refused here, with the reason. The
+//! controller judges again: only it knows the present.
+
+use std::hash::{BuildHasher, Hasher};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::clock;
+use super::console::Console;
+use super::exit::{Exit, Failure};
+use super::standing::{is_under_way, pending_command};
+use super::target::{ResourceRef, RolloutRef};
+use crate::api::{
+    Actor, Command, CommandOutcome, Duration, PauseReason, Phase, RolloutStatus, Verb,
+};
+use crate::world::{Stored, World, WorldError};
+
+/// What is asked, by whom.
+pub struct Request {
+    /// The rollout.
+    pub rollout: RolloutRef,
+    /// What it is asked.
+    pub verb: Verb,
+    /// Who asks.
+    pub by: Actor,
+    /// The present instant.
+    pub now: Timestamp,
+    /// How long to wait for the controller's answer; not at all if absent.
+    pub wait: Option<Duration>,
+}
+
+/// How often a write is tried when others write the same rollout at the same time.
+const ATTEMPTS: u32 = 10;
+
+/// Gives the command.
+///
+/// # Errors
+/// When it makes no sense, is refused, or is not taken up in time.
+pub async fn run(
+    request: &Request,
+    world: &dyn World,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let command = give(request, world).await?;
+    let target = request.rollout.resource();
+    let Some(timeout) = request.wait else {
+        console.answer(format_args!("{target} {} asked", command.verb))?;
+        return Ok(Exit::Done);
+    };
+    match outcome(&command, &target, timeout, world).await? {
+        CommandOutcome::Applied => {
+            console.answer(format_args!("{target} {}", past(command.verb)))?;
+            Ok(Exit::Done)
+        }
+        CommandOutcome::Refused(reason) => Err(Failure::No(format!(
+            "{target}: {} refused: {reason}",
+            command.verb
+        ))),
+    }
+}
+
+/// Writes the command for the attempt and stage that the store shows.
+async fn give(request: &Request, world: &dyn World) -> Result<Command, Failure> {
+    let target = request.rollout.resource();
+    let mut attempt = 1;
+    loop {
+        let store = world.load().await?;
+        let stored = target.find(&store)?;
+        let status = sensible(request.verb, stored)
+            .map_err(|why| Failure::No(format!("{target}: cannot {}: {why}", request.verb)))?;
+        let command = Command {
+            id: new_id(request.now),
+            verb: request.verb,
+            attempt: status.attempt,
+            stage: status.stage,
+            by: request.by.clone(),
+            at: request.now,
+        };
+        let mut draft = stored.draft.clone();
+        draft.command = Some(command.clone());
+        match world.replace(&stored.id, stored.version, &draft).await {
+            Err(WorldError::Conflict { .. }) if attempt < ATTEMPTS => attempt += 1,
+            result => return Ok(result.map(|()| command)?),
+        }
+    }
+}
+
+/// An id that no other command has: the instant and 64 random bits.
+fn new_id(now: Timestamp) -> String {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    format!("{:x}-{random:016x}", now.as_millisecond())
+}
+
+/// Waits for what the controller makes of the command.
+async fn outcome(
+    command: &Command,
+    target: &ResourceRef,
+    timeout: Duration,
+    world: &dyn World,
+) -> Result<CommandOutcome, Failure> {
+    let deadline = Instant::now() + timeout.as_std();
+    loop {
+        let store = world.load().await?;
+        let stored = target.find(&store)?;
+        let status = stored.draft.status.as_ref();
+        let record = status.and_then(|status| status.last_command.as_ref());
+        if let Some(record) = record.filter(|record| record.command.id == command.id) {
+            return Ok(record.outcome.clone());
+        }
+        if let Some(other) = stored.draft.command.as_ref().filter(|c| c.id != command.id) {
+            return Err(Failure::No(format!(
+                "{target}: {} by {} came in between; look at `rolloutctl describe {target}`, then ask again",
+                other.verb, other.by
+            )));
+        }
+        if Instant::now() >= deadline {
+            return Err(not_taken_up(command, target, timeout, world).await);
+        }
+        clock::next_look().await;
+    }
+}
+
+async fn not_taken_up(
+    command: &Command,
+    target: &ResourceRef,
+    timeout: Duration,
+    world: &dyn World,
+) -> Failure {
+    let holder = match world.lease().await {
+        Ok(Some(lease)) if !lease.holder.is_empty() => format!(
+            "the controller {} holds the lease: look at its log",
+            lease.holder
+        ),
+        Ok(_) => "no controller holds the lease: start `rolloutctl controller`".to_owned(),
+        Err(error) => format!("the lease cannot be read: {error}"),
+    };
+    Failure::TimedOut(format!(
+        "{target}: no controller has taken up {} within {timeout}. Is a controller running? {holder}. \
+         The command stays and is carried out by the next controller",
+        command.verb
+    ))
+}
+
+/// The verbs that make sense for a rollout as it stands.
+pub fn sensible_verbs(stored: &Stored) -> Vec<Verb> {
+    [
+        Verb::Promote,
+        Verb::PromoteFull,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Abort,
+        Verb::Retry,
+    ]
+    .into_iter()
+    .filter(|verb| sensible(*verb, stored).is_ok())
+    .collect()
+}
+
+/// The status to which `verb` may be said, or why it makes no sense.
+fn sensible(verb: Verb, stored: &Stored) -> Result<&RolloutStatus, String> {
+    let target = ResourceRef::of(&stored.draft.resource);
+    let status = stored
+        .draft
+        .status
+        .as_ref()
+        .ok_or("the controller has not seen it yet; is a controller running?")?;
+    if stored.draft.deletion.is_some() {
+        return Err("it is being deleted".to_owned());
+    }
+    if let Some(waiting) = pending_command(stored).filter(|_| !overrides(verb)) {
+        return Err(format!(
+            "{} by {}, given at {:.0}, has not been taken up yet; is a controller running?",
+            waiting.verb, waiting.by, waiting.at
+        ));
+    }
+    let at_stage = is_under_way(status) && status.canary_revision.is_some();
+    let pause = status.pause.as_ref().map(|pause| pause.reason);
+    let sense = match verb {
+        Verb::Promote | Verb::PromoteFull if at_stage => Ok(()),
+        Verb::Promote | Verb::PromoteFull if status.phase == Phase::Degraded => Err(format!(
+            "it was taken back; try again with `rolloutctl retry {}` or a new spec",
+            target.name
+        )),
+        Verb::Promote | Verb::PromoteFull => Err("no stage is under way".to_owned()),
+        Verb::Pause if pause.is_some() => Err("it is paused already".to_owned()),
+        Verb::Pause if !is_under_way(status) => Err("nothing is under way".to_owned()),
+        Verb::Pause => Ok(()),
+        Verb::Resume => match pause {
+            Some(PauseReason::User | PauseReason::Inconclusive) => Ok(()),
+            Some(PauseReason::Failure) => Err(
+                "its stage failed, and that verdict is final; promote, abort or retry it"
+                    .to_owned(),
+            ),
+            None => Err("it is not paused".to_owned()),
+        },
+        Verb::Abort if at_stage => Ok(()),
+        Verb::Abort if status.abort.is_some() => Err("it was taken back already".to_owned()),
+        Verb::Abort if is_under_way(status) => {
+            Err("its first revision comes up and there is no stable one to go back to".to_owned())
+        }
+        Verb::Abort => Err("nothing to abort: no attempt is under way".to_owned()),
+        Verb::Retry if status.abort.is_some() || pause == Some(PauseReason::Failure) => Ok(()),
+        Verb::Retry => Err("nothing to retry: its last attempt did not fail".to_owned()),
+    };
+    sense.map(|()| status)
+}
+
+/// Whether a verb may take the place of another command that waits: what stops may.
+const fn overrides(verb: Verb) -> bool {
+    match verb {
+        Verb::Abort | Verb::Pause => true,
+        Verb::Promote | Verb::PromoteFull | Verb::Resume | Verb::Retry => false,
+    }
+}
+
+const fn past(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Promote => "promoted",
+        Verb::PromoteFull => "promoted past all stages",
+        Verb::Pause => "paused",
+        Verb::Resume => "resumed",
+        Verb::Abort => "aborted",
+        Verb::Retry => "retried",
+    }
+}
+
+/// Who asks: `user@host`, for the record.
+pub fn actor() -> Actor {
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned());
+    Actor(format!(
+        "{user}@{}",
+        gethostname::gethostname().to_string_lossy()
+    ))
+}
