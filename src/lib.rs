@@ -7,19 +7,20 @@
 //!
 //! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
-//! 4. the world, all I/O: [`world`]
+//! 3. decisions, pure: [`plan`], [`analysis`]
+//! 4. the world, all I/O: [`world`], [`retry`]
+//! 5. the loops: [`reconcile`], [`controller`], [`collector`]
 //! 6. the door: [`cli`]
 
 pub mod action;
 pub mod analysis;
 pub mod api;
+pub mod cli;
+pub mod collector;
 pub mod controller;
+pub mod manifest;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
-pub mod manifest;
-pub mod collector;
-pub mod retry;
-pub mod cli;
 pub mod snapshot;
 pub mod world;

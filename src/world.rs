@@ -14,11 +14,11 @@ use crate::api::{
 };
 use crate::snapshot::{SampleOutcome, Snapshot};
 
-pub mod haproxy;
 pub mod docker;
+pub mod haproxy;
+pub mod influxdb;
 pub mod store;
 pub mod swarm;
-pub mod influxdb;
 
 /// What the world can be asked and told.
 ///
