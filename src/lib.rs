@@ -5,7 +5,7 @@
 //! of [`action::Action`]s, and the shell remembers and carries it out. A file imports only from its
 //! own floor or below:
 //!
-//! 1. nouns: [`api`]
+//! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 4. the world, all I/O: [`world`]
 //! 6. the door: [`cli`]
@@ -13,5 +13,6 @@
 pub mod action;
 pub mod api;
 pub mod cli;
+pub mod manifest;
 pub mod snapshot;
 pub mod world;

@@ -1,0 +1,148 @@
+//! Manifests: YAML text in, validated [`Resource`]s and everything that is wrong with the rest out.
+//!
+//! A text becomes documents (`source`), a document its places in the text (`places`) and its values
+//! (`load`). The values are validated against the kind's JSON Schema (`schema`, `explain`), by the
+//! rules that a schema cannot say (`rules`), and against each other (`references`). Every step
+//! goes on as far as it can, so that all errors are reported at once. Nothing here reads a file.
+
+mod diagnostic;
+mod document;
+mod explain;
+mod forms;
+mod load;
+mod node;
+mod owned;
+mod path;
+mod placeholders;
+mod places;
+mod references;
+mod render;
+mod rules;
+mod schema;
+mod source;
+mod suggest;
+mod words;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use render::to_yaml;
+pub use schema::{schema, schema_all};
+pub use source::Source;
+
+use crate::api::Resource;
+use diagnostic::Findings;
+use document::Document;
+use path::FieldPath;
+
+/// What references may lead to besides the resources of the sources themselves.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// Nothing else is known: a reference that leads out of the sources is a warning, for what it
+    /// names may be applied already. One that looks like a typo of a name in the sources is an error.
+    SourcesOnly,
+    /// These are applied already, and nothing else is: a reference to anything else is an error.
+    Applied(&'a [Resource]),
+}
+
+/// A valid resource and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// The resource.
+    pub resource: Resource,
+    /// The source's name.
+    pub file: String,
+    /// The line of its first field, from 1.
+    pub line: usize,
+    /// The column of its first field, from 1.
+    pub column: usize,
+}
+
+/// What is in a set of sources.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// The resources in which no error was found, in the order of the sources.
+    pub resources: Vec<Located>,
+    /// Everything that was found, by source, line and column.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Whether anything is wrong beyond warnings.
+    pub fn has_errors(&self) -> bool {
+        let mut severities = self.diagnostics.iter().map(|found| found.severity);
+        severities.any(|severity| severity == Severity::Error)
+    }
+}
+
+/// Reads and validates all documents of `sources`.
+///
+/// Empty documents are passed over. A broken document does not keep the others from being read.
+/// Text of any kind is safe to read: nesting, aliases and size are bounded.
+pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
+    let mut documents = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        documents.extend(read(index, source));
+    }
+    references::check(sources, &mut documents, known);
+    let mut parsed = Parsed::default();
+    let mut found = Vec::new();
+    for document in &documents {
+        let file = &sources[document.source].name;
+        parsed.resources.extend(document.resource(file));
+        for diagnostic in document.diagnostics(file) {
+            found.push((document.source, diagnostic));
+        }
+    }
+    found.sort_by(|(left_source, left), (right_source, right)| {
+        (left_source, left.line, left.column).cmp(&(right_source, right.line, right.column))
+    });
+    parsed.diagnostics = found
+        .into_iter()
+        .map(|(_, diagnostic)| diagnostic)
+        .collect();
+    parsed.diagnostics.dedup();
+    parsed
+}
+
+/// The largest source, in bytes. A resource of 64 KiB fills its store object.
+const MAX_SOURCE: usize = 4 << 20;
+
+fn read(index: usize, source: &Source) -> Vec<Document> {
+    let text = match source.text() {
+        Ok(text) if text.len() > MAX_SOURCE => {
+            return vec![Document::unreadable(
+                index,
+                (1, 1),
+                format!("the file has more than {MAX_SOURCE} bytes"),
+                "split it; check that it is a manifest",
+            )];
+        }
+        Ok(text) => text,
+        Err(at) => {
+            return vec![Document::unreadable(
+                index,
+                (at.line, at.column),
+                "the file is not UTF-8 text from here on".to_owned(),
+                "save it as UTF-8; check that it is a manifest",
+            )];
+        }
+    };
+    let documents: Vec<_> = source::documents(text)
+        .into_iter()
+        .filter_map(|chunk| Document::read(index, chunk))
+        .collect();
+    if documents.is_empty() {
+        return vec![nothing(index)];
+    }
+    documents
+}
+
+/// An empty file does no harm, but its owner should know.
+fn nothing(source: usize) -> Document {
+    let mut findings = Findings::default();
+    findings.warning(
+        &FieldPath::root(),
+        "there is no resource in this file",
+        "write one, or remove the file",
+    );
+    Document::without_values(source, findings)
+}

@@ -1,0 +1,174 @@
+//! What is wrong with a manifest, where, and what would be right. How it is found is elsewhere.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::path::FieldPath;
+use super::places::Place;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The manifest cannot be used.
+    Error,
+    /// The manifest can be used; somebody should look at it.
+    Warning,
+}
+
+/// One finding. Its `Display` is one line: `file:line:column: field.path: problem; remedy`, with
+/// `warning:` before the problem of a warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file's name, as in [`super::Source::name`].
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+    /// The field, as in `spec.strategy.canary.stages[1].weight`; `document` for the whole.
+    pub field: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            severity,
+            file,
+            line,
+            column,
+            field,
+            problem,
+            remedy,
+        } = self;
+        let mark = match severity {
+            Severity::Error => "",
+            Severity::Warning => "warning: ",
+        };
+        write!(
+            f,
+            "{file}:{line}:{column}: {field}: {mark}{problem}; {remedy}"
+        )
+    }
+}
+
+/// Which part of a field a finding points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    /// The field's name.
+    Key,
+    /// What stands after it.
+    Value,
+}
+
+/// A finding whose place in the text is not looked up yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub severity: Severity,
+    pub path: FieldPath,
+    pub anchor: Anchor,
+    /// Where it is, if its path does not tell.
+    pub place: Option<Place>,
+    pub problem: String,
+    pub remedy: String,
+}
+
+/// The findings of one document, in the order in which they were made.
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// An error in what stands at `path`.
+    pub fn error(
+        &mut self,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.push(Severity::Error, Anchor::Value, path, problem, remedy);
+    }
+
+    /// An error in the name of the field at `path`.
+    pub fn key_error(
+        &mut self,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.push(Severity::Error, Anchor::Key, path, problem, remedy);
+    }
+
+    /// A warning about what stands at `path`.
+    pub fn warning(
+        &mut self,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.push(Severity::Warning, Anchor::Value, path, problem, remedy);
+    }
+
+    /// A warning about the field at `path` as such.
+    pub fn key_warning(
+        &mut self,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.push(Severity::Warning, Anchor::Key, path, problem, remedy);
+    }
+
+    /// An error: the field at `path` stands again at `place`.
+    pub fn duplicate(&mut self, path: &FieldPath, place: Place, first_line: usize) {
+        self.0.push(Finding {
+            severity: Severity::Error,
+            path: path.clone(),
+            anchor: Anchor::Key,
+            place: Some(place),
+            problem: format!(
+                "`{}` is given twice, first in line {first_line}",
+                path.field()
+            ),
+            remedy: "keep one of them".to_owned(),
+        });
+    }
+
+    /// Whether an error was found at `path` itself.
+    pub fn has_error_at(&self, path: &FieldPath) -> bool {
+        self.0
+            .iter()
+            .any(|finding| finding.severity == Severity::Error && finding.path == *path)
+    }
+
+    /// Whether any error was found.
+    pub fn has_errors(&self) -> bool {
+        self.0
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        anchor: Anchor,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            severity,
+            path: path.clone(),
+            anchor,
+            place: None,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        });
+    }
+}

@@ -1,0 +1,241 @@
+//! One document: from its text to its values, its kind, its findings and, if it is sound, its
+//! resource.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::diagnostic::{Anchor, Diagnostic, Finding, Findings};
+use super::node::Node;
+use super::path::FieldPath;
+use super::places::{Place, Places};
+use super::source::Chunk;
+use super::suggest::{either, nearest};
+use super::words::{describe, quoted};
+use super::{Located, explain, load, rules};
+use crate::api::{API_VERSION, Kind, Manifest, Resource};
+
+/// A document as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// The index of its source.
+    pub source: usize,
+    lines_before: usize,
+    places: Option<Places>,
+    /// Its values, null if it could not be read.
+    pub value: Value,
+    /// Its kind, if it is one of ours.
+    pub kind: Option<Kind>,
+    /// What was found so far.
+    pub findings: Findings,
+}
+
+impl Document {
+    /// Reads and validates a document by itself; none if it is empty.
+    pub fn read(source: usize, chunk: Chunk<'_>) -> Option<Self> {
+        let mut document = Self::without_values(source, Findings::default());
+        document.lines_before = chunk.lines_before;
+        let text = chunk.text;
+        let unreadable = match Places::read(text, &mut document.findings) {
+            Ok(None) => return None,
+            Ok(Some(places)) => {
+                document.places = Some(places);
+                match load::load(text, &mut document.findings) {
+                    Ok(Value::Null) => return None,
+                    Ok(value) => {
+                        document.value = value;
+                        document.validate();
+                        return Some(document);
+                    }
+                    Err(unreadable) => unreadable,
+                }
+            }
+            Err(unreadable) => unreadable,
+        };
+        document.fail(unreadable.place, unreadable.problem, &unreadable.remedy);
+        Some(document)
+    }
+
+    /// A document that stands for a source that cannot be read; the place is line and column.
+    pub fn unreadable(source: usize, place: (usize, usize), problem: String, remedy: &str) -> Self {
+        let mut document = Self::without_values(source, Findings::default());
+        let place = Place {
+            line: place.0,
+            column: place.1,
+        };
+        document.fail(place, problem, remedy);
+        document
+    }
+
+    /// A document of which nothing is known but what was found.
+    pub fn without_values(source: usize, findings: Findings) -> Self {
+        Self {
+            source,
+            lines_before: 0,
+            places: None,
+            value: Value::Null,
+            kind: None,
+            findings,
+        }
+    }
+
+    fn fail(&mut self, place: Place, problem: String, remedy: &str) {
+        self.findings.error(&FieldPath::root(), problem, remedy);
+        if let Some(finding) = self.findings.0.last_mut() {
+            finding.place = Some(place);
+        }
+    }
+
+    fn validate(&mut self) {
+        let findings = &mut self.findings;
+        if !self.value.is_object() {
+            findings.error(
+                &FieldPath::root(),
+                format!("{} stands where a resource belongs", describe(&self.value)),
+                "write `apiVersion`, `kind`, `metadata` and `spec`",
+            );
+            return;
+        }
+        if let Some(fields) = self.value.as_object_mut()
+            && fields.remove("status").is_some()
+        {
+            findings.key_warning(
+                &FieldPath::root().key("status"),
+                "the status is the controller's; what stands here is not read",
+                "remove it",
+            );
+        }
+        self.kind = identify(&Node::root(&self.value), findings);
+        if let Some(kind) = self.kind {
+            let plain = |path: &FieldPath| self.places.as_ref()?.plain(path);
+            explain::check(kind, &self.value, &plain, findings);
+            rules::check(kind, &Node::root(&self.value), findings);
+            rules::numbers_as_written(&Node::root(&self.value), &plain, findings);
+        }
+    }
+
+    /// The name in `metadata`, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.value.get("metadata")?.get("name")?.as_str()
+    }
+
+    /// The line in its file of the field at `path`.
+    pub fn line_of(&self, path: &FieldPath) -> usize {
+        let place = self.places.as_ref().map(|p| p.of(path, Anchor::Value));
+        place.map_or(1, |place| place.line) + self.lines_before
+    }
+
+    /// The resource, if no error was found.
+    pub fn resource(&self, file: &str) -> Option<Located> {
+        let kind = self.kind.filter(|_| !self.findings.has_errors())?;
+        let resource = typed(kind, &self.value).ok()?;
+        let place = self.places.as_ref()?.of(&FieldPath::root(), Anchor::Value);
+        Some(Located {
+            resource,
+            file: file.to_owned(),
+            line: place.line + self.lines_before,
+            column: place.column,
+        })
+    }
+
+    /// What was found, each at its place in the file.
+    pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
+        let findings = self.findings.0.iter();
+        let mut diagnostics: Vec<_> = findings.map(|f| self.diagnostic(file, f)).collect();
+        if let Some(kind) = self.kind.filter(|_| !self.findings.has_errors())
+            && let Err(error) = typed(kind, &self.value)
+        {
+            let mut last = Findings::default();
+            last.error(
+                &FieldPath::root(),
+                format!("the {kind} cannot be read: {error}"),
+                format!("see `rolloutctl schema {}`", kind.singular()),
+            );
+            diagnostics.extend(last.0.iter().map(|f| self.diagnostic(file, f)));
+        }
+        diagnostics
+    }
+
+    fn diagnostic(&self, file: &str, finding: &Finding) -> Diagnostic {
+        let place = finding.place.unwrap_or_else(|| {
+            self.places
+                .as_ref()
+                .map_or(Place { line: 1, column: 1 }, |places| {
+                    places.of(&finding.path, finding.anchor)
+                })
+        });
+        Diagnostic {
+            severity: finding.severity,
+            file: file.to_owned(),
+            line: place.line + self.lines_before,
+            column: place.column,
+            field: finding.path.to_string(),
+            problem: finding.problem.clone(),
+            remedy: finding.remedy.clone(),
+        }
+    }
+}
+
+/// The document's kind, or what is wrong with what should say it.
+fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
+    let kind = root.get("kind");
+    let names = Kind::ALL.map(Kind::as_str);
+    let given = kind.text().unwrap_or_default();
+    if let Some(known) = Kind::ALL.into_iter().find(|known| known.as_str() == given) {
+        return Some(known);
+    }
+    if kind.is_given() {
+        let by_alias = given.parse::<Kind>().ok().map(Kind::as_str);
+        let remedy = match by_alias.or_else(|| nearest(given, names)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known: {}", either(names)),
+        };
+        let shown = kind.text().map_or_else(|| describe(kind.value), quoted);
+        findings.error(&kind.path, format!("{shown} is not a kind"), remedy);
+    } else {
+        let fields = root.fields();
+        let misspelt = fields
+            .iter()
+            .find(|(name, _)| nearest(name, ["kind"]).is_some());
+        match misspelt {
+            Some((_, node)) => {
+                findings.key_error(&node.path, "unknown field", "did you mean `kind`?");
+            }
+            None => findings.error(
+                &kind.path,
+                "is missing",
+                format!("add `kind:` with {}", either(names)),
+            ),
+        }
+    }
+    version(&root.get("apiVersion"), findings);
+    None
+}
+
+/// Checks the version of a document whose kind, and so whose schema, is not known.
+fn version(version: &Node<'_>, findings: &mut Findings) {
+    if !version.is_given() {
+        let remedy = format!("add `apiVersion: {API_VERSION}`");
+        findings.error(&version.path, "is missing", remedy);
+    } else if version.text() != Some(API_VERSION) {
+        findings.error(
+            &version.path,
+            format!(
+                "{} is not a version that this release reads",
+                describe(version.value)
+            ),
+            format!("write `{API_VERSION}`"),
+        );
+    }
+}
+
+fn typed(kind: Kind, value: &Value) -> Result<Resource, serde_json::Error> {
+    fn read<S: DeserializeOwned>(value: &Value) -> Result<Manifest<S>, serde_json::Error> {
+        serde_json::from_value(value.clone())
+    }
+    Ok(match kind {
+        Kind::Rollout => Resource::Rollout(read(value)?),
+        Kind::LoadBalancer => Resource::LoadBalancer(read(value)?),
+        Kind::MetricSource => Resource::MetricSource(read(value)?),
+        Kind::AnalysisTemplate => Resource::AnalysisTemplate(read(value)?),
+    })
+}

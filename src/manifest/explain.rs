@@ -1,0 +1,506 @@
+//! Validation against the kind's JSON Schema, its errors put into a user's words.
+//!
+//! What a schema cannot say (that weights rise, that limits are possible) is checked in `rules`.
+
+use std::sync::LazyLock;
+
+use jsonschema::error::{ValidationError, ValidationErrorKind as Fault};
+use serde_json::Value;
+
+use super::diagnostic::Findings;
+use super::path::FieldPath;
+use super::suggest::{either, nearest};
+use super::words::{describe, first_sentence, quoted, type_words};
+use super::{forms, owned};
+use crate::api::{API_VERSION, Kind};
+
+/// A kind's schema and what is compiled from it.
+struct Checker {
+    schema: Value,
+    validator: jsonschema::Validator,
+}
+
+impl Checker {
+    fn new(kind: Kind) -> Self {
+        let schema = super::schema(kind);
+        let validator = jsonschema::validator_for(&schema)
+            .expect("the schemas are constants of the program and tested");
+        Self { schema, validator }
+    }
+}
+
+static ROLLOUT: LazyLock<Checker> = LazyLock::new(|| Checker::new(Kind::Rollout));
+static LOAD_BALANCER: LazyLock<Checker> = LazyLock::new(|| Checker::new(Kind::LoadBalancer));
+static METRIC_SOURCE: LazyLock<Checker> = LazyLock::new(|| Checker::new(Kind::MetricSource));
+static ANALYSIS_TEMPLATE: LazyLock<Checker> =
+    LazyLock::new(|| Checker::new(Kind::AnalysisTemplate));
+
+/// Finds everything in `document` that does not fit the schema of `kind`.
+///
+/// `plain` gives a plain scalar as it is written in the text.
+pub(super) fn check<'t>(
+    kind: Kind,
+    document: &Value,
+    plain: &dyn Fn(&FieldPath) -> Option<&'t str>,
+    findings: &mut Findings,
+) {
+    let checker = match kind {
+        Kind::Rollout => &*ROLLOUT,
+        Kind::LoadBalancer => &*LOAD_BALANCER,
+        Kind::MetricSource => &*METRIC_SOURCE,
+        Kind::AnalysisTemplate => &*ANALYSIS_TEMPLATE,
+    };
+    let explainer = Explainer {
+        kind,
+        schema: &checker.schema,
+        document,
+        plain,
+    };
+    for error in checker.validator.iter_errors(document) {
+        explainer.explain(&error, findings);
+    }
+}
+
+struct Explainer<'a, 't> {
+    kind: Kind,
+    schema: &'a Value,
+    document: &'a Value,
+    plain: &'a dyn Fn(&FieldPath) -> Option<&'t str>,
+}
+
+impl Explainer<'_, '_> {
+    fn explain(&self, error: &ValidationError<'_>, findings: &mut Findings) {
+        let path = FieldPath::from_pointer(error.instance_path().as_str(), self.document);
+        let pointer = error.schema_path().as_str();
+        match error.kind() {
+            Fault::AdditionalProperties { unexpected } => {
+                self.unknown_fields(&path, pointer, unexpected, findings);
+            }
+            Fault::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                self.missing(&path, pointer, name, error.instance(), findings);
+            }
+            Fault::OneOfNotValid { context } | Fault::AnyOf { context } => {
+                self.alternatives(error, &path, context, findings);
+            }
+            // Loading or another rule of the schema has already said what is wrong with the value.
+            _ if findings.has_error_at(&path) => {}
+            Fault::Type { .. } => {
+                let types = self.types(pointer);
+                self.wrong_type(&path, error.instance(), pointer, &types, findings);
+            }
+            Fault::Pattern { .. } | Fault::MinLength { .. } | Fault::MaxLength { .. } => {
+                self.malformed(&path, pointer, error.instance(), findings);
+            }
+            Fault::Constant { expected_value } => {
+                constant(&path, error.instance(), expected_value, findings);
+            }
+            Fault::Minimum { .. } | Fault::Maximum { .. } => {
+                self.out_of_range(&path, pointer, error.instance(), findings);
+            }
+            Fault::MinItems { limit } => findings.error(
+                &path,
+                "the list is empty",
+                format!("give at least {limit} item"),
+            ),
+            Fault::MaxItems { limit } => findings.error(
+                &path,
+                "the list is too long",
+                format!("give at most {limit} items"),
+            ),
+            _ => findings.error(
+                &path,
+                error.masked().to_string(),
+                format!("see `rolloutctl schema {}`", self.kind.singular()),
+            ),
+        }
+    }
+
+    /// The schema object that holds the keyword at `pointer`.
+    fn holder(&self, pointer: &str) -> Option<&Value> {
+        let (holder, _) = pointer.rsplit_once('/')?;
+        self.schema.pointer(holder)
+    }
+
+    /// What the schema says of itself at `place`, or where it refers to.
+    fn description<'s>(&'s self, place: &'s Value) -> Option<&'s str> {
+        place
+            .get("description")
+            .or_else(|| {
+                let target = place.get("$ref")?.as_str()?.strip_prefix('#')?;
+                self.schema.pointer(target)?.get("description")
+            })
+            .and_then(Value::as_str)
+    }
+
+    fn types(&self, pointer: &str) -> Vec<&str> {
+        match self.schema.pointer(pointer) {
+            Some(Value::String(name)) => vec![name],
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn properties(&self, pointer: &str) -> Vec<&str> {
+        self.holder(pointer)
+            .and_then(|holder| holder.get("properties"))
+            .and_then(Value::as_object)
+            .map(|properties| properties.keys().map(String::as_str).collect())
+            .unwrap_or_default()
+    }
+
+    fn unknown_fields(
+        &self,
+        path: &FieldPath,
+        pointer: &str,
+        unexpected: &[String],
+        findings: &mut Findings,
+    ) {
+        let known = self.properties(pointer);
+        for name in unexpected {
+            unknown_field(self.kind, &path.key(name), name, &known, findings);
+        }
+    }
+
+    fn missing(
+        &self,
+        path: &FieldPath,
+        pointer: &str,
+        name: &str,
+        parent: &Value,
+        findings: &mut Findings,
+    ) {
+        let known = self.properties(pointer);
+        let misspelt = parent.as_object().is_some_and(|fields| {
+            fields.keys().any(|key| {
+                !known.contains(&key.as_str()) && nearest(key, known.iter().copied()) == Some(name)
+            })
+        });
+        if misspelt {
+            // The unknown field is reported, with this one as what it was meant to be.
+            return;
+        }
+        let description = self
+            .holder(pointer)
+            .and_then(|holder| holder.get("properties")?.get(name))
+            .and_then(|property| self.description(property))
+            .map(|text| format!(", {}", first_sentence(text)))
+            .unwrap_or_default();
+        let remedy = match name {
+            "apiVersion" => format!("add `apiVersion: {API_VERSION}`"),
+            "spec" => format!(
+                "add `spec:`; see `rolloutctl schema {}`",
+                self.kind.singular()
+            ),
+            _ => format!("add `{name}:`{description}"),
+        };
+        findings.error(&path.key(name), "is missing", remedy);
+    }
+
+    fn wrong_type(
+        &self,
+        path: &FieldPath,
+        value: &Value,
+        pointer: &str,
+        types: &[&str],
+        findings: &mut Findings,
+    ) {
+        let duration = pointer.starts_with("/$defs/Duration/");
+        let wanted = if duration {
+            "a duration such as `30s`".to_owned()
+        } else {
+            type_choice(types)
+        };
+        let written = (self.plain)(path);
+        let problem = match value {
+            Value::Null => "nothing is given".to_owned(),
+            // An environment's values are not for logs.
+            Value::String(_) if path.field() == "environment" => {
+                format!("a text stands where {wanted} belongs")
+            }
+            _ => format!("{} stands where {wanted} belongs", describe(value)),
+        };
+        let remedy = match value {
+            Value::Number(number) if duration => format!("give it a unit, as in `{number}s`"),
+            _ => type_remedy(path, value, types, written)
+                .unwrap_or_else(|| format!("write {wanted}")),
+        };
+        let remedy = match value {
+            Value::Null if pointer.starts_with("/$defs/Environment/") => {
+                "write a value, or `\"\"`; there is no shell here to take it from".to_owned()
+            }
+            Value::Null => format!("{remedy}, or remove the line"),
+            _ => remedy,
+        };
+        findings.error(path, problem, remedy);
+    }
+
+    fn malformed(&self, path: &FieldPath, pointer: &str, value: &Value, findings: &mut Findings) {
+        let text = value.as_str().unwrap_or_default();
+        let length = text.chars().count();
+        let longest = self.kind.max_name_len();
+        if path.ends_with(&["metadata", "name"]) && length > longest {
+            findings.error(
+                path,
+                format!("the name has {length} characters"),
+                format!("a {}'s name has at most {longest}", self.kind),
+            );
+        } else if let Some((problem, remedy)) = forms::remedy(path, pointer, text) {
+            findings.error(path, problem, remedy);
+        } else if text.is_empty() {
+            findings.error(
+                path,
+                "the text is empty",
+                "write something or remove the line",
+            );
+        } else {
+            let description = self
+                .holder(pointer)
+                .and_then(|holder| self.description(holder))
+                .map_or_else(
+                    || format!("see `rolloutctl schema {}`", self.kind.singular()),
+                    |text| format!("write {}", first_sentence(text)),
+                );
+            findings.error(path, format!("{} does not fit", quoted(text)), description);
+        }
+    }
+
+    fn out_of_range(
+        &self,
+        path: &FieldPath,
+        pointer: &str,
+        value: &Value,
+        findings: &mut Findings,
+    ) {
+        let bound = |name| {
+            self.holder(pointer)
+                .and_then(|holder| holder.get(name))
+                .map(ToString::to_string)
+        };
+        let remedy = match (bound("minimum"), bound("maximum")) {
+            (Some(least), Some(most)) => format!("write a number from {least} to {most}"),
+            (Some(least), None) => format!("write {least} or more"),
+            (None, Some(most)) => format!("write {most} or less"),
+            (None, None) => "write another number".to_owned(),
+        };
+        findings.error(path, format!("{value} is out of range"), remedy);
+    }
+
+    fn alternatives(
+        &self,
+        error: &ValidationError<'_>,
+        path: &FieldPath,
+        branches: &[Vec<ValidationError<'static>>],
+        findings: &mut Findings,
+    ) {
+        let value = error.instance();
+        let pointer = error.schema_path().as_str();
+        if let Some(names) = constants(branches) {
+            if !findings.has_error_at(path) {
+                unknown_word(path, value, &names, findings);
+            }
+            return;
+        }
+        if let (Some(tags), Value::Object(_)) = (self.tags(pointer), value.as_ref()) {
+            self.tagged(path, value, &tags, branches, findings);
+            return;
+        }
+        let own = error.instance_path().as_str();
+        let unfit = |branch: &[ValidationError<'static>]| {
+            branch.iter().any(|e| {
+                matches!(e.kind(), Fault::Type { .. }) && e.instance_path().as_str() == own
+            })
+        };
+        let fitting = branches
+            .iter()
+            .filter(|branch| !unfit(branch))
+            .min_by_key(|branch| branch.len());
+        if let Some(branch) = fitting {
+            for error in branch {
+                self.explain(error, findings);
+            }
+        } else if !findings.has_error_at(path) {
+            let types: Vec<_> = branches
+                .iter()
+                .flatten()
+                .flat_map(|e| self.types(e.schema_path().as_str()))
+                .collect();
+            self.wrong_type(path, value, pointer, &types, findings);
+        }
+    }
+
+    /// The one required field of each branch, if the branches are told apart by it.
+    fn tags(&self, pointer: &str) -> Option<Vec<&str>> {
+        self.schema
+            .pointer(pointer)?
+            .as_array()?
+            .iter()
+            .map(
+                |branch| match branch.get("required")?.as_array()?.as_slice() {
+                    [Value::String(only)] => Some(only.as_str()),
+                    _ => None,
+                },
+            )
+            .collect()
+    }
+
+    fn tagged(
+        &self,
+        path: &FieldPath,
+        value: &Value,
+        tags: &[&str],
+        branches: &[Vec<ValidationError<'static>>],
+        findings: &mut Findings,
+    ) {
+        let given: Vec<_> = tags
+            .iter()
+            .enumerate()
+            .filter(|(_, tag)| value.get(tag).is_some())
+            .collect();
+        match given.as_slice() {
+            [(index, _)] => {
+                for error in branches.get(*index).into_iter().flatten() {
+                    self.explain(error, findings);
+                }
+            }
+            [] => {
+                let names = value
+                    .as_object()
+                    .into_iter()
+                    .flat_map(serde_json::Map::keys);
+                let mut any = false;
+                for name in names {
+                    any = true;
+                    unknown_field(self.kind, &path.key(name), name, tags, findings);
+                }
+                if !any {
+                    let remedy = format!("add {}", either(tags.iter().copied()));
+                    findings.error(path, "is empty", remedy);
+                }
+            }
+            [_, (_, second), ..] => findings.key_error(
+                &path.key(second),
+                format!("only one of {} can be chosen", either(tags.iter().copied())),
+                "keep one of them",
+            ),
+        }
+    }
+}
+
+fn unknown_field(
+    kind: Kind,
+    path: &FieldPath,
+    name: &str,
+    known: &[&str],
+    findings: &mut Findings,
+) {
+    const MOST_NAMES: usize = 12;
+    if let Some((problem, remedy)) = owned::field(path) {
+        findings.key_error(path, problem, remedy);
+        return;
+    }
+    let remedy = if let Some(meant) = nearest(name, known.iter().copied()) {
+        format!("did you mean `{meant}`?")
+    } else if known.len() <= MOST_NAMES {
+        format!("known here: {}", either(known.iter().copied()))
+    } else {
+        format!(
+            "see `rolloutctl schema {}` for what is known here",
+            kind.singular()
+        )
+    };
+    findings.key_error(path, "unknown field", remedy);
+}
+
+/// The constants that the branches want, if that is all they want.
+fn constants<'a>(branches: &'a [Vec<ValidationError<'static>>]) -> Option<Vec<&'a str>> {
+    let mut names = Vec::new();
+    for branch in branches {
+        match branch.as_slice() {
+            [only] => match only.kind() {
+                Fault::Constant { expected_value } => names.push(expected_value.as_str()?),
+                Fault::Enum { options } => {
+                    names.extend(options.as_array()?.iter().filter_map(Value::as_str));
+                }
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+    Some(names)
+}
+
+fn unknown_word(path: &FieldPath, value: &Value, names: &[&str], findings: &mut Findings) {
+    let known = either(names.iter().copied());
+    let meant = value
+        .as_str()
+        .and_then(|given| nearest(given, names.iter().copied()));
+    let remedy = match meant {
+        Some(meant) => format!("did you mean `{meant}`? Known: {known}"),
+        None => format!("write {known}"),
+    };
+    findings.error(
+        path,
+        format!("{} is not known here", describe(value)),
+        remedy,
+    );
+}
+
+fn constant(path: &FieldPath, value: &Value, expected: &Value, findings: &mut Findings) {
+    let expected = expected.as_str().unwrap_or_default();
+    if path.ends_with(&["apiVersion"]) {
+        findings.error(
+            path,
+            format!(
+                "{} is not a version that this release reads",
+                describe(value)
+            ),
+            format!("write `{expected}`"),
+        );
+    } else {
+        unknown_word(path, value, &[expected], findings);
+    }
+}
+
+/// `text, a number or a list`.
+fn type_choice(types: &[&str]) -> String {
+    let mut words: Vec<_> = types.iter().map(|name| type_words(name)).collect();
+    words.dedup();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// The remedy for a value that has the right look and the wrong type.
+fn type_remedy(
+    path: &FieldPath,
+    value: &Value,
+    types: &[&str],
+    written: Option<&str>,
+) -> Option<String> {
+    match value {
+        Value::String(text) if path.field() == "mode" && is_octal(text) => Some(format!(
+            "write `0o{}`, as YAML 1.2 writes octal numbers",
+            text.trim_start_matches('0')
+        )),
+        Value::String(text) if types == ["boolean"] => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "y" => Some("write `true`".to_owned()),
+            "no" | "off" | "n" => Some("write `false`".to_owned()),
+            _ => None,
+        },
+        Value::String(text) if types.iter().any(|t| matches!(*t, "integer" | "number")) => {
+            let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+            is_number.then(|| format!("write {text} without quotes"))
+        }
+        Value::Number(_) | Value::Bool(_) if types.contains(&"string") => {
+            let shown = written.map_or_else(|| value.to_string(), str::to_owned);
+            Some(format!("write it in quotes: `\"{shown}\"`"))
+        }
+        _ => None,
+    }
+}
+
+fn is_octal(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| matches!(b, b'0'..=b'7'))
+}

@@ -1,0 +1,276 @@
+//! Rules for analyses, metrics and their queries, in rollouts, templates and sources.
+
+use std::collections::BTreeSet;
+
+use super::super::diagnostic::Findings;
+use super::super::node::Node;
+use super::super::placeholders::{self, Placeholder};
+use super::super::suggest::{either, nearest};
+use super::super::words::quoted;
+use super::repeated;
+use crate::api::Duration;
+
+/// The analyses of a rollout: its own, and each stage's.
+pub(in super::super) fn analyses<'a>(spec: &Node<'a>) -> (Node<'a>, Vec<Node<'a>>) {
+    let stages = spec.at(&["strategy", "canary", "stages"]).items();
+    let own = stages.iter().map(|stage| stage.get("analysis")).collect();
+    (spec.get("analysis"), own)
+}
+
+pub(super) fn check_rollout(spec: &Node<'_>, findings: &mut Findings) {
+    let (shared, of_stages) = analyses(spec);
+    let shared_names: BTreeSet<_> = names(&shared).into_iter().collect();
+    check_analysis(&shared, None, findings);
+    for analysis in &of_stages {
+        check_analysis(analysis, shared.get("source").text(), findings);
+        for metric in analysis.get("metrics").items() {
+            let name = metric.get("name");
+            if name.text().is_some_and(|text| shared_names.contains(text)) {
+                findings.error(
+                    &name.path,
+                    "the rollout's own analysis has a metric of this name, which is measured in every stage",
+                    "choose another name, or remove one of them",
+                );
+            }
+        }
+    }
+}
+
+fn names<'a>(analysis: &Node<'a>) -> Vec<&'a str> {
+    let metrics = analysis.get("metrics").items();
+    metrics
+        .iter()
+        .filter_map(|m| m.get("name").text())
+        .collect()
+}
+
+fn check_analysis(analysis: &Node<'_>, fallback: Option<&str>, findings: &mut Findings) {
+    if !analysis.value.is_object() {
+        return;
+    }
+    let metrics = analysis.get("metrics");
+    let templates = analysis.get("templates");
+    let empty =
+        |node: &Node<'_>| !node.is_given() || node.value.as_array().is_some_and(Vec::is_empty);
+    if empty(&metrics) && empty(&templates) {
+        findings.error(
+            &analysis.path,
+            "nothing is measured",
+            "give `metrics` or `templates`, or remove the analysis",
+        );
+    }
+    pause(&analysis.get("interval"), findings);
+    for (first, item) in repeated(&templates.items(), |item| item.get("name").text()) {
+        findings.error(
+            &item.get("name").path,
+            format!(
+                "the template is used already, as item {first}, and its metrics have one name each"
+            ),
+            "use a template once in an analysis",
+        );
+    }
+    let source = analysis.get("source").text().or(fallback);
+    check_metrics(&metrics.items(), source, &Scope::Rollout, findings);
+}
+
+/// Where a query stands, which decides what placeholders it may use.
+enum Scope<'a> {
+    Rollout,
+    Template(BTreeSet<&'a str>),
+}
+
+fn check_metrics(
+    metrics: &[Node<'_>],
+    source: Option<&str>,
+    scope: &Scope<'_>,
+    findings: &mut Findings,
+) {
+    for (first, metric) in repeated(metrics, |metric| metric.get("name").text()) {
+        findings.error(
+            &metric.get("name").path,
+            format!("metric {first} has the same name"),
+            "give each metric of a stage a name of its own",
+        );
+    }
+    for metric in metrics.iter().filter(|metric| metric.value.is_object()) {
+        bounds(metric, findings);
+        pause(&metric.get("interval"), findings);
+        if source.is_none() && !metric.get("source").is_given() {
+            let owner = match scope {
+                Scope::Rollout => "analysis",
+                Scope::Template(_) => "template",
+            };
+            findings.error(
+                &metric.get("source").path,
+                "no source is named for this metric",
+                format!("name a MetricSource in the metric's or the {owner}'s `source`"),
+            );
+        }
+        if let Some(query) = metric.get("query").text() {
+            check_query(query, &metric.get("query"), scope, findings);
+        }
+    }
+}
+
+fn bounds(metric: &Node<'_>, findings: &mut Findings) {
+    let (max, min) = (metric.get("max"), metric.get("min"));
+    if !max.is_given() && !min.is_given() {
+        if !findings.has_error_at(&max.path) && !findings.has_error_at(&min.path) {
+            findings.error(
+                &metric.path,
+                "neither `max` nor `min` is given, so no value could fail",
+                "add the largest or the smallest value that passes",
+            );
+        }
+        return;
+    }
+    if let (Some(most), Some(least)) = (max.read::<f64>(), min.read::<f64>())
+        && least > most
+    {
+        findings.error(
+            &min.path,
+            format!("the minimum {least} is above the maximum {most}, so no value could pass"),
+            "write a minimum that is not above the maximum",
+        );
+    }
+}
+
+/// The collector writes once a second: asking more often finds nothing new.
+fn pause(interval: &Node<'_>, findings: &mut Findings) {
+    let short = |interval: &Duration| !interval.is_zero() && *interval < Duration::from_secs(1);
+    if let Some(interval_read) = interval.read::<Duration>().filter(short) {
+        findings.warning(
+            &interval.path,
+            format!("{interval_read} is less than the second in which measurements are collected"),
+            "write `1s` or more",
+        );
+    }
+}
+
+fn check_query(query: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut Findings) {
+    let parts = placeholders::read(query);
+    let mut has_window = false;
+    for part in &parts {
+        match part {
+            Placeholder::Unclosed => findings.error(
+                &node.path,
+                "a placeholder is opened by `{{` and not closed",
+                "close it with `}}`",
+            ),
+            Placeholder::Named(name) => {
+                has_window |= *name == "window";
+                check_placeholder(name, node, scope, findings);
+            }
+        }
+    }
+    let unclosed = parts.contains(&Placeholder::Unclosed);
+    if !has_window && !unclosed && !query.is_empty() {
+        findings.error(
+            &node.path,
+            "the query has no `{{ window }}`, so it would count what happened outside the stage",
+            "add `AND {{ window }}` to its WHERE clause, and leave out time conditions of your own",
+        );
+    }
+}
+
+fn check_placeholder(name: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut Findings) {
+    if placeholders::BUILT_IN.contains(&name) {
+        return;
+    }
+    let argument = name.strip_prefix("args.");
+    let arguments: Vec<String> = match scope {
+        Scope::Rollout => Vec::new(),
+        Scope::Template(names) => names.iter().map(|name| format!("args.{name}")).collect(),
+    };
+    if arguments.iter().any(|known| known == name) {
+        return;
+    }
+    if let (Scope::Rollout, Some(_)) = (scope, argument) {
+        findings.error(
+            &node.path,
+            format!(
+                "{} is an argument, and only an AnalysisTemplate has arguments",
+                quoted(name)
+            ),
+            "write the value itself, or move the metric to an AnalysisTemplate",
+        );
+        return;
+    }
+    let known = || {
+        let built_in = placeholders::BUILT_IN.iter().copied();
+        built_in.chain(arguments.iter().map(String::as_str))
+    };
+    let remedy = match nearest(name, known()) {
+        Some(meant) => format!("did you mean `{meant}`? Known: {}", either(known())),
+        None => format!("known: {}", either(known())),
+    };
+    findings.error(
+        &node.path,
+        format!("the placeholder {} is not known", quoted(name)),
+        remedy,
+    );
+}
+
+pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
+    let args = spec.get("args").items();
+    for (first, item) in repeated(&args, |item| item.get("name").text()) {
+        findings.error(
+            &item.get("name").path,
+            format!("argument {first} has the same name"),
+            "keep one of them",
+        );
+    }
+    pause(&spec.get("interval"), findings);
+    let names: BTreeSet<_> = args.iter().filter_map(|a| a.get("name").text()).collect();
+    let metrics = spec.get("metrics").items();
+    let used = arguments_used(&metrics);
+    for item in &args {
+        let name = item.get("name");
+        if name.text().is_some_and(|text| !used.contains(text)) {
+            findings.warning(
+                &name.path,
+                "no query uses this argument",
+                "use it as `{{ args.NAME }}`, or remove it",
+            );
+        }
+    }
+    let source = spec.get("source").text();
+    check_metrics(&metrics, source, &Scope::Template(names), findings);
+}
+
+/// The names of the arguments that the metrics' queries use.
+fn arguments_used<'a>(metrics: &[Node<'a>]) -> BTreeSet<&'a str> {
+    let queries = metrics
+        .iter()
+        .filter_map(|metric| metric.get("query").text());
+    queries
+        .flat_map(placeholders::read)
+        .filter_map(|part| match part {
+            Placeholder::Named(name) => name.strip_prefix("args."),
+            Placeholder::Unclosed => None,
+        })
+        .collect()
+}
+
+pub(super) fn check_source(spec: &Node<'_>, findings: &mut Findings) {
+    let influxdb = spec.get("influxdb");
+    let token_file = influxdb.get("tokenFile");
+    if token_file.text().is_some_and(|path| !path.starts_with('/')) {
+        findings.error(
+            &token_file.path,
+            "the path is relative, and the controller may run anywhere",
+            "write an absolute path, such as `/run/secrets/influx_token`",
+        );
+    }
+    let url = influxdb.get("url");
+    if !findings.has_error_at(&url.path)
+        && let Some(text) = url.text()
+        && text.contains(['?', '#'])
+    {
+        findings.error(
+            &url.path,
+            "the URL has a query or fragment",
+            "write the server's base URL, such as `http://influxdb:8086`",
+        );
+    }
+}
