@@ -14,5 +14,6 @@ pub mod action;
 pub mod api;
 pub mod cli;
 pub mod manifest;
+pub mod retry;
 pub mod snapshot;
 pub mod world;

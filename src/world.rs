@@ -12,6 +12,10 @@ use crate::action::{Action, Measure};
 use crate::api::{Command, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus};
 use crate::snapshot::{SampleOutcome, Snapshot};
 
+pub mod docker;
+pub mod store;
+pub mod swarm;
+
 /// What the world can be asked and told.
 ///
 /// # Guarantees

@@ -1,0 +1,205 @@
+//! The Docker Engine: which one, how to reach it, and what its refusals mean.
+//!
+//! [`connect`] finds the engine as the `docker` command does. What is asked of it stands in
+//! [`super::swarm`] and [`super::store`].
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::WorldError;
+
+mod address;
+mod config;
+mod failure;
+mod registry;
+mod settings;
+
+pub use settings::Settings;
+
+use failure::Told;
+pub(super) use failure::{Rejection, rejection};
+pub(super) use registry::RegistryAuth;
+
+/// How long one call may take, from the first byte to the last. Lists of some thousand tasks
+/// take well below a second; a manager that has lost its leader answers after five.
+pub const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why there is no connection to an engine.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The environment or Docker's own files do not say clearly which engine.
+    #[error("which Docker engine to use is not clear: {0}")]
+    Settings(String),
+    /// The engine did not answer, or would not.
+    #[error("no connection to the Docker engine at {address}: {reason}")]
+    Engine {
+        /// Its address.
+        address: String,
+        /// What went wrong and what to do about it.
+        reason: String,
+    },
+}
+
+/// A connection to one Docker Engine, with the API version on which both sides agree.
+///
+/// Cheap to clone. Connections are opened by call, so that an engine that restarts is found again.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    docker: Docker,
+    version: ClientVersion,
+    address: String,
+    config_dir: PathBuf,
+}
+
+/// Connects to the engine that `settings` name, and agrees on an API version.
+///
+/// # Errors
+/// When the settings name no engine, or it does not answer, or it refuses.
+pub async fn connect(settings: &Settings) -> Result<Engine, ConnectError> {
+    let target = settings.target()?;
+    let address = target.address.clone();
+    let docker = target.open(API_DEFAULT_VERSION)?;
+    let version = match settings.api_version()? {
+        Some(version) => version,
+        None => negotiate(&docker)
+            .await
+            .map_err(|reason| ConnectError::Engine {
+                address: address.clone(),
+                reason,
+            })?,
+    };
+    Ok(Engine {
+        docker,
+        version,
+        address,
+        config_dir: settings.config_dir.clone(),
+    })
+}
+
+/// The newest version that both sides speak. The engine answers `/version` in any version.
+async fn negotiate(docker: &Docker) -> Result<ClientVersion, String> {
+    let asked = docker.clone().negotiate_version();
+    match tokio::time::timeout(CALL_LIMIT, asked).await {
+        Ok(Ok(agreed)) => Ok(agreed.client_version()),
+        Ok(Err(err)) => Err(Told::of(&err).reason),
+        Err(_) => Err(failure::silence()),
+    }
+}
+
+impl Engine {
+    /// The engine's address, for messages.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The API version on which both sides agree, such as `1.41`.
+    pub fn api_version(&self) -> String {
+        self.version.to_string()
+    }
+
+    /// The directory of Docker's `config.json`.
+    pub(super) fn config_dir(&self) -> &Path {
+        &self.config_dir
+    }
+
+    /// A client whose requests name the agreed API version. bollard 0.21 leaves the version out of
+    /// the path, which the engine takes for its own newest one.
+    pub(super) fn client(&self) -> Docker {
+        let version = self.version;
+        self.docker
+            .clone()
+            .with_request_modifier(move |request| at_version(request, version))
+    }
+
+    /// As [`Self::client`], with credentials for the registry. bollard 0.21 would write them in the
+    /// standard alphabet of base64, where the engine reads the one for URLs.
+    pub(super) fn client_with(&self, auth: Option<RegistryAuth>) -> Docker {
+        let version = self.version;
+        self.docker
+            .clone()
+            .with_request_modifier(move |mut request| {
+                if let Some(value) = auth.as_ref().and_then(|auth| auth.header().parse().ok()) {
+                    request.headers_mut().insert("x-registry-auth", value);
+                }
+                at_version(request, version)
+            })
+    }
+
+    /// Reads what bollard's own models leave out: `path` with its query, as JSON.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, WorldError> {
+        // bollard sends requests of its own making only, but lets them be rewritten. This one's
+        // answer is handed out as it comes.
+        const STAND_IN: &str = "/images/rolloutctl/get";
+        let (version, path) = (self.version, path.to_owned());
+        let docker = self
+            .docker
+            .clone()
+            .with_request_modifier(move |mut request| {
+                let uri = request.uri().to_string().replacen(STAND_IN, &path, 1);
+                if let Ok(uri) = uri.parse() {
+                    *request.uri_mut() = uri;
+                }
+                at_version(request, version)
+            });
+        let body =
+            docker
+                .export_image("rolloutctl")
+                .try_fold(Vec::new(), |mut body, chunk| async move {
+                    body.extend_from_slice(&chunk);
+                    Ok(body)
+                });
+        let body = call(what, body).await?;
+        serde_json::from_slice(&body).map_err(|err| WorldError::Refused {
+            what: what.to_owned(),
+            reason: format!(
+                "the engine at {} answered what this release cannot read ({err}); look for a newer rolloutctl",
+                self.address
+            ),
+        })
+    }
+}
+
+/// Puts `/v1.41` before the path, as in the Engine API's documentation, section "Versioning".
+fn at_version(mut request: BollardRequest, version: ClientVersion) -> BollardRequest {
+    let uri = request.uri();
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return request;
+    };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let versioned = format!("{scheme}://{authority}/v{version}{path}");
+    if let Ok(versioned) = versioned.parse() {
+        *request.uri_mut() = versioned;
+    }
+    request
+}
+
+/// Reads the engine's time, RFC 3339.
+pub(super) fn timestamp(text: Option<&str>) -> Option<Timestamp> {
+    text.and_then(|text| text.parse().ok())
+}
+
+/// Makes one call within [`CALL_LIMIT`], and says what its failure means. `what` says what the
+/// call is to do: "list the tasks".
+pub(super) async fn call<T>(
+    what: &str,
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, WorldError> {
+    match tokio::time::timeout(CALL_LIMIT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(err)) => Err(Told::of(&err).into_error(what)),
+        Err(_) => Err(WorldError::Unreachable {
+            what: what.to_owned(),
+            reason: failure::silence(),
+        }),
+    }
+}

@@ -1,0 +1,126 @@
+//! The Swarm: its services, tasks and nodes observed, and our services created, scaled, put back and
+//! removed.
+//!
+//! A service is touched only if its labels say that it is ours (SAFETY-3). What is decided about
+//! it is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard::query_parameters::{ListNodesOptions, ListServicesOptions};
+
+use super::WorldError;
+use super::docker::{Engine, call};
+use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
+
+mod act;
+mod drift;
+mod facts;
+mod hints;
+mod labels;
+mod references;
+mod spec;
+
+use hints::Hints;
+
+/// The Swarm behind one manager. Cheap to clone; clones share what they have learnt.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    engine: Engine,
+    drift: Arc<Mutex<DriftCache>>,
+    hints: Arc<Hints>,
+}
+
+/// What was observed of the Swarm.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SwarmFacts {
+    /// Our labelled services, by name.
+    pub services: BTreeMap<String, ServiceFact>,
+    /// Their tasks, by id, and those of ours that are gone and not yet stopped.
+    pub tasks: BTreeMap<TaskId, TaskFact>,
+    /// All nodes, by id.
+    pub nodes: BTreeMap<NodeId, NodeFact>,
+}
+
+/// Whether a service has drifted, by its id and version: nothing is compared twice.
+type DriftCache = BTreeMap<ServiceId, (u64, Option<String>)>;
+
+impl Swarm {
+    /// The Swarm of which `engine` is a manager.
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            hints: Arc::new(Hints::new(engine.clone())),
+            engine,
+            drift: Arc::default(),
+        }
+    }
+
+    /// Lists our services, their tasks and all nodes: three calls at once, however many rollouts
+    /// there are.
+    ///
+    /// # Errors
+    /// When one of the lists cannot be had.
+    pub async fn observe(&self) -> Result<SwarmFacts, WorldError> {
+        let (services, tasks, nodes) =
+            tokio::try_join!(self.services(), self.tasks(), self.nodes())?;
+        Ok(SwarmFacts {
+            services,
+            tasks,
+            nodes,
+        })
+    }
+
+    /// Waits until something in the Swarm may have changed. Hints get lost, and changes of tasks on
+    /// other nodes make none: who waits must look now and then without one.
+    pub async fn hint(&self) {
+        self.hints.next().await;
+    }
+
+    async fn services(&self) -> Result<BTreeMap<String, ServiceFact>, WorldError> {
+        let options = ListServicesOptions {
+            filters: Some([("label".to_owned(), vec![labels::ROLLOUT.to_owned()])].into()),
+            ..ListServicesOptions::default()
+        };
+        let client = self.engine.client();
+        let listed = call("list the services", client.list_services(Some(options))).await?;
+        let seen = listed.into_iter().map(facts::service);
+        let seen = seen.map(|seen| seen.map(|seen| (seen.fact.name.clone(), seen)));
+        let mut cache = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = DriftCache::new();
+        let services = facts::collect(seen).into_iter().map(|(name, seen)| {
+            let drift = match cache.remove(&seen.fact.id) {
+                Some((version, drift)) if version == seen.fact.version => drift,
+                _ => seen.drift(),
+            };
+            let mut fact = seen.fact;
+            known.insert(fact.id.clone(), (fact.version, drift.clone()));
+            fact.drift = drift;
+            (name, fact)
+        });
+        let services = services.collect();
+        *cache = known;
+        Ok(services)
+    }
+
+    async fn tasks(&self) -> Result<BTreeMap<TaskId, TaskFact>, WorldError> {
+        // The filter is `{"label":["rolloutctl.dev/rollout"]}`.
+        const PATH: &str =
+            "/tasks?filters=%7B%22label%22%3A%5B%22rolloutctl.dev%2Frollout%22%5D%7D";
+        let listed: Vec<facts::RawTask> = self.engine.get("list the tasks", PATH).await?;
+        let read = listed.into_iter().map(facts::task);
+        Ok(facts::collect(
+            read.map(|task| task.map(|task| (task.id.clone(), task))),
+        ))
+    }
+
+    async fn nodes(&self) -> Result<BTreeMap<NodeId, NodeFact>, WorldError> {
+        let client = self.engine.client();
+        let listed = call(
+            "list the nodes",
+            client.list_nodes(None::<ListNodesOptions>),
+        )
+        .await?;
+        let read = listed.into_iter().filter_map(facts::node);
+        Ok(read.map(|node| (node.id.clone(), node)).collect())
+    }
+}

@@ -1,0 +1,203 @@
+//! From a revision's template to the engine's service spec (Engine API, `ServiceSpec`).
+//!
+//! Pure. Where Compose and the engine write the same thing in two ways, this follows what
+//! `docker stack deploy` does (docker/cli, `cli/compose/convert`).
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    EndpointPortConfig, EndpointPortConfigProtocolEnum, EndpointPortConfigPublishModeEnum,
+    EndpointSpec, EndpointSpecModeEnum, Limit, NetworkAttachmentConfig, ResourceObject,
+    ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicated, ServiceSpecUpdateConfig,
+    ServiceSpecUpdateConfigFailureActionEnum, ServiceSpecUpdateConfigOrderEnum, TaskSpec,
+    TaskSpecLogDriver, TaskSpecPlacement, TaskSpecPlacementPreferences, TaskSpecPlacementSpread,
+    TaskSpecResources, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
+};
+
+use super::drift;
+use super::labels;
+use super::references::References;
+use crate::action::NewService;
+use crate::api::{
+    Deploy, Duration, Logging, Placement, Reach, Resources, RestartCondition, RestartPolicy,
+    Template,
+};
+
+mod container;
+mod quantity;
+
+/// Builds the spec of the service `new`; `references` are the ids of what its template names.
+///
+/// # Errors
+/// A quantity or an address of the template that is none, with what would be right.
+pub(super) fn build(new: &NewService, references: &References) -> Result<ServiceSpec, String> {
+    let mut spec = ServiceSpec {
+        name: Some(new.name()),
+        labels: Some(service_labels(new)),
+        task_template: Some(task(new, references)?),
+        mode: Some(ServiceSpecMode {
+            replicated: Some(ServiceSpecModeReplicated {
+                replicas: Some(i64::from(new.replicas)),
+            }),
+            ..ServiceSpecMode::default()
+        }),
+        update_config: Some(restore_one_at_a_time()),
+        endpoint_spec: Some(endpoint(new)),
+        ..ServiceSpec::default()
+    };
+    let made = drift::fingerprint(&spec);
+    if let Some(labels) = &mut spec.labels {
+        labels.insert(labels::MADE.to_owned(), made);
+    }
+    Ok(spec)
+}
+
+fn service_labels(new: &NewService) -> HashMap<String, String> {
+    let mut labels: HashMap<_, _> = new
+        .template
+        .deploy
+        .iter()
+        .flat_map(|deploy| deploy.labels.clone())
+        .collect();
+    labels.extend(own_labels(new));
+    labels
+}
+
+/// What says whose a service or container is.
+fn own_labels(new: &NewService) -> [(String, String); 2] {
+    [
+        (labels::ROLLOUT.to_owned(), new.rollout.to_string()),
+        (labels::REVISION.to_owned(), new.revision.to_string()),
+    ]
+}
+
+/// Only a restored service has tasks to replace: each new one is to run before an old one stops.
+fn restore_one_at_a_time() -> ServiceSpecUpdateConfig {
+    ServiceSpecUpdateConfig {
+        parallelism: Some(1),
+        order: Some(ServiceSpecUpdateConfigOrderEnum::START_FIRST),
+        failure_action: Some(ServiceSpecUpdateConfigFailureActionEnum::PAUSE),
+        ..ServiceSpecUpdateConfig::default()
+    }
+}
+
+/// Never a virtual IP: the proxies send to tasks. With `reach: host` the engine chooses the node's
+/// port, so that tasks of several revisions fit on one node.
+fn endpoint(new: &NewService) -> EndpointSpec {
+    let ports = match new.reach {
+        Reach::Network => None,
+        Reach::Host => Some(vec![EndpointPortConfig {
+            protocol: Some(EndpointPortConfigProtocolEnum::TCP),
+            target_port: Some(i64::from(new.port)),
+            publish_mode: Some(EndpointPortConfigPublishModeEnum::HOST),
+            ..EndpointPortConfig::default()
+        }]),
+    };
+    EndpointSpec {
+        mode: Some(EndpointSpecModeEnum::DNSRR),
+        ports,
+    }
+}
+
+fn task(new: &NewService, references: &References) -> Result<TaskSpec, String> {
+    let template = &new.template;
+    let deploy = template.deploy.as_ref();
+    let resources = deploy.and_then(|deploy| deploy.resources.as_ref());
+    Ok(TaskSpec {
+        container_spec: Some(container::build(new, references)?),
+        resources: resources.map(task_resources).transpose()?,
+        restart_policy: deploy
+            .and_then(|deploy| deploy.restart_policy.as_ref())
+            .map(restart_policy),
+        placement: deploy.and_then(placement),
+        networks: networks(new, template, references),
+        log_driver: template.logging.as_ref().map(log_driver),
+        ..TaskSpec::default()
+    })
+}
+
+/// Attaches the networks in the template's order, under the rollout's name for their other users.
+fn networks(
+    new: &NewService,
+    template: &Template,
+    references: &References,
+) -> Option<Vec<NetworkAttachmentConfig>> {
+    let attached: Vec<_> = template
+        .networks
+        .iter()
+        .map(|name| NetworkAttachmentConfig {
+            target: Some(references.network(name)),
+            aliases: Some(vec![new.rollout.to_string()]),
+            driver_opts: None,
+        })
+        .collect();
+    (!attached.is_empty()).then_some(attached)
+}
+
+fn task_resources(resources: &Resources) -> Result<TaskSpecResources, String> {
+    let limits = resources.limits.as_ref().map(|limits| {
+        Ok::<_, String>(Limit {
+            nano_cpus: quantity::nano_cpus(limits.cpus.as_deref())?,
+            memory_bytes: quantity::bytes(limits.memory.as_deref())?,
+            pids: limits.pids.map(i64::from),
+        })
+    });
+    let reservations = resources.reservations.as_ref().map(|reserved| {
+        Ok::<_, String>(ResourceObject {
+            nano_cpus: quantity::nano_cpus(reserved.cpus.as_deref())?,
+            memory_bytes: quantity::bytes(reserved.memory.as_deref())?,
+            generic_resources: None,
+        })
+    });
+    Ok(TaskSpecResources {
+        limits: limits.transpose()?,
+        reservations: reservations.transpose()?,
+        ..TaskSpecResources::default()
+    })
+}
+
+fn restart_policy(policy: &RestartPolicy) -> TaskSpecRestartPolicy {
+    TaskSpecRestartPolicy {
+        condition: policy.condition.map(|condition| match condition {
+            RestartCondition::None => TaskSpecRestartPolicyConditionEnum::NONE,
+            RestartCondition::OnFailure => TaskSpecRestartPolicyConditionEnum::ON_FAILURE,
+            RestartCondition::Any => TaskSpecRestartPolicyConditionEnum::ANY,
+        }),
+        delay: policy.delay.map(nanoseconds),
+        max_attempts: policy.max_attempts.map(i64::from),
+        window: policy.window.map(nanoseconds),
+    }
+}
+
+fn placement(deploy: &Deploy) -> Option<TaskSpecPlacement> {
+    let Placement {
+        constraints,
+        preferences,
+        max_replicas_per_node,
+    } = deploy.placement.as_ref()?;
+    let spread = |descriptor: &String| TaskSpecPlacementPreferences {
+        spread: Some(TaskSpecPlacementSpread {
+            spread_descriptor: Some(descriptor.clone()),
+        }),
+    };
+    Some(TaskSpecPlacement {
+        constraints: Some(constraints.clone()),
+        preferences: Some(preferences.iter().map(|p| spread(&p.spread)).collect()),
+        max_replicas: max_replicas_per_node.map(i64::from),
+        platforms: None,
+    })
+}
+
+fn log_driver(logging: &Logging) -> TaskSpecLogDriver {
+    TaskSpecLogDriver {
+        name: logging.driver.clone(),
+        options: Some(logging.options.clone().into_iter().collect()),
+    }
+}
+
+/// The engine counts durations in nanoseconds.
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis())
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000)
+}
