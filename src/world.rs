@@ -15,6 +15,8 @@ use crate::snapshot::{SampleOutcome, Snapshot};
 pub mod docker;
 pub mod store;
 pub mod swarm;
+pub mod haproxy;
+pub mod influxdb;
 
 /// What the world can be asked and told.
 ///

@@ -1,0 +1,117 @@
+//! What a preflight check learns of an instance.
+//!
+//! The runtime API does not tell whether `option redispatch`, `retries` or `hard-stop-after` are
+//! set: whether they are is for a person to check in haproxy.cfg.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::wire::{self, WireError};
+
+/// What may be done by a `stats socket` (HAProxy manual, section 3.1, `stats socket … level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ApiLevel {
+    /// Only looks, and not at everything.
+    User,
+    /// Looks, and changes without consequence for the traffic.
+    Operator,
+    /// Everything; what a rollout needs.
+    Admin,
+}
+
+impl fmt::Display for ApiLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// One instance, as far as a preflight check can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Its version, such as `2.6.12`.
+    pub version: String,
+    /// What its socket allows.
+    pub level: ApiLevel,
+    /// Its process id.
+    pub pid: u32,
+    /// How long it has run, in seconds.
+    pub uptime_secs: u64,
+    /// How many threads it has; none if it does not tell.
+    pub threads: Option<u32>,
+    /// Its back ends, by name.
+    pub backends: BTreeMap<String, ProxyBackend>,
+}
+
+/// One `backend` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyBackend {
+    /// `http`, `tcp`, …
+    pub mode: String,
+    /// How it balances; none if the socket's level does not tell (`user`).
+    pub balance: Option<Balance>,
+}
+
+/// A back end's `balance` algorithm, by what it means for weighted traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Shares follow the weights exactly (`roundrobin`) or closely (`leastconn`, `random`).
+    Weighted(String),
+    /// A hash of the request chooses: servers can be added only with `hash-type consistent`, and
+    /// shares are right only over many different keys.
+    Hashed(String),
+    /// Weights are not heeded (`first`), or no servers can be added (`static-rr`).
+    Unfit(String),
+}
+
+impl Balance {
+    /// The algorithm as `show stat` calls it.
+    pub fn new(algorithm: &str) -> Self {
+        let algorithm = algorithm.to_owned();
+        match algorithm.as_str() {
+            "roundrobin" | "leastconn" | "random" => Self::Weighted(algorithm),
+            "first" | "static-rr" => Self::Unfit(algorithm),
+            _ => Self::Hashed(algorithm),
+        }
+    }
+}
+
+impl Inspection {
+    /// Whether its version has dynamic servers with checks: 2.6 or later. A version that cannot be
+    /// read is taken for an old one.
+    pub fn has_dynamic_servers(&self) -> bool {
+        let mut parts = self.version.split('.').map(str::parse::<u32>);
+        let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+            return false;
+        };
+        (major, minor) >= (2, 6)
+    }
+
+    pub(super) fn read(level: ApiLevel, info: &str, stats: &str) -> Result<Self, WireError> {
+        let info = wire::Info::parse(info)?;
+        let backends = wire::Stats::parse(stats)?
+            .rows
+            .into_iter()
+            .map(|row| {
+                let backend = ProxyBackend {
+                    balance: Some(row.get("algo"))
+                        .filter(|algorithm| !algorithm.is_empty())
+                        .map(Balance::new),
+                    mode: row.get("mode").to_owned(),
+                };
+                (row.proxy().to_owned(), backend)
+            })
+            .collect();
+        Ok(Self {
+            version: info.version,
+            level,
+            pid: info.pid,
+            uptime_secs: info.uptime_secs,
+            threads: info.threads,
+            backends,
+        })
+    }
+}

@@ -1,0 +1,410 @@
+//! A HAProxy of a test's own, little web servers behind it, and clients before it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rolloutctl::action::{ServerChange, ServerChanges, ServerVerb};
+use rolloutctl::api::{HaproxyInstance, Name, ServerWeight};
+use rolloutctl::snapshot::{
+    CheckState, Endpoint, InstanceFact, ProxyFact, ServerFact, ServerName, TaskId,
+};
+use rolloutctl::world::WorldError;
+use rolloutctl::world::haproxy::Haproxy;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{interval, timeout};
+
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const CONFIG: &str = "
+global
+  nbthread 2
+  stats socket DIR/admin.sock mode 600 level admin
+  stats socket DIR/operator.sock mode 600 level operator
+  stats socket ipv4@127.0.0.1:API level admin
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 30s
+  timeout queue 2s
+  retries 3
+  option redispatch 1
+frontend front
+  bind 127.0.0.1:FRONT
+  default_backend web
+backend web
+  balance roundrobin
+  option httpchk GET /healthz
+backend hashed
+  balance source
+backend odd
+  balance roundrobin
+  server foreign 127.0.0.1:1 weight 11 disabled
+";
+
+/// A real HAProxy with three back ends: `web`, `hashed` and `odd`.
+pub struct Bench {
+    directory: tempfile::TempDir,
+    binary: String,
+    child: Child,
+    /// The front end's port.
+    pub front: u16,
+    /// The runtime API's TCP address.
+    pub tcp: String,
+}
+
+impl Bench {
+    /// Starts one, or says that there is none to start.
+    pub async fn start() -> Option<Self> {
+        let binary = std::env::var("LAB_HAPROXY_BIN").unwrap_or_else(|_| "haproxy".to_owned());
+        if Command::new(&binary).arg("-v").output().is_err() {
+            println!("skipped: no `{binary}` here; install haproxy or set LAB_HAPROXY_BIN");
+            return None;
+        }
+        // A free port may be taken by another test before it is bound here.
+        for _ in 0..3 {
+            let mut bench = Self::spawn(&binary);
+            if bench.is_ready().await {
+                return Some(bench);
+            }
+        }
+        panic!("HAProxy ends at once, three times");
+    }
+
+    fn spawn(binary: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (front, api) = (free_port(), free_port());
+        let config = CONFIG
+            .replace("DIR", &directory.path().display().to_string())
+            .replace("API", &api.to_string())
+            .replace("FRONT", &front.to_string());
+        std::fs::write(directory.path().join("haproxy.cfg"), config).expect("a configuration");
+        Self {
+            child: spawn(binary, directory.path()),
+            directory,
+            binary: binary.to_owned(),
+            front,
+            tcp: format!("tcp://127.0.0.1:{api}"),
+        }
+    }
+
+    /// Ends HAProxy and starts it again.
+    pub async fn restart(&mut self) {
+        self.child.kill().expect("to end HAProxy");
+        self.child.wait().expect("its end");
+        self.child = spawn(&self.binary, self.directory.path());
+        assert!(self.is_ready().await, "HAProxy ends at once");
+    }
+
+    /// Waits until it answers; false when it has ended.
+    async fn is_ready(&mut self) -> bool {
+        let mut ticks = interval(Duration::from_millis(20));
+        let wait = async {
+            loop {
+                if self.child.try_wait().expect("its state").is_some() {
+                    return false;
+                }
+                let facts = Haproxy::default().observe(&[self.instance()]).await;
+                if matches!(facts[&name("lb-1")], InstanceFact::Reachable(_)) {
+                    return true;
+                }
+                ticks.tick().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("HAProxy answers")
+    }
+
+    /// A path in the test's own directory.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    /// The instance by its Unix socket.
+    pub fn instance(&self) -> HaproxyInstance {
+        instance_at("lb-1", &self.address())
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.path("admin.sock").display())
+    }
+
+    /// What is observed now.
+    pub async fn facts(&self) -> ProxyFact {
+        let mut facts = Haproxy::default().observe(&[self.instance()]).await;
+        match facts.remove(&name("lb-1")) {
+            Some(InstanceFact::Reachable(fact)) => fact,
+            other => panic!("not observed: {other:?}"),
+        }
+    }
+
+    /// Our server with this slot in `web`, if it is there.
+    pub async fn server(&self, slot: u32) -> Option<ServerFact> {
+        let facts = self.facts().await;
+        let servers = facts.backends.get("web")?;
+        servers.get(&server(slot).to_string()).cloned()
+    }
+
+    /// Changes servers of `web`, by slot.
+    pub async fn apply(&self, changes: &[(u32, ServerVerb)]) -> Result<(), WorldError> {
+        self.apply_to("web", changes).await
+    }
+
+    /// Changes servers of `backend`, by slot.
+    pub async fn apply_to(
+        &self,
+        backend: &str,
+        changes: &[(u32, ServerVerb)],
+    ) -> Result<(), WorldError> {
+        let changes = ServerChanges {
+            load_balancer: name("edge"),
+            instance: name("lb-1"),
+            backend: backend.to_owned(),
+            changes: changes
+                .iter()
+                .map(|(slot, verb)| ServerChange {
+                    server: server(*slot),
+                    verb: verb.clone(),
+                })
+                .collect(),
+        };
+        Haproxy::default().apply(&self.address(), &changes).await
+    }
+
+    /// Adds a server, enables it, and waits for its check; then it gets the weight 100.
+    pub async fn serve(&self, slot: u32, site: &Site) {
+        self.apply(&[
+            (slot, ServerVerb::Add(site.endpoint)),
+            (slot, ServerVerb::Enable),
+        ])
+        .await
+        .expect("add and enable");
+        self.until(slot, |server| server.check == CheckState::Passed)
+            .await;
+        self.apply(&[(slot, ServerVerb::Weigh(ServerWeight::EVEN))])
+            .await
+            .expect("a weight");
+    }
+
+    /// Waits until the server is what it should be.
+    pub async fn until(&self, slot: u32, holds: impl Fn(&ServerFact) -> bool) {
+        eventually("the server is what it should be", async || {
+            self.server(slot).await.as_ref().is_some_and(&holds)
+        })
+        .await;
+    }
+
+    /// One request on a connection of its own: status and body.
+    pub fn get(
+        &self,
+        path: &'static str,
+    ) -> impl Future<Output = std::io::Result<(u16, String)>> + use<> {
+        let front = self.front;
+        async move { Client::connect(front).await?.get(path).await }
+    }
+
+    /// A client that keeps its connection.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.front).await.expect("a connection")
+    }
+
+    /// How often each site answered `requests` requests.
+    pub async fn count(&self, requests: usize) -> BTreeMap<String, usize> {
+        let mut seen = BTreeMap::new();
+        let mut client = self.client().await;
+        for _ in 0..requests {
+            let (status, body) = client.get("/").await.expect("an answer");
+            assert_eq!(status, 200, "{body}");
+            *seen.entry(body).or_default() += 1;
+        }
+        seen
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(binary: &str, directory: &std::path::Path) -> Child {
+    Command::new(binary)
+        .args(["-db", "-q", "-f"])
+        .arg(directory.join("haproxy.cfg"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("HAProxy starts")
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+fn server(slot: u32) -> ServerName {
+    let task = TaskId("abcdefghijkl0123456789abc".to_owned());
+    ServerName::new(&"0123456789".parse().expect("a revision"), slot, &task)
+}
+
+/// A resource's name.
+pub fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// An instance of a load balancer.
+pub fn instance_at(instance: &str, address: &str) -> HaproxyInstance {
+    HaproxyInstance {
+        name: name(instance),
+        address: address.to_owned(),
+    }
+}
+
+/// Waits until `holds`, looking every 20 ms.
+pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    let mut ticks = interval(Duration::from_millis(20));
+    let wait = async {
+        while !holds().await {
+            ticks.tick().await;
+        }
+    };
+    assert!(timeout(PATIENCE, wait).await.is_ok(), "never: {what}");
+}
+
+/// A web server that answers with its name; `GET /held` waits until it is released.
+pub struct Site {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// How many connections were made to it.
+    pub connections: Arc<std::sync::atomic::AtomicUsize>,
+    gate: Arc<Semaphore>,
+    arrived: Arc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Site {
+    /// Starts one on a free port.
+    pub async fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let gate = Arc::new(Semaphore::new(0));
+        let arrived = Arc::new(Notify::new());
+        let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let shared = (gate.clone(), arrived.clone(), connections.clone());
+        let task = tokio::spawn(async move {
+            let (gate, arrived, connections) = shared;
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::spawn(answer(stream, name, gate.clone(), arrived.clone()));
+            }
+        });
+        Self {
+            endpoint: Endpoint {
+                address: address.ip(),
+                port: address.port(),
+            },
+            connections,
+            gate,
+            arrived,
+            task,
+        }
+    }
+
+    /// Waits until a `GET /held` has come.
+    pub async fn held(&self) {
+        timeout(PATIENCE, self.arrived.notified())
+            .await
+            .expect("a held request");
+    }
+
+    /// Lets one held request go on.
+    pub fn release(&self) {
+        self.gate.add_permits(1);
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(stream: TcpStream, name: &str, gate: Arc<Semaphore>, arrived: Arc<Notify>) {
+    let mut stream = BufReader::new(stream);
+    while let Ok(Some(head)) = head(&mut stream).await {
+        if head.starts_with("GET /held") {
+            arrived.notify_one();
+            if let Ok(permit) = gate.acquire().await {
+                permit.forget();
+            }
+        }
+        let text = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}",
+            name.len()
+        );
+        if stream.get_mut().write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The lines of a request or answer up to the empty one; nothing at the end of the stream.
+async fn head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
+    let mut head = String::new();
+    loop {
+        if stream.read_line(&mut head).await? == 0 {
+            return Ok(None);
+        }
+        if head.ends_with("\r\n\r\n") {
+            return Ok(Some(head));
+        }
+    }
+}
+
+/// An HTTP client that keeps its connection as long as the server does.
+pub struct Client(BufReader<TcpStream>);
+
+impl Client {
+    async fn connect(port: u16) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Asks for `path`: status and body.
+    pub async fn get(&mut self, path: &str) -> std::io::Result<(u16, String)> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: web\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).await?;
+        let gone = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        let head = head(&mut self.0).await?.ok_or_else(gone)?;
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .ok_or_else(gone)?;
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| key.eq_ignore_ascii_case("content-length"))
+            .and_then(|(_, length)| length.parse().ok());
+        let mut body = Vec::new();
+        match length {
+            Some(length) => {
+                body.resize(length, 0);
+                self.0.read_exact(&mut body).await?;
+            }
+            None => {
+                self.0.read_to_end(&mut body).await?;
+            }
+        }
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
