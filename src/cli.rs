@@ -37,7 +37,7 @@ mod words;
 pub use args::{CollectorArgs, ControllerArgs, Target};
 pub use exit::{Exit, Failure};
 
-use args::{Cli, Command, DeleteArgs, GetArgs, SchemaArgs, StatusArgs, VerbArgs};
+use args::{ApplyArgs, Cli, Command, DeleteArgs, GetArgs, SchemaArgs, StatusArgs, VerbArgs};
 use clock::Patience;
 use connect::connect;
 use console::{Console, Tone};
@@ -104,15 +104,7 @@ async fn dispatch(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     match command {
-        Command::Apply(args) => {
-            let resources = read::resources(&args.files.files, console)?;
-            let mode = if args.dry_run {
-                apply::Mode::DryRun
-            } else {
-                apply::Mode::Write
-            };
-            apply::run(resources, mode, &*connect(target).await?, console).await
-        }
+        Command::Apply(args) => apply(&args, target, console).await,
         Command::Delete(args) => delete(args, target, console).await,
         Command::Diff(args) => diff(&args.files, target, console).await,
         Command::Validate(args) => {
@@ -144,11 +136,26 @@ async fn dispatch(
     }
 }
 
+/// Nothing is asked of the Swarm until the manifests are sound by themselves, and nothing is written
+/// until they are sound together with what is there.
+async fn apply(args: &ApplyArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    let sources = read::sources(&args.files.files)?;
+    read::sound(&sources, console)?;
+    let world = connect(target).await?;
+    let resources = read::resolve(&sources, &world.load().await?, console)?;
+    let mode = if args.dry_run {
+        apply::Mode::DryRun
+    } else {
+        apply::Mode::Write
+    };
+    apply::run(resources, mode, &*world, console).await
+}
+
 async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
     let targets = if args.files.is_empty() {
         ResourceRef::read_all(&args.resources).map_err(Failure::Usage)?
     } else {
-        let resources = read::resources(&args.files, console)?;
+        let resources = read::sound(&read::sources(&args.files)?, console)?;
         resources.iter().map(ResourceRef::of).collect()
     };
     let request = delete::Request {
@@ -170,8 +177,10 @@ async fn diff(
     target: &Target,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let Ok(resources) = read::resources(files, console) else {
-        return Ok(Exit::Usage);
+    let resources = match read::sound(&read::sources(files)?, console) {
+        Ok(resources) => resources,
+        Err(Failure::Told) => return Ok(Exit::Usage),
+        Err(failure) => return Err(Failure::Usage(failure.to_string())),
     };
     diff::run(&resources, &*connect(target).await?, console).await
 }

@@ -16,6 +16,7 @@ mod path;
 mod placeholders;
 mod places;
 mod references;
+mod render;
 mod rules;
 mod schema;
 mod source;
@@ -23,6 +24,7 @@ mod suggest;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use render::to_yaml;
 pub use schema::{schema, schema_all};
 pub use source::Source;
 

@@ -19,6 +19,10 @@ pub mod haproxy;
 pub mod influxdb;
 pub mod store;
 pub mod swarm;
+pub mod store;
+pub mod swarm;
+pub mod haproxy;
+pub mod influxdb;
 
 /// What the world can be asked and told.
 ///

@@ -1,4 +1,8 @@
 //! What can be typed: subcommands, arguments and options. Their docs are the help texts.
+#![expect(
+    clippy::doc_markdown,
+    reason = "help texts are printed as they stand, without Markdown"
+)]
 
 use std::path::PathBuf;
 

@@ -10,7 +10,6 @@ use crate::world::{World, WorldError};
 ///
 /// # Errors
 /// When there is no such Docker context, or its engine cannot be reached.
-#[expect(clippy::unused_async, reason = "connecting waits for the engine")]
 pub async fn connect(target: &Target) -> Result<Arc<dyn World>, WorldError> {
     Err(not_wired(format!("connecting to {target:?}")))
 }
@@ -19,7 +18,6 @@ pub async fn connect(target: &Target) -> Result<Arc<dyn World>, WorldError> {
 ///
 /// # Errors
 /// When the Swarm cannot be reached or the address is taken.
-#[expect(clippy::unused_async, reason = "the controller runs for ever")]
 pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, Failure> {
     Err(not_wired(format!("starting the controller {target:?} {args:?}")).into())
 }
@@ -28,7 +26,6 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
 ///
 /// # Errors
 /// When the arguments make no sense or the address is taken.
-#[expect(clippy::unused_async, reason = "the collector runs for ever")]
 pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
     Err(not_wired(format!("starting the collector {args:?}")).into())
 }

@@ -122,13 +122,10 @@ impl<'a> Scene<'a> {
         };
         let waited = self.now.duration_since(self.stored.updated_at).as_secs();
         if waited >= PATIENCE_SECS {
-            sentence.push_str(" Is a controller running? ");
-            sentence.push_str(&match &self.lease {
-                Some(lease) if !lease.holder.is_empty() => {
-                    format!("{} holds the lease; look at its log.", lease.holder)
-                }
-                Some(_) | None => "None holds the lease; start `rolloutctl controller`.".to_owned(),
-            });
+            sentence = format!(
+                "{sentence} Is a controller running? {}.",
+                clue(self.lease.as_ref())
+            );
         }
         text.plain("");
         text.plain(&self.paint.tint(Tone::Warning, sentence));
@@ -154,6 +151,16 @@ impl<'a> Scene<'a> {
         text.heading("References");
         text.fact("used by", &list(used_by));
         text.fact("refers to", &list(refers_to));
+    }
+}
+
+/// Where to look for the controller.
+pub fn clue(lease: Option<&Lease>) -> String {
+    match lease {
+        Some(lease) if !lease.holder.is_empty() => {
+            format!("{} holds the lease: look at its log", lease.holder)
+        }
+        Some(_) | None => "No controller holds the lease: start `rolloutctl controller`".to_owned(),
     }
 }
 

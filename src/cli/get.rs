@@ -159,12 +159,13 @@ pub async fn watch(
                 seen.insert(target, stored.version) != Some(stored.version)
             })
             .collect();
-        for target in seen
-            .extract_if(.., |target, _| target.look_up(&store).is_none())
-            .map(|(target, _)| target)
-        {
-            console.remark(format_args!("{target} deleted"));
-        }
+        seen.retain(|target, _| {
+            let is_there = target.look_up(&store).is_some();
+            if !is_there {
+                console.remark(format_args!("{target} deleted"));
+            }
+            is_there
+        });
         print_changes(selection, &changed, format, &mut grids, console)?;
         clock::next_look().await;
     }
@@ -201,12 +202,12 @@ fn print_changes(
 }
 
 fn print_one(
-    stored: &&Stored,
+    stored: &Stored,
     format: Option<Format>,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let target = ResourceRef::of(&stored.draft.resource);
-    print(&Selection::One(target), &[*stored], format, console)
+    print(&Selection::One(target), &[stored], format, console)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::console::Console;
 use super::exit::Failure;
 use crate::api::Resource;
-use crate::manifest::{self, Diagnostic, Parsed, Severity, Source};
+use crate::manifest::{self, Diagnostic, Known, Parsed, Severity, Source};
+use crate::world::Stored;
 
 /// Reads the files that `paths` name.
 ///
@@ -33,41 +34,59 @@ pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-/// Reads `paths` and parses what they hold; every finding goes to standard error.
+/// The resources in `sources`, which must be sound by themselves. What they refer to may be in the
+/// store, so that warnings are left to [`resolve`].
 ///
 /// # Errors
-/// When a file cannot be read, or any finding is an error, or nothing is in the files.
-pub fn resources(paths: &[PathBuf], console: &mut Console) -> Result<Vec<Resource>, Failure> {
-    let Parsed {
-        resources,
-        diagnostics,
-        ..
-    } = manifest::parse(&sources(paths)?);
-    remark_all(&diagnostics, console)?;
-    if resources.is_empty() {
+/// [`Failure::Told`] when there is an error, after every finding was remarked; [`Failure::No`]
+/// when there is no resource.
+pub fn sound(sources: &[Source], console: &mut Console) -> Result<Vec<Resource>, Failure> {
+    let parsed = manifest::parse(sources, Known::SourcesOnly);
+    if parsed.has_errors() {
+        remark_all(&parsed.diagnostics, console);
+        return Err(Failure::Told);
+    }
+    if parsed.resources.is_empty() {
         return Err(Failure::No(
             "the manifests hold no resource; a resource begins with `apiVersion` and `kind`"
                 .to_owned(),
         ));
     }
-    Ok(resources
-        .into_iter()
-        .map(|located| located.resource)
-        .collect())
+    Ok(resources(parsed))
 }
 
-/// Remarks every finding.
+/// The resources in `sources`, which must be sound together with what is in the store. Every finding
+/// is remarked.
 ///
 /// # Errors
 /// [`Failure::Told`] when one of them is an error.
-pub fn remark_all(diagnostics: &[Diagnostic], console: &mut Console) -> Result<(), Failure> {
+pub fn resolve(
+    sources: &[Source],
+    store: &[Stored],
+    console: &mut Console,
+) -> Result<Vec<Resource>, Failure> {
+    let applied: Vec<_> = store
+        .iter()
+        .filter(|stored| stored.draft.deletion.is_none())
+        .map(|stored| stored.draft.resource.clone())
+        .collect();
+    let parsed = manifest::parse(sources, Known::Applied(&applied));
+    remark_all(&parsed.diagnostics, console);
+    if parsed.has_errors() {
+        return Err(Failure::Told);
+    }
+    Ok(resources(parsed))
+}
+
+fn resources(parsed: Parsed) -> Vec<Resource> {
+    let located = parsed.resources.into_iter();
+    located.map(|located| located.resource).collect()
+}
+
+fn remark_all(diagnostics: &[Diagnostic], console: &mut Console) {
     for diagnostic in diagnostics {
         console.remark(diagnostic);
     }
-    if diagnostics.iter().any(is_error) {
-        return Err(Failure::Told);
-    }
-    Ok(())
 }
 
 /// Whether a finding makes a manifest unusable.

@@ -29,9 +29,9 @@ pub async fn run(
     let stored = rollout.resource().find(&store)?;
     let standing = Standing::of(stored);
     let line = standing.line();
-    let word = standing.word();
-    let painted = console.paint.tint(standing.tone(), word);
-    console.answer(line.replacen(word, &painted, 1))?;
+    let phase = standing.word();
+    let painted = console.paint.tint(standing.tone(), phase);
+    console.answer(line.replacen(phase, &painted, 1))?;
     Ok(match judge(stored) {
         Verdict::Degraded(_) => Exit::No,
         Verdict::Healthy | Verdict::OnTheWay => Exit::Done,

@@ -104,8 +104,8 @@ impl Grid {
             if index == last {
                 continue;
             }
-            let least = self.widths.get(index).map(|width| width + 3);
-            column.set_constraint(least.map_or(ColumnConstraint::ContentWidth, |width| {
+            let floor = self.widths.get(index).map(|width| width + 3);
+            column.set_constraint(floor.map_or(ColumnConstraint::ContentWidth, |width| {
                 ColumnConstraint::LowerBoundary(Width::Fixed(width))
             }));
         }

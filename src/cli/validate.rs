@@ -7,12 +7,12 @@ use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read::is_error;
 use super::words::counted;
-use crate::manifest::{self, Source};
+use crate::manifest::{self, Known, Source};
 
 /// Prints what is wrong with `sources`. [`Exit::No`] when an error is among it.
 ///
-/// What a manifest refers to may be in the store, so a reference that leads nowhere is `apply`'s
-/// to find.
+/// What a manifest refers to may be in the store, so that a reference out of the manifests is only
+/// a warning here; `apply` knows better.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -21,7 +21,7 @@ pub fn run(
     report: Option<Report>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let parsed = manifest::parse(sources);
+    let parsed = manifest::parse(sources, Known::SourcesOnly);
     let errors = parsed.diagnostics.iter().filter(|d| is_error(d)).count();
     let valid = parsed.resources.len();
     match report {

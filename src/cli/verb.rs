@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::clock;
 use super::console::Console;
+use super::describe::clue;
 use super::exit::{Exit, Failure};
 use super::standing::{is_under_way, pending_command};
 use super::target::{ResourceRef, RolloutRef};
@@ -130,16 +131,12 @@ async fn not_taken_up(
     timeout: Duration,
     world: &dyn World,
 ) -> Failure {
-    let holder = match world.lease().await {
-        Ok(Some(lease)) if !lease.holder.is_empty() => format!(
-            "the controller {} holds the lease: look at its log",
-            lease.holder
-        ),
-        Ok(_) => "no controller holds the lease: start `rolloutctl controller`".to_owned(),
-        Err(error) => format!("the lease cannot be read: {error}"),
+    let clue = match world.lease().await {
+        Ok(lease) => clue(lease.as_ref()),
+        Err(error) => format!("The lease cannot be read: {error}"),
     };
     Failure::TimedOut(format!(
-        "{target}: no controller has taken up {} within {timeout}. Is a controller running? {holder}. \
+        "{target}: no controller has taken up {} within {timeout}. Is a controller running? {clue}. \
          The command stays and is carried out by the next controller",
         command.verb
     ))
@@ -180,7 +177,7 @@ fn sensible(verb: Verb, stored: &Stored) -> Result<&RolloutStatus, String> {
     let at_stage = is_under_way(status) && status.canary_revision.is_some();
     let pause = status.pause.as_ref().map(|pause| pause.reason);
     let sense = match verb {
-        Verb::Promote | Verb::PromoteFull if at_stage => Ok(()),
+        Verb::Promote | Verb::PromoteFull | Verb::Abort if at_stage => Ok(()),
         Verb::Promote | Verb::PromoteFull if status.phase == Phase::Degraded => Err(format!(
             "it was taken back; try again with `rolloutctl retry {}` or a new spec",
             target.name
@@ -197,7 +194,6 @@ fn sensible(verb: Verb, stored: &Stored) -> Result<&RolloutStatus, String> {
             ),
             None => Err("it is not paused".to_owned()),
         },
-        Verb::Abort if at_stage => Ok(()),
         Verb::Abort if status.abort.is_some() => Err("it was taken back already".to_owned()),
         Verb::Abort if is_under_way(status) => {
             Err("its first revision comes up and there is no stable one to go back to".to_owned())

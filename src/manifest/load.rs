@@ -1,4 +1,5 @@
-//! A document's values, as JSON, by `serde_yaml`, which is imported here and nowhere else.
+//! A document's values, as JSON, by `serde_yaml`, which only this module and
+//! `render` import.
 //!
 //! Loading goes on where `serde_yaml`'s own values would stop: of a duplicate key the first value
 //! is kept (`places` reports it), a number that JSON cannot say is a finding, merge keys are

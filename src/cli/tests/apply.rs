@@ -82,7 +82,7 @@ async fn a_controller_that_was_quicker_is_not_overwritten() {
     let memory = Memory::with([stored(rollout("web:1"))]);
     memory.before_write(|all| {
         touch(&mut all[0], |draft| {
-            draft.status = with_status(baking()).draft.status
+            draft.status = with_status(baking()).draft.status;
         });
     });
     let (mut console, _, _) = console();

@@ -124,7 +124,7 @@ async fn a_rollout_that_no_controller_has_seen() {
       created:     2026-03-01T12:00:00Z (7m40s ago)
       generation:  1
 
-    The controller has not seen this rollout yet. Is a controller running? None holds the lease; start `rolloutctl controller`.
+    The controller has not seen this rollout yet. Is a controller running? No controller holds the lease: start `rolloutctl controller`.
 
     Progressing: the controller has not seen generation 1 of the spec yet
 

@@ -182,6 +182,6 @@ impl World for Memory {
     }
 
     async fn hint(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
