@@ -21,7 +21,6 @@ pub mod controller;
 pub mod manifest;
 pub mod plan;
 pub mod reconcile;
-pub mod manifest;
 pub mod retry;
 pub mod snapshot;
 pub mod world;

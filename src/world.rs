@@ -17,12 +17,11 @@ use crate::snapshot::{SampleOutcome, Snapshot};
 pub mod docker;
 pub mod haproxy;
 pub mod influxdb;
+mod real;
 pub mod store;
 pub mod swarm;
-pub mod store;
-pub mod swarm;
-pub mod haproxy;
-pub mod influxdb;
+
+pub use real::RealWorld;
 
 /// What the world can be asked and told.
 ///
