@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use rolloutctl::action::{ServerChange, ServerChanges, ServerVerb};
 use rolloutctl::api::{HaproxyInstance, Name, ServerWeight};
-use rolloutctl::snapshot::{
-    CheckState, Endpoint, InstanceFact, ProxyFact, ServerFact, ServerName, TaskId,
-};
+use rolloutctl::snapshot::{CheckState, InstanceFact, ProxyFact, ServerFact, ServerName, TaskId};
 use rolloutctl::world::WorldError;
 use rolloutctl::world::haproxy::Haproxy;
 use tokio::time::{interval, timeout};
