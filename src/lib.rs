@@ -7,7 +7,8 @@
 //!
 //! 1. nouns: [`api`]
 //! 2. facts and intents: [`snapshot`], [`action`]
-//! 4. the world, all I/O: [`world`]
+//! 4. the world, all I/O: [`world`], [`retry`]
+//! 5. the loops: [`collector`]
 
 pub mod action;
 pub mod api;
