@@ -39,7 +39,7 @@ use influxdb::InfluxDb;
 pub use influxdb::{InfluxDbTarget, MissingDatabase, TargetError};
 use loss::{LossMeter, Reading};
 pub use outbox::BufferLimits;
-use outbox::Outbox;
+use outbox::{Deliveries, Outbox};
 use tally::{Report, Tally, Totals};
 
 /// Where the collector listens unless told otherwise.
@@ -146,6 +146,7 @@ pub async fn run(
         tally: Tally::default(),
         totals: Totals::default(),
         first_line: FirstLine::Awaited,
+        standing: Standing::Good,
         socket_drops: 0,
         reported: Instant::now(),
     };
@@ -180,9 +181,17 @@ struct Collector {
     tally: Tally,
     totals: Totals,
     first_line: FirstLine,
+    standing: Standing,
     /// What the kernel had dropped at the last report.
     socket_drops: u64,
     reported: Instant,
+}
+
+/// Whether InfluxDB took what it was given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Good,
+    Behind,
 }
 
 /// Whether anything useful has come yet.
@@ -276,6 +285,15 @@ impl Collector {
         };
         self.socket_drops = drops;
         report.log();
+        let standing = match report.deliveries {
+            Deliveries { delay: Some(_), .. } => Standing::Behind,
+            Deliveries { written: 0, .. } => self.standing,
+            Deliveries { .. } => Standing::Good,
+        };
+        if (self.standing, standing) == (Standing::Behind, Standing::Good) {
+            tracing::info!(waiting = report.waiting, "InfluxDB takes points again");
+        }
+        self.standing = standing;
         self.totals.add(&report);
         self.outbox
             .put(&[self.totals.point(&self.name, nanos(now()))]);

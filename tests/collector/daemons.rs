@@ -84,7 +84,7 @@ pub async fn eventually<T>(what: &str, mut done: impl AsyncFnMut() -> Option<T>)
             return value;
         }
         assert!(
-            start.elapsed() < Duration::from_secs(30),
+            start.elapsed() < Duration::from_secs(60),
             "waited in vain: {what}"
         );
         sleep(Duration::from_millis(100)).await;

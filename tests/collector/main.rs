@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod daemons;
+mod replies;
 
 use daemons::{CANARY, Haproxy, Influx, Programs, STABLE, eventually, free_udp_port, pass};
 

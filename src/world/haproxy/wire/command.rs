@@ -57,9 +57,9 @@ impl Command {
         Self::show("show servers state")
     }
 
-    /// `show stat` of servers only (type 4), of all back ends.
+    /// `show stat` of back ends and servers (types 2 and 4).
     pub fn show_server_stats() -> Self {
-        Self::show("show stat -1 4 -1")
+        Self::show("show stat -1 6 -1")
     }
 
     /// `show stat` of back ends only (type 2).

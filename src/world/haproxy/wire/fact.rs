@@ -6,6 +6,9 @@ use super::{Info, Row, ServerStates, Stats, WireError, excerpt};
 use crate::api::ServerWeight;
 use crate::snapshot::{AdminState, CheckState, Endpoint, OperationalState, ProxyFact, ServerFact};
 
+/// The `type` of a back end's row (management guide, section 9.1, field 32).
+const BACKEND_TYPE: &str = "1";
+
 /// The fact that the answers to `show info`, `show servers state` and `show stat` make together.
 ///
 /// A server that only one of the tables shows came or went in between, and is left out.
@@ -15,13 +18,19 @@ use crate::snapshot::{AdminState, CheckState, Endpoint, OperationalState, ProxyF
 pub fn proxy_fact(info: &str, state: &str, counters: &str) -> Result<ProxyFact, WireError> {
     let info = Info::parse(info)?;
     let table = ServerStates::parse(state)?;
-    let counters = Stats::parse(counters)?;
-    let counters: HashMap<_, _> = counters
+    let stats = Stats::parse(counters)?;
+    let counters: HashMap<_, _> = stats
         .rows
         .iter()
         .map(|row| ((row.proxy(), row.get("svname")), row))
         .collect();
-    let mut backends: BTreeMap<String, BTreeMap<String, ServerFact>> = BTreeMap::new();
+    // A back end without servers stands in `show stat` only.
+    let mut backends: BTreeMap<String, BTreeMap<String, ServerFact>> = stats
+        .rows
+        .iter()
+        .filter(|row| row.get("type") == BACKEND_TYPE)
+        .map(|row| (row.proxy().to_owned(), BTreeMap::new()))
+        .collect();
     for state in &table.rows {
         let key = (state.get("be_name"), state.get("srv_name"));
         if let Some(counters) = counters.get(&key) {
