@@ -258,3 +258,11 @@ fn what_an_environment_holds_is_not_shown() {
     );
     assert!(!shown.contains("hunter"), "{shown}");
 }
+
+#[test]
+fn analysis_2_a_query_without_a_window_is_refused() {
+    let analysis =
+        "spec:\n  analysis:\n    metrics: [{name: m, source: s, query: SELECT 1, max: 1}]";
+    let shown = found(&web("a", "edge").replace("spec:", analysis)).join("\n");
+    assert!(shown.contains("query has no `{{ window }}`"), "{shown}");
+}
