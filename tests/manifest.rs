@@ -218,11 +218,11 @@ fn files_that_are_no_text_are_refused_at_the_place() {
 
 #[test]
 fn alias_bombs_and_deep_nesting_are_refused_quickly() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..12 {
+    let levels = (1..12).map(|level| {
         let before = format!("*a{}, ", level - 1).repeat(9);
-        bomb += &format!("a{level}: &a{level} [{before}]\n");
-    }
+        format!("a{level}: &a{level} [{before}]\n")
+    });
+    let bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned() + &levels.collect::<String>();
     let texts = [
         bomb,
         format!(
@@ -257,4 +257,12 @@ fn what_an_environment_holds_is_not_shown() {
         "{shown}"
     );
     assert!(!shown.contains("hunter"), "{shown}");
+}
+
+#[test]
+fn analysis_2_a_query_without_a_window_is_refused() {
+    let analysis =
+        "spec:\n  analysis:\n    metrics: [{name: m, source: s, query: SELECT 1, max: 1}]";
+    let shown = found(&web("a", "edge").replace("spec:", analysis)).join("\n");
+    assert!(shown.contains("query has no `{{ window }}`"), "{shown}");
 }

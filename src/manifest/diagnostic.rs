@@ -1,5 +1,6 @@
 //! What is wrong with a manifest, where, and what would be right. How it is found is elsewhere.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -82,7 +83,10 @@ pub(super) struct Finding {
 
 /// The findings of one document, in the order in which they were made.
 #[derive(Debug, Default)]
-pub(super) struct Findings(pub Vec<Finding>);
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    wrong: BTreeSet<FieldPath>,
+}
 
 impl Findings {
     /// An error in what stands at `path`.
@@ -125,33 +129,39 @@ impl Findings {
         self.push(Severity::Warning, Anchor::Key, path, problem, remedy);
     }
 
-    /// An error: the field at `path` stands again at `place`.
-    pub fn duplicate(&mut self, path: &FieldPath, place: Place, first_line: usize) {
-        self.0.push(Finding {
-            severity: Severity::Error,
-            path: path.clone(),
-            anchor: Anchor::Key,
-            place: Some(place),
-            problem: format!(
-                "`{}` is given twice, first in line {first_line}",
-                path.field()
-            ),
-            remedy: "keep one of them".to_owned(),
-        });
+    /// An error at a place that its path does not tell.
+    pub fn error_at(
+        &mut self,
+        place: Place,
+        path: &FieldPath,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.error(path, problem, remedy);
+        if let Some(finding) = self.list.last_mut() {
+            finding.place = Some(place);
+        }
+    }
+
+    /// Everything that was found.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.list.iter()
+    }
+
+    /// Takes over what was found elsewhere.
+    pub fn append(&mut self, mut other: Self) {
+        self.list.append(&mut other.list);
+        self.wrong.append(&mut other.wrong);
     }
 
     /// Whether an error was found at `path` itself.
     pub fn has_error_at(&self, path: &FieldPath) -> bool {
-        self.0
-            .iter()
-            .any(|finding| finding.severity == Severity::Error && finding.path == *path)
+        self.wrong.contains(path)
     }
 
     /// Whether any error was found.
     pub fn has_errors(&self) -> bool {
-        self.0
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        !self.wrong.is_empty()
     }
 
     fn push(
@@ -162,7 +172,10 @@ impl Findings {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.0.push(Finding {
+        if severity == Severity::Error {
+            self.wrong.insert(path.clone());
+        }
+        self.list.push(Finding {
             severity,
             path: path.clone(),
             anchor,

@@ -79,10 +79,8 @@ impl Document {
     }
 
     fn fail(&mut self, place: Place, problem: String, remedy: &str) {
-        self.findings.error(&FieldPath::root(), problem, remedy);
-        if let Some(finding) = self.findings.0.last_mut() {
-            finding.place = Some(place);
-        }
+        self.findings
+            .error_at(place, &FieldPath::root(), problem, remedy);
     }
 
     fn validate(&mut self) {
@@ -139,8 +137,11 @@ impl Document {
 
     /// What was found, each at its place in the file.
     pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
-        let findings = self.findings.0.iter();
-        let mut diagnostics: Vec<_> = findings.map(|f| self.diagnostic(file, f)).collect();
+        let mut diagnostics: Vec<_> = self
+            .findings
+            .iter()
+            .map(|f| self.diagnostic(file, f))
+            .collect();
         if let Some(kind) = self.kind.filter(|_| !self.findings.has_errors())
             && let Err(error) = typed(kind, &self.value)
         {
@@ -150,7 +151,7 @@ impl Document {
                 format!("the {kind} cannot be read: {error}"),
                 format!("see `rolloutctl schema {}`", kind.singular()),
             );
-            diagnostics.extend(last.0.iter().map(|f| self.diagnostic(file, f)));
+            diagnostics.extend(last.iter().map(|f| self.diagnostic(file, f)));
         }
         diagnostics
     }

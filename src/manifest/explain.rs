@@ -10,9 +10,12 @@ use serde_json::Value;
 use super::diagnostic::Findings;
 use super::path::FieldPath;
 use super::suggest::{either, nearest};
-use super::words::{describe, first_sentence, quoted, type_words};
+use super::words::{first_sentence, quoted};
 use super::{forms, owned};
 use crate::api::{API_VERSION, Kind};
+
+mod alternatives;
+mod types;
 
 /// A kind's schema and what is compiled from it.
 struct Checker {
@@ -93,7 +96,7 @@ impl Explainer<'_, '_> {
                 self.malformed(&path, pointer, error.instance(), findings);
             }
             Fault::Constant { expected_value } => {
-                constant(&path, error.instance(), expected_value, findings);
+                alternatives::constant(&path, error.instance(), expected_value, findings);
             }
             Fault::Minimum { .. } | Fault::Maximum { .. } => {
                 self.out_of_range(&path, pointer, error.instance(), findings);
@@ -197,44 +200,6 @@ impl Explainer<'_, '_> {
         findings.error(&path.key(name), "is missing", remedy);
     }
 
-    fn wrong_type(
-        &self,
-        path: &FieldPath,
-        value: &Value,
-        pointer: &str,
-        types: &[&str],
-        findings: &mut Findings,
-    ) {
-        let duration = pointer.starts_with("/$defs/Duration/");
-        let wanted = if duration {
-            "a duration such as `30s`".to_owned()
-        } else {
-            type_choice(types)
-        };
-        let written = (self.plain)(path);
-        let problem = match value {
-            Value::Null => "nothing is given".to_owned(),
-            // An environment's values are not for logs.
-            Value::String(_) if path.field() == "environment" => {
-                format!("a text stands where {wanted} belongs")
-            }
-            _ => format!("{} stands where {wanted} belongs", describe(value)),
-        };
-        let remedy = match value {
-            Value::Number(number) if duration => format!("give it a unit, as in `{number}s`"),
-            _ => type_remedy(path, value, types, written)
-                .unwrap_or_else(|| format!("write {wanted}")),
-        };
-        let remedy = match value {
-            Value::Null if pointer.starts_with("/$defs/Environment/") => {
-                "write a value, or `\"\"`; there is no shell here to take it from".to_owned()
-            }
-            Value::Null => format!("{remedy}, or remove the line"),
-            _ => remedy,
-        };
-        findings.error(path, problem, remedy);
-    }
-
     fn malformed(&self, path: &FieldPath, pointer: &str, value: &Value, findings: &mut Findings) {
         let text = value.as_str().unwrap_or_default();
         let length = text.chars().count();
@@ -285,106 +250,6 @@ impl Explainer<'_, '_> {
         };
         findings.error(path, format!("{value} is out of range"), remedy);
     }
-
-    fn alternatives(
-        &self,
-        error: &ValidationError<'_>,
-        path: &FieldPath,
-        branches: &[Vec<ValidationError<'static>>],
-        findings: &mut Findings,
-    ) {
-        let value = error.instance();
-        let pointer = error.schema_path().as_str();
-        if let Some(names) = constants(branches) {
-            if !findings.has_error_at(path) {
-                unknown_word(path, value, &names, findings);
-            }
-            return;
-        }
-        if let (Some(tags), Value::Object(_)) = (self.tags(pointer), value.as_ref()) {
-            self.tagged(path, value, &tags, branches, findings);
-            return;
-        }
-        let own = error.instance_path().as_str();
-        let unfit = |branch: &[ValidationError<'static>]| {
-            branch.iter().any(|e| {
-                matches!(e.kind(), Fault::Type { .. }) && e.instance_path().as_str() == own
-            })
-        };
-        let fitting = branches
-            .iter()
-            .filter(|branch| !unfit(branch))
-            .min_by_key(|branch| branch.len());
-        if let Some(branch) = fitting {
-            for error in branch {
-                self.explain(error, findings);
-            }
-        } else if !findings.has_error_at(path) {
-            let types: Vec<_> = branches
-                .iter()
-                .flatten()
-                .flat_map(|e| self.types(e.schema_path().as_str()))
-                .collect();
-            self.wrong_type(path, value, pointer, &types, findings);
-        }
-    }
-
-    /// The one required field of each branch, if the branches are told apart by it.
-    fn tags(&self, pointer: &str) -> Option<Vec<&str>> {
-        self.schema
-            .pointer(pointer)?
-            .as_array()?
-            .iter()
-            .map(
-                |branch| match branch.get("required")?.as_array()?.as_slice() {
-                    [Value::String(only)] => Some(only.as_str()),
-                    _ => None,
-                },
-            )
-            .collect()
-    }
-
-    fn tagged(
-        &self,
-        path: &FieldPath,
-        value: &Value,
-        tags: &[&str],
-        branches: &[Vec<ValidationError<'static>>],
-        findings: &mut Findings,
-    ) {
-        let given: Vec<_> = tags
-            .iter()
-            .enumerate()
-            .filter(|(_, tag)| value.get(tag).is_some())
-            .collect();
-        match given.as_slice() {
-            [(index, _)] => {
-                for error in branches.get(*index).into_iter().flatten() {
-                    self.explain(error, findings);
-                }
-            }
-            [] => {
-                let names = value
-                    .as_object()
-                    .into_iter()
-                    .flat_map(serde_json::Map::keys);
-                let mut any = false;
-                for name in names {
-                    any = true;
-                    unknown_field(self.kind, &path.key(name), name, tags, findings);
-                }
-                if !any {
-                    let remedy = format!("add {}", either(tags.iter().copied()));
-                    findings.error(path, "is empty", remedy);
-                }
-            }
-            [_, (_, second), ..] => findings.key_error(
-                &path.key(second),
-                format!("only one of {} can be chosen", either(tags.iter().copied())),
-                "keep one of them",
-            ),
-        }
-    }
 }
 
 fn unknown_field(
@@ -410,97 +275,4 @@ fn unknown_field(
         )
     };
     findings.key_error(path, "unknown field", remedy);
-}
-
-/// The constants that the branches want, if that is all they want.
-fn constants<'a>(branches: &'a [Vec<ValidationError<'static>>]) -> Option<Vec<&'a str>> {
-    let mut names = Vec::new();
-    for branch in branches {
-        match branch.as_slice() {
-            [only] => match only.kind() {
-                Fault::Constant { expected_value } => names.push(expected_value.as_str()?),
-                Fault::Enum { options } => {
-                    names.extend(options.as_array()?.iter().filter_map(Value::as_str));
-                }
-                _ => return None,
-            },
-            _ => return None,
-        }
-    }
-    Some(names)
-}
-
-fn unknown_word(path: &FieldPath, value: &Value, names: &[&str], findings: &mut Findings) {
-    let known = either(names.iter().copied());
-    let meant = value
-        .as_str()
-        .and_then(|given| nearest(given, names.iter().copied()));
-    let remedy = match meant {
-        Some(meant) => format!("did you mean `{meant}`? Known: {known}"),
-        None => format!("write {known}"),
-    };
-    findings.error(
-        path,
-        format!("{} is not known here", describe(value)),
-        remedy,
-    );
-}
-
-fn constant(path: &FieldPath, value: &Value, expected: &Value, findings: &mut Findings) {
-    let expected = expected.as_str().unwrap_or_default();
-    if path.ends_with(&["apiVersion"]) {
-        findings.error(
-            path,
-            format!(
-                "{} is not a version that this release reads",
-                describe(value)
-            ),
-            format!("write `{expected}`"),
-        );
-    } else {
-        unknown_word(path, value, &[expected], findings);
-    }
-}
-
-/// `text, a number or a list`.
-fn type_choice(types: &[&str]) -> String {
-    let mut words: Vec<_> = types.iter().map(|name| type_words(name)).collect();
-    words.dedup();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => words.concat(),
-    }
-}
-
-/// The remedy for a value that has the right look and the wrong type.
-fn type_remedy(
-    path: &FieldPath,
-    value: &Value,
-    types: &[&str],
-    written: Option<&str>,
-) -> Option<String> {
-    match value {
-        Value::String(text) if path.field() == "mode" && is_octal(text) => Some(format!(
-            "write `0o{}`, as YAML 1.2 writes octal numbers",
-            text.trim_start_matches('0')
-        )),
-        Value::String(text) if types == ["boolean"] => match text.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "y" => Some("write `true`".to_owned()),
-            "no" | "off" | "n" => Some("write `false`".to_owned()),
-            _ => None,
-        },
-        Value::String(text) if types.iter().any(|t| matches!(*t, "integer" | "number")) => {
-            let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
-            is_number.then(|| format!("write {text} without quotes"))
-        }
-        Value::Number(_) | Value::Bool(_) if types.contains(&"string") => {
-            let shown = written.map_or_else(|| value.to_string(), str::to_owned);
-            Some(format!("write it in quotes: `\"{shown}\"`"))
-        }
-        _ => None,
-    }
-}
-
-fn is_octal(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| matches!(b, b'0'..=b'7'))
 }

@@ -34,14 +34,11 @@ pub(super) fn load(text: &str, findings: &mut Findings) -> Result<Value, Unreada
     };
     let loaded = seed.deserialize(serde_yaml::Deserializer::from_str(text));
     let too_many = state.values.get() > MAX_VALUES || state.letters.get() > MAX_TEXT;
-    loaded.map_err(|error| unreadable(&error, too_many))
+    loaded.map_err(|error| unreadable(&error, text, too_many))
 }
 
-fn unreadable(error: &serde_yaml::Error, too_many: bool) -> Unreadable {
+fn unreadable(error: &serde_yaml::Error, text: &str, too_many: bool) -> Unreadable {
     let message = error.to_string();
-    let place = error
-        .location()
-        .map_or((1, 1), |at| (at.line(), at.column()));
     let (problem, remedy) = if too_many || message.contains("repetition limit") {
         (
             format!("its aliases stand for more than {MAX_VALUES} values or {MAX_TEXT} bytes"),
@@ -60,13 +57,27 @@ fn unreadable(error: &serde_yaml::Error, too_many: bool) -> Unreadable {
         )
     };
     Unreadable {
-        place: Place {
-            line: place.0.max(1),
-            column: place.1.max(1),
-        },
+        place: error.location().map_or(Place { line: 1, column: 1 }, |at| {
+            place_of(text, at.index())
+        }),
         problem,
         remedy: remedy.to_owned(),
     }
+}
+
+/// The place of the character `index`. `serde_yaml` counts lines as YAML 1.1 does, which knows
+/// more line breaks than other programs do.
+fn place_of(text: &str, index: usize) -> Place {
+    let mut place = Place { line: 1, column: 1 };
+    for letter in text.chars().take(index) {
+        if letter == '\n' {
+            place.line += 1;
+            place.column = 1;
+        } else {
+            place.column += 1;
+        }
+    }
+    place
 }
 
 /// The most text in one document, in bytes; an alias counts each time it is used.

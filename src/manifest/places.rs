@@ -239,7 +239,12 @@ impl<'text> Reader<'text, '_> {
             let places = self.value(&event, span, Some(key_place), &path)?;
             if let Some(first) = fields.get(&name) {
                 let line = first.key.map_or(0, |place| place.line);
-                self.findings.duplicate(&path, key_place, line);
+                self.findings.error_at(
+                    key_place,
+                    &path,
+                    format!("`{name}` is given twice, first in line {line}"),
+                    "keep one of them",
+                );
             } else {
                 fields.insert(name, places);
             }

@@ -35,7 +35,7 @@ pub(super) fn check(sources: &[Source], documents: &mut [Document], known: Known
             Some(Kind::AnalysisTemplate) => checker.sources(&root.get("spec"), &mut found),
             Some(Kind::LoadBalancer | Kind::MetricSource) | None => {}
         }
-        document.findings.0.append(&mut found.0);
+        document.findings.append(found);
     }
 }
 
