@@ -232,3 +232,51 @@ pub(super) async fn call<T>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ServiceSpec;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Takes one request, answers it with `{"ID":"a"}`, and gives back what was sent.
+    async fn one_request(listener: TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"}") {
+            let read = stream.read_buf(&mut sent).await.expect("a request");
+            assert!(read > 0, "the request ended early");
+        }
+        let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{\"ID\":\"a\"}";
+        stream.write_all(answer).await.expect("an answer");
+        String::from_utf8(sent).expect("text")
+    }
+
+    #[tokio::test]
+    async fn a_request_names_the_version_and_carries_the_body_and_the_credentials() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let config = tempfile::tempdir().expect("a directory");
+        let auths = r#"{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"}}}"#;
+        std::fs::write(config.path().join("config.json"), auths).expect("a file");
+        let settings = Settings {
+            host: Some(format!("tcp://{address}")),
+            api_version: Some("1.41".into()),
+            config_dir: config.path().to_owned(),
+            ..Settings::default()
+        };
+        let engine = connect(&settings).await.expect("nothing is asked yet");
+        let auth = engine.registry_auth("registry.example/web:1").await;
+        let client = engine.client_sending(&json!({"Name": "web"}), auth.expect("sound"));
+        let create = client.create_service(ServiceSpec::default(), None);
+        let (sent, created) = tokio::join!(one_request(listener), create);
+        assert_eq!(created.expect("created").id.as_deref(), Some("a"));
+        let sent = sent.to_ascii_lowercase();
+        assert!(sent.starts_with("post /v1.41/services/create "), "{sent}");
+        assert!(sent.ends_with(r#"{"name":"web"}"#), "{sent}");
+        assert!(sent.contains("x-registry-auth: "), "{sent}");
+    }
+}
