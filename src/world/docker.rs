@@ -11,6 +11,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::WorldError;
 
@@ -117,13 +118,17 @@ impl Engine {
             .with_request_modifier(move |request| at_version(request, version))
     }
 
-    /// As [`Self::client`], with credentials for the registry. bollard 0.21 would write them in the
-    /// standard alphabet of base64, where the engine reads the one for URLs.
-    pub(super) fn client_with(&self, auth: Option<RegistryAuth>) -> Docker {
-        let version = self.version;
+    /// As [`Self::client`], for one request whose body is `body`, with credentials for the registry.
+    ///
+    /// bollard's models are made from the API's description, which is not quite what the engine
+    /// speaks: they lose a service's `Healthcheck`, for one. And bollard 0.21 would write credentials
+    /// in the standard alphabet of base64, where the engine reads the one for URLs.
+    pub(super) fn client_sending(&self, body: &Value, auth: Option<RegistryAuth>) -> Docker {
+        let (version, body) = (self.version, body.to_string());
         self.docker
             .clone()
             .with_request_modifier(move |mut request| {
+                *request.body_mut() = bollard::body_full(body.clone().into());
                 if let Some(value) = auth.as_ref().and_then(|auth| auth.header().parse().ok()) {
                     request.headers_mut().insert("x-registry-auth", value);
                 }
@@ -131,14 +136,36 @@ impl Engine {
             })
     }
 
-    /// Reads what bollard's own models leave out: `path` with its query, as JSON.
+    /// Reads what bollard's own models leave out or lose: `path` with its query, as JSON.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         what: &str,
         path: &str,
     ) -> Result<T, WorldError> {
-        // bollard sends requests of its own making only, but lets them be rewritten. This one's
-        // answer is handed out as it comes.
+        let body = call(what, self.body_of(path)).await?;
+        self.read(what, &body)
+    }
+
+    /// As [`Self::get`]; none if there is no such object.
+    pub(super) async fn find<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<Option<T>, WorldError> {
+        let request = async {
+            match self.body_of(path).await {
+                Ok(body) => Ok(Some(body)),
+                Err(err) if rejection(&err) == Rejection::NotThere => Ok(None),
+                Err(err) => Err(err),
+            }
+        };
+        let body = call(what, request).await?;
+        body.map(|body| self.read(what, &body)).transpose()
+    }
+
+    /// bollard sends requests of its own making only, but lets them be rewritten; the answer to the
+    /// one that is rewritten here is handed out as it comes.
+    async fn body_of(&self, path: &str) -> Result<Vec<u8>, bollard::errors::Error> {
         const STAND_IN: &str = "/images/rolloutctl/get";
         let (version, path) = (self.version, path.to_owned());
         let docker = self
@@ -151,15 +178,17 @@ impl Engine {
                 }
                 at_version(request, version)
             });
-        let body =
-            docker
-                .export_image("rolloutctl")
-                .try_fold(Vec::new(), |mut body, chunk| async move {
-                    body.extend_from_slice(&chunk);
-                    Ok(body)
-                });
-        let body = call(what, body).await?;
-        serde_json::from_slice(&body).map_err(|err| WorldError::Refused {
+        let chunks = docker.export_image("rolloutctl");
+        chunks
+            .try_fold(Vec::new(), |mut body, chunk| async move {
+                body.extend_from_slice(&chunk);
+                Ok(body)
+            })
+            .await
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &str, body: &[u8]) -> Result<T, WorldError> {
+        serde_json::from_slice(body).map_err(|err| WorldError::Refused {
             what: what.to_owned(),
             reason: format!(
                 "the engine at {} answered what this release cannot read ({err}); look for a newer rolloutctl",
@@ -201,5 +230,53 @@ pub(super) async fn call<T>(
             what: what.to_owned(),
             reason: failure::silence(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ServiceSpec;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Takes one request, answers it with `{"ID":"a"}`, and gives back what was sent.
+    async fn one_request(listener: TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"}") {
+            let read = stream.read_buf(&mut sent).await.expect("a request");
+            assert!(read > 0, "the request ended early");
+        }
+        let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{\"ID\":\"a\"}";
+        stream.write_all(answer).await.expect("an answer");
+        String::from_utf8(sent).expect("text")
+    }
+
+    #[tokio::test]
+    async fn a_request_names_the_version_and_carries_the_body_and_the_credentials() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let config = tempfile::tempdir().expect("a directory");
+        let auths = r#"{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"}}}"#;
+        std::fs::write(config.path().join("config.json"), auths).expect("a file");
+        let settings = Settings {
+            host: Some(format!("tcp://{address}")),
+            api_version: Some("1.41".into()),
+            config_dir: config.path().to_owned(),
+            ..Settings::default()
+        };
+        let engine = connect(&settings).await.expect("nothing is asked yet");
+        let auth = engine.registry_auth("registry.example/web:1").await;
+        let client = engine.client_sending(&json!({"Name": "web"}), auth.expect("sound"));
+        let create = client.create_service(ServiceSpec::default(), None);
+        let (sent, created) = tokio::join!(one_request(listener), create);
+        assert_eq!(created.expect("created").id.as_deref(), Some("a"));
+        let sent = sent.to_ascii_lowercase();
+        assert!(sent.starts_with("post /v1.41/services/create "), "{sent}");
+        assert!(sent.ends_with(r#"{"name":"web"}"#), "{sent}");
+        assert!(sent.contains("x-registry-auth: "), "{sent}");
     }
 }

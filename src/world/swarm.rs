@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bollard::query_parameters::{ListNodesOptions, ListServicesOptions};
+use bollard::query_parameters::ListNodesOptions;
 
 use super::WorldError;
 use super::docker::{Engine, call};
@@ -21,7 +21,11 @@ mod labels;
 mod references;
 mod spec;
 
+use facts::{RawService, RawTask};
 use hints::Hints;
+
+/// The filter `{"label":["rolloutctl.dev/rollout"]}` ([`labels::ROLLOUT`]) as a query.
+const OURS: &str = "filters=%7B%22label%22%3A%5B%22rolloutctl.dev%2Frollout%22%5D%7D";
 
 /// The Swarm behind one manager. Cheap to clone; clones share what they have learnt.
 #[derive(Clone, Debug)]
@@ -77,24 +81,21 @@ impl Swarm {
     }
 
     async fn services(&self) -> Result<BTreeMap<String, ServiceFact>, WorldError> {
-        let options = ListServicesOptions {
-            filters: Some([("label".to_owned(), vec![labels::ROLLOUT.to_owned()])].into()),
-            ..ListServicesOptions::default()
-        };
-        let client = self.engine.client();
-        let listed = call("list the services", client.list_services(Some(options))).await?;
-        let seen = listed.into_iter().map(facts::service);
-        let seen = seen.map(|seen| seen.map(|seen| (seen.fact.name.clone(), seen)));
+        let path = format!("/services?{OURS}");
+        let listed: Vec<RawService> = self.engine.get("list the services", &path).await?;
+        let read = listed.into_iter().map(|raw| {
+            let fact = raw.fact()?;
+            Ok((fact.name.clone(), (fact, raw)))
+        });
+        let seen = facts::collect(read);
         let mut cache = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = DriftCache::new();
-        let services = facts::collect(seen).into_iter().map(|(name, seen)| {
-            let drift = match cache.remove(&seen.fact.id) {
-                Some((version, drift)) if version == seen.fact.version => drift,
-                _ => seen.drift(),
+        let services = seen.into_iter().map(|(name, (mut fact, raw))| {
+            fact.drift = match cache.remove(&fact.id) {
+                Some((version, drift)) if version == fact.version => drift,
+                _ => raw.drift(),
             };
-            let mut fact = seen.fact;
-            known.insert(fact.id.clone(), (fact.version, drift.clone()));
-            fact.drift = drift;
+            known.insert(fact.id.clone(), (fact.version, fact.drift.clone()));
             (name, fact)
         });
         let services = services.collect();
@@ -103,10 +104,8 @@ impl Swarm {
     }
 
     async fn tasks(&self) -> Result<BTreeMap<TaskId, TaskFact>, WorldError> {
-        // The filter is `{"label":["rolloutctl.dev/rollout"]}`.
-        const PATH: &str =
-            "/tasks?filters=%7B%22label%22%3A%5B%22rolloutctl.dev%2Frollout%22%5D%7D";
-        let listed: Vec<facts::RawTask> = self.engine.get("list the tasks", PATH).await?;
+        let path = format!("/tasks?{OURS}");
+        let listed: Vec<RawTask> = self.engine.get("list the tasks", &path).await?;
         let read = listed.into_iter().map(facts::task);
         Ok(facts::collect(
             read.map(|task| task.map(|task| (task.id.clone(), task))),

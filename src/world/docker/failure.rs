@@ -103,6 +103,11 @@ fn answered(status: u16, message: &str) -> Told {
             Meaning::Unknown,
             "; most managers are lost: see `docker node ls` on the others",
         )
+    } else if says("HTTP request to an HTTPS server") {
+        (
+            Meaning::Refused,
+            "; set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem",
+        )
     } else if says("is locked") {
         (
             Meaning::Refused,
@@ -139,13 +144,13 @@ fn unanswered(err: &Error) -> Told {
             Meaning::Refused,
             "; run as a user who may use the Docker socket (root, or a member of its group, mostly `docker`)",
         ),
-        Some(io::ErrorKind::NotFound) => (
-            Meaning::Refused,
-            "; there is no such socket or file: see whether the engine runs, and what DOCKER_HOST or `docker context ls` names",
-        ),
-        Some(io::ErrorKind::ConnectionRefused) => (
+        Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => (
             Meaning::Refused,
             "; see whether the engine runs, and what DOCKER_HOST or `docker context ls` names",
+        ),
+        _ if said.contains("certificate") => (
+            Meaning::Refused,
+            "; see that ca.pem, cert.pem and key.pem (in DOCKER_CERT_PATH or the context) are this engine's",
         ),
         _ => (Meaning::Unknown, ""),
     };
@@ -171,18 +176,31 @@ fn io_kind(err: &Error) -> Option<io::ErrorKind> {
     }
 }
 
-/// An error with its causes, from the outermost one; texts that repeat are said once.
+/// An error with its causes, from the outermost one that says something; texts that repeat are said
+/// once.
 fn chain(err: &Error) -> String {
-    let mut said = err.to_string();
+    let mut said = match err {
+        // These only name the layer that failed.
+        Error::HyperLegacyError { .. } | Error::HyperResponseError { .. } => String::new(),
+        _ => err.to_string(),
+    };
     let mut next = err.source();
     while let Some(at) = next {
         let text = at.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
         next = at.source();
+        if text == "client error (Connect)" || said.contains(&text) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&text);
     }
-    said
+    if said.is_empty() {
+        err.to_string()
+    } else {
+        said
+    }
 }
 
 #[cfg(test)]

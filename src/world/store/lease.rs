@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bollard::models::{Config, ConfigSpec};
 
-use super::super::{Lease, StoreId, WorldError};
 use super::record::{self, EPOCH, KIND, LEASE_KIND, Labels};
+use crate::world::{Lease, StoreId, WorldError};
 
 const NAME: &str = "rolloutctl.lease";
 const HOLDER: &str = "rolloutctl.dev/holder";

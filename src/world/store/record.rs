@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::docker::timestamp;
-use super::super::{Draft, StoreId, Stored};
 use crate::api::{Kind, Manifest, Metadata, Resource, Spec};
+use crate::world::docker::timestamp;
+use crate::world::{Draft, StoreId, Stored};
 
 /// The resource's kind, as in [`Kind::singular`]; for the lease, [`LEASE_KIND`].
 pub(super) const KIND: &str = "rolloutctl.dev/kind";

@@ -3,14 +3,15 @@
 //! Each verb reads the service first, and does nothing if what it is to bring about is already
 //! there: an update that changes nothing would still restart Swarm's updater.
 
-use bollard::models::{Service, ServiceSpec};
-use bollard::query_parameters::{InspectServiceOptions, UpdateServiceOptions};
+use bollard::models::ServiceSpec;
+use bollard::query_parameters::UpdateServiceOptions;
+use serde_json::Value;
 
-use super::super::WorldError;
-use super::super::docker::{Rejection, call, rejection};
 use super::references::References;
-use super::{Swarm, drift, facts, labels, spec};
+use super::{RawService, Swarm, drift, labels, spec};
 use crate::action::{Action, NewService, ServiceTarget};
+use crate::world::WorldError;
+use crate::world::docker::{RegistryAuth, Rejection, call, rejection};
 
 impl Swarm {
     /// Does what `action` says about a service. Other actions are not the Swarm's.
@@ -39,9 +40,9 @@ impl Swarm {
         let what = format!("create the service {}", new.name());
         let spec = self.build(&what, new).await?;
         let auth = self.engine.registry_auth(&new.template.image).await?;
-        let client = self.engine.client_with(auth);
+        let client = self.engine.client_sending(&spec, auth);
         let request = async {
-            match client.create_service(spec, None).await {
+            match client.create_service(ServiceSpec::default(), None).await {
                 Ok(_) => Ok(Created::Now),
                 Err(err) if rejection(&err) == Rejection::NameTaken => Ok(Created::NameTaken),
                 Err(err) => Err(err),
@@ -62,8 +63,8 @@ impl Swarm {
                 reason: "a service of that name was there and is gone again".to_owned(),
             });
         };
-        let rollout = label(&service, labels::ROLLOUT);
-        let revision = label(&service, labels::REVISION);
+        let rollout = service.label(labels::ROLLOUT);
+        let revision = service.label(labels::REVISION);
         if rollout == Some(new.rollout.as_str()) && revision == Some(new.revision.as_str()) {
             return Ok(());
         }
@@ -80,34 +81,27 @@ impl Swarm {
         let what = format!("put back the service {}", target.name);
         let service = self.inspect_ours(&what, target).await?;
         let mut spec = self.build(&what, new).await?;
-        let found = service.spec.clone().unwrap_or_default();
-        if drift::fingerprint(&spec) == drift::fingerprint(&found)
-            && drift::find(&found).is_none()
-            && facts::replicas(&service) == Some(new.replicas)
-        {
+        let done = drift::fingerprint(&spec) == drift::fingerprint(&service.spec)
+            && service.drift().is_none()
+            && service.replicas() == Some(new.replicas);
+        if done {
             return Ok(());
         }
         check_version(&what, target, &service)?;
         // The counter of `docker service update --force`: to set it back would start all tasks anew.
-        if let (Some(task), Some(found)) = (&mut spec.task_template, found.task_template) {
-            task.force_update = found.force_update;
-        }
+        spec["TaskTemplate"]["ForceUpdate"] = service.spec["TaskTemplate"]["ForceUpdate"].clone();
         let auth = self.engine.registry_auth(&new.template.image).await?;
-        let client = self.engine.client_with(auth);
-        let request = client.update_service(&target.id.0, spec, at(&what, target)?, None);
-        call(&what, request).await.map(|_| ())
+        self.update(&what, target, &spec, auth).await
     }
 
     async fn scale(&self, target: &ServiceTarget, replicas: u32) -> Result<(), WorldError> {
         let what = format!("scale the service {} to {replicas}", target.name);
         let service = self.inspect_ours(&what, target).await?;
-        if facts::replicas(&service) == Some(replicas) {
+        if service.replicas() == Some(replicas) {
             return Ok(());
         }
         check_version(&what, target, &service)?;
-        let mut spec = service.spec.unwrap_or_default();
-        let mode = spec.mode.as_mut().and_then(|mode| mode.replicated.as_mut());
-        let Some(mode) = mode else {
+        if service.replicas().is_none() {
             return Err(WorldError::Refused {
                 what,
                 reason: format!(
@@ -115,11 +109,24 @@ impl Swarm {
                     target.name
                 ),
             });
-        };
-        mode.replicas = Some(i64::from(replicas));
-        let client = self.engine.client();
-        let request = client.update_service(&target.id.0, spec, at(&what, target)?, None);
-        call(&what, request).await.map(|_| ())
+        }
+        let mut spec = service.spec;
+        spec["Mode"]["Replicated"]["Replicas"] = replicas.into();
+        self.update(&what, target, &spec, None).await
+    }
+
+    /// Writes a spec. Without credentials the engine keeps those that it has for the service.
+    async fn update(
+        &self,
+        what: &str,
+        target: &ServiceTarget,
+        spec: &Value,
+        auth: Option<RegistryAuth>,
+    ) -> Result<(), WorldError> {
+        let client = self.engine.client_sending(spec, auth);
+        let version = at(what, target)?;
+        let request = client.update_service(&target.id.0, ServiceSpec::default(), version, None);
+        call(what, request).await.map(|_| ())
     }
 
     async fn remove(&self, target: &ServiceTarget) -> Result<(), WorldError> {
@@ -139,7 +146,7 @@ impl Swarm {
         call(&what, request).await
     }
 
-    async fn build(&self, what: &str, new: &NewService) -> Result<ServiceSpec, WorldError> {
+    async fn build(&self, what: &str, new: &NewService) -> Result<Value, WorldError> {
         let references = References::find(&self.engine, what, &new.template).await?;
         spec::build(new, &references).map_err(|reason| WorldError::Refused {
             what: what.to_owned(),
@@ -148,26 +155,15 @@ impl Swarm {
     }
 
     /// Reads a service by its id or name; none if there is none.
-    async fn inspect(&self, what: &str, key: &str) -> Result<Option<Service>, WorldError> {
-        let client = self.engine.client();
-        let request = async {
-            match client
-                .inspect_service(key, None::<InspectServiceOptions>)
-                .await
-            {
-                Ok(service) => Ok(Some(service)),
-                Err(err) if rejection(&err) == Rejection::NotThere => Ok(None),
-                Err(err) => Err(err),
-            }
-        };
-        call(what, request).await
+    async fn inspect(&self, what: &str, key: &str) -> Result<Option<RawService>, WorldError> {
+        self.engine.find(what, &format!("/services/{key}")).await
     }
 
     async fn inspect_ours(
         &self,
         what: &str,
         target: &ServiceTarget,
-    ) -> Result<Service, WorldError> {
+    ) -> Result<RawService, WorldError> {
         let Some(service) = self.inspect(what, &target.id.0).await? else {
             return Err(WorldError::Conflict {
                 what: what.to_owned(),
@@ -185,14 +181,9 @@ enum Created {
     NameTaken,
 }
 
-fn label<'a>(service: &'a Service, key: &str) -> Option<&'a str> {
-    let labels = service.spec.as_ref()?.labels.as_ref()?;
-    labels.get(key).map(String::as_str)
-}
-
 /// SAFETY-3: a service without our label may have been ours; it is not any more.
-fn check_ours(what: &str, target: &ServiceTarget, service: &Service) -> Result<(), WorldError> {
-    if label(service, labels::ROLLOUT).is_some() {
+fn check_ours(what: &str, target: &ServiceTarget, service: &RawService) -> Result<(), WorldError> {
+    if service.label(labels::ROLLOUT).is_some() {
         return Ok(());
     }
     Err(WorldError::Refused {
@@ -206,22 +197,25 @@ fn check_ours(what: &str, target: &ServiceTarget, service: &Service) -> Result<(
     })
 }
 
-fn check_version(what: &str, target: &ServiceTarget, service: &Service) -> Result<(), WorldError> {
-    let version = facts::version(service);
-    if version == Some(target.version) {
+fn check_version(
+    what: &str,
+    target: &ServiceTarget,
+    service: &RawService,
+) -> Result<(), WorldError> {
+    let version = service.version();
+    if version == target.version {
         return Ok(());
     }
     Err(WorldError::Conflict {
         what: what.to_owned(),
         reason: format!(
             "it has changed since it was observed (version {} then, {} now)",
-            target.version,
-            version.unwrap_or_default()
+            target.version, version
         ),
     })
 }
 
-/// The engine takes credentials for the registry from the spec that it has when none are sent.
+/// The version that an update presumes.
 fn at(what: &str, target: &ServiceTarget) -> Result<UpdateServiceOptions, WorldError> {
     let version = i32::try_from(target.version).map_err(|_| WorldError::Refused {
         what: what.to_owned(),

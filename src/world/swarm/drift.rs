@@ -5,7 +5,6 @@
 //! sorted) and compared. So neither a newer release of ours, which may build specs in another way,
 //! nor an engine that fills in its defaults can look like another hand.
 
-use bollard::models::ServiceSpec;
 use serde_json::{Map, Value};
 
 use super::labels;
@@ -31,17 +30,15 @@ const DEFAULTS: [(&str, &str); 2] = [("Isolation", "default"), ("Runtime", "cont
 const NAMED: usize = 3;
 
 /// The spec in the form in which it is compared, for the label [`labels::MADE`].
-pub(super) fn fingerprint(spec: &ServiceSpec) -> String {
+pub(super) fn fingerprint(spec: &Value) -> String {
     normal(spec).to_string()
 }
 
 /// In what `spec` differs from what its label says it was made; none if in nothing.
-pub(super) fn find(spec: &ServiceSpec) -> Option<String> {
-    let made = spec
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(labels::MADE))
-        .map(|made| serde_json::from_str::<Value>(made));
+pub(super) fn find(spec: &Value) -> Option<String> {
+    let made = spec["Labels"][labels::MADE]
+        .as_str()
+        .map(serde_json::from_str::<Value>);
     let made = match made {
         Some(Ok(made)) => tidy("", made).unwrap_or(Value::Null),
         Some(Err(_)) => return Some(format!("the label {} is not ours", labels::MADE)),
@@ -57,8 +54,8 @@ pub(super) fn find(spec: &ServiceSpec) -> Option<String> {
     (!differences.is_empty()).then(|| differences.join("; "))
 }
 
-fn normal(spec: &ServiceSpec) -> Value {
-    let mut value = serde_json::to_value(spec).unwrap_or_default();
+fn normal(spec: &Value) -> Value {
+    let mut value = spec.clone();
     if let Value::Object(spec) = &mut value {
         // How many tasks there are is the planner's business, and the mode cannot be changed.
         spec.remove("Mode");
@@ -112,27 +109,29 @@ fn compare(path: &str, made: &Value, found: &Value, differences: &mut Vec<String
     if made == found {
         return;
     }
-    match (made, found) {
-        (Value::Object(made), Value::Object(found)) => {
-            let mut keys: Vec<_> = made.keys().chain(found.keys()).collect();
-            keys.sort();
-            keys.dedup();
-            for key in keys {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                let (made, found) = (made.get(key), found.get(key));
-                compare(
-                    &path,
-                    made.unwrap_or(&Value::Null),
-                    found.unwrap_or(&Value::Null),
-                    differences,
-                );
-            }
-        }
-        _ => differences.push(describe(path, made, found)),
+    let nothing = Map::new();
+    let (made_map, found_map) = match (made, found) {
+        (Value::Object(made), Value::Object(found)) => (made, found),
+        (Value::Object(made), Value::Null) => (made, &nothing),
+        (Value::Null, Value::Object(found)) => (&nothing, found),
+        _ => return differences.push(describe(path, made, found)),
+    };
+    let mut keys: Vec<_> = made_map.keys().chain(found_map.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        let (made, found) = (made_map.get(key), found_map.get(key));
+        compare(
+            &path,
+            made.unwrap_or(&Value::Null),
+            found.unwrap_or(&Value::Null),
+            differences,
+        );
     }
 }
 
@@ -152,9 +151,9 @@ fn describe(path: &str, made: &Value, found: &Value) -> String {
     };
     match (plain(found), plain(made)) {
         (Some(found), Some(made)) => format!("{name}: {found} instead of {made}"),
-        _ if made.is_null() => format!("{name} was added"),
-        _ if found.is_null() => format!("{name} was taken away"),
-        _ => format!("{name} was changed"),
+        _ if made.is_null() => format!("{name} added"),
+        _ if found.is_null() => format!("{name} taken away"),
+        _ => format!("{name} changed"),
     }
 }
 
@@ -182,32 +181,21 @@ fn variables(made: &Value, found: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use bollard::models::{TaskSpec, TaskSpecContainerSpec, TaskSpecContainerSpecIsolationEnum};
+    use serde_json::json;
 
     use super::*;
 
-    fn spec(image: &str, env: &[&str]) -> ServiceSpec {
-        ServiceSpec {
-            name: Some("web-0123456789".into()),
-            labels: Some(HashMap::new()),
-            task_template: Some(TaskSpec {
-                container_spec: Some(TaskSpecContainerSpec {
-                    image: Some(image.into()),
-                    env: Some(env.iter().map(|&line| line.to_owned()).collect()),
-                    ..TaskSpecContainerSpec::default()
-                }),
-                ..TaskSpec::default()
-            }),
-            ..ServiceSpec::default()
-        }
+    fn spec(image: &str, env: &[&str]) -> Value {
+        json!({
+            "Name": "web-0123456789",
+            "Labels": {},
+            "TaskTemplate": {"ContainerSpec": {"Image": image, "Env": env}},
+        })
     }
 
     /// What the engine would show of `found`, had it been made as `made`.
-    fn drift(made: &ServiceSpec, mut found: ServiceSpec) -> Option<String> {
-        let labels = found.labels.get_or_insert_default();
-        labels.insert(labels::MADE.into(), fingerprint(made));
+    fn drift(made: &Value, mut found: Value) -> Option<String> {
+        found["Labels"][labels::MADE] = Value::String(fingerprint(made));
         find(&found)
     }
 
@@ -215,14 +203,15 @@ mod tests {
     fn safety_3_what_the_engine_fills_in_is_no_other_hand() {
         let made = spec("app:v1", &["B=2", "A=1"]);
         let mut found = spec("app:v1", &["A=1", "B=2"]);
-        let task = found.task_template.as_mut().expect("a task");
-        task.runtime = Some("container".into());
-        task.force_update = Some(7);
-        task.placement = Some(bollard::models::TaskSpecPlacement::default());
-        let container = task.container_spec.as_mut().expect("a container");
-        container.isolation = Some(TaskSpecContainerSpecIsolationEnum::DEFAULT);
-        container.init = Some(false);
-        container.dns_config = Some(bollard::models::TaskSpecContainerSpecDnsConfig::default());
+        found["Mode"] = json!({"Replicated": {"Replicas": 7}});
+        let task = &mut found["TaskTemplate"];
+        task["Runtime"] = json!("container");
+        task["ForceUpdate"] = json!(7);
+        task["Placement"] = json!({});
+        task["Resources"] = json!({"Limits": {}, "Reservations": {}});
+        task["ContainerSpec"]["Isolation"] = json!("default");
+        task["ContainerSpec"]["Init"] = json!(false);
+        task["ContainerSpec"]["DNSConfig"] = json!({});
         assert_eq!(drift(&made, found), None);
     }
 
@@ -242,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_not_a_number_only_the_name_is_told() {
+        let made = spec("a", &[]);
+        let mut found = made.clone();
+        found["TaskTemplate"]["ContainerSpec"]["Args"] = json!(["--password=hunter2"]);
+        assert_eq!(drift(&made, found).as_deref(), Some("Args added"));
+    }
+
+    #[test]
     fn a_service_without_our_label_has_drifted() {
         assert!(find(&spec("a", &[])).is_some());
     }
@@ -250,10 +247,7 @@ mod tests {
     fn a_label_with_an_empty_value_is_a_label() {
         let made = spec("a", &[]);
         let mut found = made.clone();
-        found.labels = Some(HashMap::from([("team".into(), String::new())]));
-        assert_eq!(
-            drift(&made, found).as_deref(),
-            Some("Labels.team was added")
-        );
+        found["Labels"]["team"] = json!("");
+        assert_eq!(drift(&made, found).as_deref(), Some("Labels.team added"));
     }
 }

@@ -6,73 +6,86 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bollard::models::{Node, NodeState, Service};
+use bollard::models::{Node, NodeState};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::super::docker::timestamp;
 use super::drift;
 use super::labels;
 use crate::api::{Name, Revision};
 use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId};
+use crate::world::docker::timestamp;
 
 mod task;
 
 pub(super) use task::{RawTask, task};
 
-/// The fact of a service, save whether it has drifted.
-pub(super) struct Seen {
-    pub(super) fact: ServiceFact,
-    service: Service,
+/// A service, as the engine shows it. Its spec is kept as it is, so that it can be sent back without
+/// loss.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RawService {
+    #[serde(rename = "ID")]
+    id: String,
+    version: RawVersion,
+    #[serde(default)]
+    created_at: Option<String>,
+    pub(super) spec: Value,
 }
 
-impl Seen {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawVersion {
+    index: u64,
+}
+
+impl RawService {
+    /// The object version.
+    pub(super) fn version(&self) -> u64 {
+        self.version.index
+    }
+
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.spec["Labels"][key].as_str()
+    }
+
+    /// How many tasks it asks for; none unless it is a replicated service.
+    pub(super) fn replicas(&self) -> Option<u32> {
+        let replicated = self.spec["Mode"]["Replicated"].as_object()?;
+        // The engine leaves out a zero in some versions.
+        let replicas = replicated.get("Replicas").and_then(Value::as_u64);
+        u32::try_from(replicas.unwrap_or(0)).ok()
+    }
+
+    /// Reads the fact of the service, save its drift; the error says what is wrong with it.
+    pub(super) fn fact(&self) -> Result<ServiceFact, String> {
+        let name = self.spec["Name"].as_str().unwrap_or_default().to_owned();
+        let label = |key: &str| {
+            self.label(key)
+                .ok_or_else(|| format!("the service {name} has no label {key}"))
+        };
+        let rollout: Name = label(labels::ROLLOUT)?
+            .parse()
+            .map_err(|err| format!("{} of the service {name}: {err}", labels::ROLLOUT))?;
+        let revision: Revision = label(labels::REVISION)?
+            .parse()
+            .map_err(|err| format!("{} of the service {name}: {err}", labels::REVISION))?;
+        Ok(ServiceFact {
+            id: ServiceId(self.id.clone()),
+            version: self.version(),
+            rollout,
+            revision,
+            replicas: self.replicas().unwrap_or(0),
+            drift: None,
+            created_at: timestamp(self.created_at.as_deref()).unwrap_or_default(),
+            name,
+        })
+    }
+
     /// In what the service differs from what we made it.
     pub(super) fn drift(&self) -> Option<String> {
-        self.service.spec.as_ref().and_then(drift::find)
+        drift::find(&self.spec)
     }
-}
-
-/// Reads a service; the error says what is wrong with it.
-pub(super) fn service(service: Service) -> Result<Seen, String> {
-    let spec = service.spec.as_ref().ok_or("it has no spec")?;
-    let name = spec.name.clone().ok_or("it has no name")?;
-    let label = |key: &str| {
-        let labels = spec.labels.as_ref();
-        labels
-            .and_then(|labels| labels.get(key))
-            .map(String::as_str)
-            .ok_or_else(|| format!("the service {name} has no label {key}"))
-    };
-    let rollout: Name = label(labels::ROLLOUT)?
-        .parse()
-        .map_err(|err| format!("the label {} of the service {name}: {err}", labels::ROLLOUT))?;
-    let revision: Revision = label(labels::REVISION)?.parse().map_err(|err| {
-        format!(
-            "the label {} of the service {name}: {err}",
-            labels::REVISION
-        )
-    })?;
-    let fact = ServiceFact {
-        id: ServiceId(service.id.clone().ok_or("it has no id")?),
-        version: version(&service).ok_or("it has no version")?,
-        rollout,
-        revision,
-        replicas: replicas(&service).unwrap_or(0),
-        drift: None,
-        created_at: timestamp(service.created_at.as_deref()).unwrap_or_default(),
-        name,
-    };
-    Ok(Seen { fact, service })
-}
-
-/// The service's object version.
-pub(super) fn version(service: &Service) -> Option<u64> {
-    service.version.as_ref().and_then(|version| version.index)
-}
-
-/// How many tasks the service asks for.
-pub(super) fn replicas(service: &Service) -> Option<u32> {
-    let mode = service.spec.as_ref()?.mode.as_ref()?;
-    u32::try_from(mode.replicated.as_ref()?.replicas?).ok()
 }
 
 /// Reads a node.
@@ -137,8 +150,8 @@ mod tests {
 
     #[test]
     fn safety_3_a_service_whose_labels_name_no_rollout_is_nobodys() {
-        let mut theirs = Service::default();
-        theirs.spec.get_or_insert_default().name = Some("web".into());
-        assert!(service(theirs).is_err());
+        let theirs = r#"{"ID":"a","Version":{"Index":1},"Spec":{"Name":"web","Labels":{}}}"#;
+        let theirs: RawService = serde_json::from_str(theirs).expect("a service");
+        assert!(theirs.fact().is_err());
     }
 }

@@ -14,8 +14,8 @@ use futures_util::StreamExt;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::super::docker::Engine;
 use crate::retry::{Backoff, Policy};
+use crate::world::docker::Engine;
 
 /// After so long without an event the stream is opened anew: a broken connection can be silent.
 const SILENCE: Duration = Duration::from_secs(300);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::query_parameters::{ListConfigsOptions, ListNetworksOptions, ListSecretsOptions};
 
-use super::super::WorldError;
-use super::super::docker::{Engine, call};
 use crate::api::{FileReference, Template};
+use crate::world::WorldError;
+use crate::world::docker::{Engine, call};
 
 /// Ids by name, of all that one template names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

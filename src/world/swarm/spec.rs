@@ -14,6 +14,8 @@ use bollard::models::{
     TaskSpecResources, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
 };
 
+use serde_json::Value;
+
 use super::drift;
 use super::labels;
 use super::references::References;
@@ -26,12 +28,12 @@ use crate::api::{
 mod container;
 mod quantity;
 
-/// Builds the spec of the service `new`; `references` are the ids of what its template names.
+/// Builds the spec of the service `new`, as JSON; `references` are the ids of what its template names.
 ///
 /// # Errors
 /// A quantity or an address of the template that is none, with what would be right.
-pub(super) fn build(new: &NewService, references: &References) -> Result<ServiceSpec, String> {
-    let mut spec = ServiceSpec {
+pub(super) fn build(new: &NewService, references: &References) -> Result<Value, String> {
+    let spec = ServiceSpec {
         name: Some(new.name()),
         labels: Some(service_labels(new)),
         task_template: Some(task(new, references)?),
@@ -45,11 +47,21 @@ pub(super) fn build(new: &NewService, references: &References) -> Result<Service
         endpoint_spec: Some(endpoint(new)),
         ..ServiceSpec::default()
     };
+    let mut spec = serde_json::to_value(spec).map_err(|err| err.to_string())?;
+    respell(&mut spec["TaskTemplate"]["ContainerSpec"]);
     let made = drift::fingerprint(&spec);
-    if let Some(labels) = &mut spec.labels {
-        labels.insert(labels::MADE.to_owned(), made);
-    }
+    spec["Labels"][labels::MADE] = Value::String(made);
     Ok(spec)
+}
+
+/// The API's description, and so bollard, spells it `HealthCheck`. The engine reads that as well,
+/// but writes `Healthcheck`.
+fn respell(container: &mut Value) {
+    if let Some(container) = container.as_object_mut()
+        && let Some(check) = container.remove("HealthCheck")
+    {
+        container.insert("Healthcheck".to_owned(), check);
+    }
 }
 
 fn service_labels(new: &NewService) -> HashMap<String, String> {
@@ -200,4 +212,85 @@ fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis())
         .unwrap_or(i64::MAX)
         .saturating_mul(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn new(template: Value, reach: Reach) -> NewService {
+        NewService {
+            rollout: "web".parse().expect("a name"),
+            revision: "0123456789".parse().expect("a revision"),
+            template: serde_json::from_value(template).expect("a template"),
+            port: 8080,
+            reach,
+            replicas: 3,
+        }
+    }
+
+    fn built(template: Value, reach: Reach) -> Value {
+        build(&new(template, reach), &References::default()).expect("a spec")
+    }
+
+    #[test]
+    fn a_service_is_named_labelled_and_never_behind_a_virtual_ip() {
+        let spec = built(json!({"image": "app:v1"}), Reach::Network);
+        assert_eq!(spec["Name"], "web-0123456789");
+        assert_eq!(spec["Labels"][labels::ROLLOUT], "web");
+        assert_eq!(spec["Mode"], json!({"Replicated": {"Replicas": 3}}));
+        assert_eq!(spec["EndpointSpec"], json!({"Mode": "dnsrr"}));
+    }
+
+    #[test]
+    fn with_reach_host_the_engine_chooses_the_nodes_port() {
+        let spec = built(json!({"image": "app:v1"}), Reach::Host);
+        let port = json!({"Protocol": "tcp", "TargetPort": 8080, "PublishMode": "host"});
+        assert_eq!(spec["EndpointSpec"]["Ports"], json!([port]));
+    }
+
+    #[test]
+    fn what_compose_and_the_engine_write_in_two_ways_is_converted() {
+        let template = json!({
+            "image": "app:v1", "entrypoint": ["/app"], "command": "serve --fast",
+            "environment": {"B": 2, "A": ""}, "extra_hosts": ["db:fd00::9", "kv=10.0.0.9"],
+            "cap_add": ["net_admin"], "stop_grace_period": "30s", "networks": ["news"],
+            "healthcheck": {"test": "true", "interval": "2s"},
+            "deploy": {"resources": {"limits": {"cpus": "0.5", "memory": "128M"}}},
+        });
+        let spec = built(template, Reach::Network);
+        let task = &spec["TaskTemplate"];
+        let container = &task["ContainerSpec"];
+        assert_eq!(container["Command"], json!(["/app"]));
+        assert_eq!(container["Args"], json!(["serve", "--fast"]));
+        assert_eq!(container["Env"], json!(["A=", "B=2"]));
+        assert_eq!(container["Hosts"], json!(["fd00::9 db", "10.0.0.9 kv"]));
+        assert_eq!(container["CapabilityAdd"], json!(["CAP_NET_ADMIN"]));
+        assert_eq!(container["StopGracePeriod"], 30_000_000_000_u64);
+        assert_eq!(
+            container["Healthcheck"]["Test"],
+            json!(["CMD-SHELL", "true"])
+        );
+        assert_eq!(task["Networks"][0]["Aliases"], json!(["web"]));
+        let limits = json!({"NanoCPUs": 500_000_000, "MemoryBytes": 134_217_728});
+        assert_eq!(task["Resources"]["Limits"], limits);
+    }
+
+    #[test]
+    fn safety_3_a_template_cannot_pose_as_another_rollout() {
+        let labels = json!({labels::ROLLOUT: "other"});
+        let spec = built(
+            json!({"image": "a", "deploy": {"labels": labels}}),
+            Reach::Network,
+        );
+        assert_eq!(spec["Labels"][labels::ROLLOUT], "web");
+    }
+
+    #[test]
+    fn a_fresh_spec_has_not_drifted() {
+        let spec = built(json!({"image": "app:v1"}), Reach::Host);
+        assert_eq!(drift::find(&spec), None);
+    }
 }

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::super::super::docker::timestamp;
 use crate::snapshot::{NodeId, ServiceId, TaskFact, TaskId, TaskState};
+use crate::world::docker::timestamp;
 
 /// One element of `GET /tasks`, as far as it matters here.
 #[derive(Debug, Deserialize)]
