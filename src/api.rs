@@ -5,6 +5,7 @@
 
 mod analysis;
 mod condition;
+mod deletion;
 mod duration;
 mod event;
 mod load_balancer;
@@ -19,6 +20,7 @@ mod weight;
 
 pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use deletion::{Deletion, Dependents};
 pub use duration::{Duration, ParseDurationError};
 pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
 pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};

@@ -44,9 +44,8 @@ use console::{Console, Tone};
 use get::Selection;
 use target::ResourceRef;
 
-use crate::api::Verb;
+use crate::api::{Dependents, Verb};
 use crate::manifest;
-use crate::world::Dependents;
 
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

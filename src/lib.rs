@@ -11,9 +11,14 @@
 //! 6. the door: [`cli`]
 
 pub mod action;
+pub mod analysis;
 pub mod api;
 pub mod cli;
+pub mod collector;
+pub mod controller;
 pub mod manifest;
+pub mod plan;
+pub mod reconcile;
 pub mod retry;
 pub mod snapshot;
 pub mod world;

@@ -9,13 +9,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::action::{Action, Measure};
-use crate::api::{Command, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus};
+use crate::api::{
+    Command, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus,
+};
 use crate::snapshot::{SampleOutcome, Snapshot};
 
+pub mod haproxy;
 pub mod docker;
 pub mod store;
 pub mod swarm;
-pub mod haproxy;
 pub mod influxdb;
 
 /// What the world can be asked and told.
@@ -154,26 +156,6 @@ pub struct Draft {
     pub deletion: Option<Deletion>,
     /// The epoch of the controller that wrote last.
     pub epoch: u64,
-}
-
-/// How a resource is to be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Deletion {
-    /// When it was asked.
-    pub at: Timestamp,
-    /// What becomes of what it owns.
-    pub dependents: Dependents,
-}
-
-/// What becomes of what a deleted rollout owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Dependents {
-    /// Drain it, then remove it.
-    Remove,
-    /// Leave it as it is, serving.
-    Orphan,
 }
 
 /// Who acts.

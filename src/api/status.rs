@@ -31,6 +31,8 @@ pub struct RolloutStatus {
     pub stages: u32,
     /// The share of the requests that the canary is meant to have now, in percent.
     pub weight: u8,
+    /// How many canary tasks that share was sized for (TRAFFIC-1).
+    pub sized_for: u32,
     /// The revision that serves when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_revision: Option<Revision>,

@@ -9,8 +9,9 @@ use super::refers::{references, referrers};
 use super::standing::Standing;
 use super::target::{ResourceRef, rollout_spec};
 use super::words::age;
+use crate::api::Dependents;
 use crate::manifest;
-use crate::world::{Dependents, Lease, Stored, World};
+use crate::world::{Lease, Stored, World};
 
 mod rollout;
 mod stages;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::api::API_VERSION;
-use crate::world::{Dependents, Stored};
+use crate::api::{API_VERSION, Dependents};
+use crate::world::Stored;
 
 /// The resource as JSON, with what the store knows of it in `metadata` and, for a rollout, its
 /// `status`.

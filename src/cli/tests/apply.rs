@@ -3,10 +3,9 @@
 use super::console;
 use super::fixtures::{at, baking, load_balancer, rollout, store, stored, with_status};
 use super::memory::{Memory, touch};
-use crate::api::Resource;
+use crate::api::{Deletion, Dependents, Resource};
 use crate::cli::apply::{Mode, run};
 use crate::cli::exit::{Exit, Failure};
-use crate::world::{Deletion, Dependents};
 
 fn relabelled(mut resource: Resource) -> Resource {
     if let Resource::Rollout(manifest) = &mut resource {

@@ -3,12 +3,11 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, load_balancer, store, stored};
 use super::memory::{Memory, touch};
-use crate::api::Duration;
+use crate::api::{Deletion, Dependents, Duration};
 use crate::cli::clock::Patience;
 use crate::cli::delete::{Request, run};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::target::ResourceRef;
-use crate::world::{Deletion, Dependents};
 
 fn request(targets: &[&str], wait: Option<Patience>) -> Request {
     Request {

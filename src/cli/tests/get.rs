@@ -3,10 +3,10 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, json_of, load_balancer, store, stored, with_status};
 use super::memory::Memory;
+use crate::api::{Deletion, Dependents};
 use crate::cli::args::Format;
 use crate::cli::exit::Exit;
 use crate::cli::get::{Selection, run};
-use crate::world::{Deletion, Dependents};
 
 async fn got(memory: &Memory, words: &[&str], format: Option<Format>) -> String {
     let (mut console, answers, remarks) = console();

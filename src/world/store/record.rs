@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::api::{Actor, Command, HaproxySpec, LoadBalancerSpec, Verb};
-    use crate::world::{Deletion, Dependents};
+    use crate::api::{Deletion, Dependents};
 
     fn draft() -> Draft {
         Draft {

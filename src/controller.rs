@@ -1,0 +1,214 @@
+//! The loop around the turns: when to look, who acts, when to stop. The only reader of the clock.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use crate::reconcile::{Clock, Inbox, Mandate, Reconciler, TurnError, TurnReport};
+use crate::retry::{Backoff, Policy};
+use crate::world::{World, WorldError};
+
+mod health;
+mod leadership;
+mod metrics;
+mod server;
+
+pub use health::Health;
+use leadership::Leadership;
+pub use metrics::Metrics;
+
+/// The shortest time between two turns: a turn that asks for another one at once must not spin.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// The pauses while the Swarm cannot be read.
+const UNREADABLE: Policy = Policy {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(5),
+    give_up_after: None,
+};
+
+/// How a controller runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served; nowhere if absent.
+    pub listen: Option<SocketAddr>,
+    /// The time between two looks when nothing hints at a change and nothing is under way.
+    ///
+    /// Swarm tells nobody of tasks that it is about to stop, and stops them 2 s later: with more
+    /// than about 1 s between two looks, their last requests may be lost.
+    pub resync: Duration,
+    /// Who this controller is, in the lease.
+    pub identity: String,
+    /// How long work may lie undone until a standby takes over.
+    pub patience: Duration,
+}
+
+/// Why a controller stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The address of `--listen` cannot be had.
+    #[error("cannot listen on {address}: {reason}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        reason: std::io::Error,
+    },
+}
+
+/// Reads the real clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that does")]
+pub fn clock() -> Clock {
+    Arc::new(jiff::Timestamp::now)
+}
+
+/// Runs until `shutdown`: the turn at hand is finished, then the lease is given back.
+///
+/// # Errors
+/// When the address to listen on cannot be had. A world that cannot be reached is waited for.
+pub async fn run(
+    world: Arc<dyn World>,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ControllerError> {
+    let health = Arc::new(Health::new(options.resync));
+    let metrics = Arc::new(Metrics::new());
+    if let Some(address) = options.listen {
+        server::serve(address, health.clone(), metrics.clone())
+            .await
+            .map_err(|reason| ControllerError::Listen { address, reason })?;
+    }
+    let inbox = Arc::new(Inbox::default());
+    let mut controller = Controller {
+        reconciler: Reconciler::new(world.clone(), clock(), inbox.clone()),
+        leadership: Leadership::new(options.identity.clone(), options.patience),
+        unreadable: Backoff::new(UNREADABLE),
+        world,
+        inbox,
+        health,
+        metrics,
+        resync: options.resync,
+    };
+    info!(
+        identity = options.identity,
+        resync_ms = options.resync.as_millis(),
+        "controller started"
+    );
+    tokio::pin!(shutdown);
+    loop {
+        let pause = controller.turn().await;
+        if controller.rest(pause, shutdown.as_mut()).await == Rest::Stopped {
+            break;
+        }
+    }
+    controller
+        .leadership
+        .give_back(controller.world.as_ref())
+        .await;
+    info!("controller stopped");
+    Ok(())
+}
+
+struct Controller {
+    world: Arc<dyn World>,
+    reconciler: Reconciler,
+    leadership: Leadership,
+    inbox: Arc<Inbox>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    unreadable: Backoff,
+    resync: Duration,
+}
+
+/// How a rest ended.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    Over,
+    Stopped,
+}
+
+impl Controller {
+    /// One turn, and how long to rest after it.
+    async fn turn(&mut self) -> Duration {
+        let began = Instant::now();
+        let outcome = self.act_or_watch().await;
+        match &outcome {
+            Ok(_) => self.metrics.turn_done(began.elapsed()),
+            Err(_) => self.metrics.turn_failed(began.elapsed()),
+        }
+        match outcome {
+            Ok(report) => {
+                self.unreadable.reset();
+                self.health.turned();
+                self.metrics.rollouts(&report);
+                self.pause_after(&report)
+            }
+            Err(TurnError::Deposed { holder }) => {
+                warn!(holder, "another controller has taken over; standing by");
+                self.leadership.step_down();
+                self.metrics.stands_by();
+                self.resync
+            }
+            Err(TurnError::World(problem)) => {
+                error!(%problem, "the turn was not carried out");
+                self.health.failed(&problem);
+                self.unreadable.next_delay().unwrap_or(UNREADABLE.longest)
+            }
+        }
+    }
+
+    async fn act_or_watch(&mut self) -> Result<TurnReport, TurnError> {
+        self.leadership.start(self.world.as_ref()).await?;
+        if let Some(lease) = self.leadership.lease() {
+            self.metrics.leads();
+            return self.reconciler.turn(Mandate::Act(lease)).await;
+        }
+        let report = self.reconciler.turn(Mandate::Watch).await?;
+        self.leadership.watch(self.world.as_ref(), &report).await?;
+        Ok(report)
+    }
+
+    fn pause_after(&self, report: &TurnReport) -> Duration {
+        if self.leadership.lease().is_none() {
+            return self.resync;
+        }
+        let now = clock()();
+        let wanted = report.next.map_or(self.resync, |next| {
+            Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)
+        });
+        wanted.clamp(BREATH, self.resync.max(BREATH))
+    }
+
+    /// Rests for `pause`, or shorter if a hint, a sample or the end of the controller comes.
+    async fn rest(&self, pause: Duration, shutdown: impl Future<Output = ()>) -> Rest {
+        let hinted = async {
+            tokio::select! {
+                () = self.world.hint() => {}
+                () = self.inbox.news() => {}
+            }
+            // Hints come in swarms; one turn serves them all.
+            pause_for(BREATH).await;
+        };
+        tokio::select! {
+            () = shutdown => Rest::Stopped,
+            _ = tokio::time::timeout(pause, hinted) => Rest::Over,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the loop's own pauses are this module's business"
+)]
+async fn pause_for(pause: Duration) {
+    tokio::time::sleep(pause).await;
+}
+
+impl From<&WorldError> for health::Problem {
+    fn from(error: &WorldError) -> Self {
+        Self(error.to_string())
+    }
+}

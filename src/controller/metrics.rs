@@ -1,0 +1,184 @@
+//! The controller's own metrics, in the OpenMetrics text format.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::reconcile::TurnReport;
+
+/// The controller's own metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    turns: Family<TurnLabels, Counter>,
+    duration: Histogram,
+    leader: Gauge,
+    phases: Family<PhaseLabels, Gauge>,
+    weights: Family<RolloutLabels, Gauge>,
+    waiting: Family<WaitingLabels, Gauge>,
+    failures: Family<RolloutLabels, Counter<u64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TurnLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PhaseLabels {
+    rollout: String,
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RolloutLabels {
+    rollout: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WaitingLabels {
+    rollout: String,
+    on: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics at 0.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("rolloutctl");
+        let turns = Family::default();
+        registry.register(
+            "turns",
+            "Turns of the reconcile loop, by outcome",
+            turns.clone(),
+        );
+        // From 1 ms to 16 s.
+        let duration = Histogram::new(exponential_buckets(0.001, 2.0, 15));
+        registry.register_with_unit(
+            "turn_duration",
+            "How long turns took",
+            Unit::Seconds,
+            duration.clone(),
+        );
+        let leader = Gauge::default();
+        registry.register(
+            "leader",
+            "1 while this controller acts, 0 while it stands by",
+            leader.clone(),
+        );
+        let phases = Family::default();
+        registry.register(
+            "rollout_phase",
+            "1 for the phase of each rollout",
+            phases.clone(),
+        );
+        let weights = Family::default();
+        registry.register(
+            "rollout_weight_percent",
+            "The canary's intended share of the requests",
+            weights.clone(),
+        );
+        let waiting = Family::default();
+        registry.register(
+            "rollout_waiting",
+            "1 for what each rollout waits for",
+            waiting.clone(),
+        );
+        let failures = Family::default();
+        registry.register(
+            "action_failures",
+            "Turns in which actions of a rollout failed",
+            failures.clone(),
+        );
+        Self {
+            registry,
+            turns,
+            duration,
+            leader,
+            phases,
+            weights,
+            waiting,
+            failures,
+        }
+    }
+
+    /// Counts a turn that was carried out.
+    pub(super) fn turn_done(&self, took: Duration) {
+        self.turn("done", took);
+    }
+
+    /// Counts a turn that was not carried out.
+    pub(super) fn turn_failed(&self, took: Duration) {
+        self.turn("failed", took);
+    }
+
+    fn turn(&self, outcome: &'static str, took: Duration) {
+        self.turns.get_or_create(&TurnLabels { outcome }).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// This controller acts.
+    pub(super) fn leads(&self) {
+        self.leader.set(1);
+    }
+
+    /// Another controller acts.
+    pub(super) fn stands_by(&self) {
+        self.leader.set(0);
+    }
+
+    /// Notes the state of every rollout; one that is gone leaves no trace.
+    pub(super) fn rollouts(&self, report: &TurnReport) {
+        self.phases.clear();
+        self.weights.clear();
+        self.waiting.clear();
+        for (name, found) in &report.rollouts {
+            let rollout = name.to_string();
+            let phase = found.phase.as_str();
+            self.phases
+                .get_or_create(&PhaseLabels {
+                    rollout: rollout.clone(),
+                    phase,
+                })
+                .set(1);
+            self.weights
+                .get_or_create(&RolloutLabels {
+                    rollout: rollout.clone(),
+                })
+                .set(i64::from(found.weight));
+            if let Some(on) = found.waiting_on {
+                self.waiting
+                    .get_or_create(&WaitingLabels {
+                        rollout: rollout.clone(),
+                        on,
+                    })
+                    .set(1);
+            }
+            if found.problem.is_some() {
+                self.failures
+                    .get_or_create(&RolloutLabels { rollout })
+                    .inc();
+            }
+        }
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,104 @@
+//! The planner: what a rollout should do next, decided purely.
+//!
+//! [`plan`] is the table of contents; each line of it is a module below. There is no clock, no
+//! randomness, no logging and no I/O on this floor, and nothing here can fail: whatever is odd
+//! about the world becomes something to wait for.
+//!
+//! The planner is level-triggered. It never learns why it was woken, and it keeps nothing between
+//! two calls but the status that it returns.
+
+use jiff::Timestamp;
+
+use crate::action::Action;
+use crate::api::Deletion;
+use crate::api::{Command, Name, RolloutSpec, RolloutStatus, WaitingOn};
+use crate::snapshot::Snapshot;
+
+mod attempt;
+mod command;
+mod conditions;
+mod deletion;
+mod invalid;
+mod leaving;
+mod measuring;
+mod pace;
+mod progress;
+mod references;
+mod safety;
+mod scene;
+mod services;
+mod settle;
+mod stages;
+pub mod traffic;
+mod waiting;
+
+pub use references::{Claims, Resolved, ResolvedMetric, Resources, SpecProblem};
+
+/// All that a decision may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The rollout's name.
+    pub name: &'a Name,
+    /// Counts changes of `spec`.
+    pub generation: u64,
+    /// What is wanted.
+    pub spec: &'a RolloutSpec,
+    /// The last command that was given, dealt with or not.
+    pub command: Option<&'a Command>,
+    /// Set once the rollout is to be deleted.
+    pub deletion: Option<Deletion>,
+    /// What the spec refers to, or why it cannot be carried out.
+    pub references: Result<&'a Resolved, &'a SpecProblem>,
+    /// What is remembered.
+    pub status: &'a RolloutStatus,
+    /// What is observed.
+    pub snapshot: &'a Snapshot,
+    /// What the clock says.
+    pub now: Timestamp,
+}
+
+/// What to remember, then to do, then to wait for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The new status. It is stored before any action begins (SAFETY-1).
+    pub status: RolloutStatus,
+    /// What to do, in this order. Every action is idempotent.
+    pub actions: Vec<Action>,
+    /// What the rollout waits for, if it does.
+    pub waiting_on: Option<WaitingOn>,
+    /// When to look again at the latest, even without a hint; none when nothing is under way.
+    pub requeue_at: Option<Timestamp>,
+}
+
+/// Decides the next step of one rollout.
+pub fn plan(input: &Input) -> Plan {
+    if let Some(deletion) = input.deletion {
+        return deletion::plan(input, deletion);
+    }
+    let resolved = match input.references {
+        Ok(resolved) => resolved,
+        Err(problem) => return invalid::plan(input, problem),
+    };
+    let mut status = input.status.clone();
+    settle::spec(&mut status, input);
+    command::take(&mut status, input);
+    measuring::absorb(&mut status, input, resolved);
+    progress::advance(&mut status, input, resolved);
+    leaving::keep_books(&mut status, input, resolved);
+
+    let scene = scene::Scene::of(&status, input, resolved);
+    let mut actions = services::changes(&status, input, &scene);
+    actions.extend(scene.server_changes(input));
+    let mut actions = safety::admit(actions, &scene);
+    actions.extend(measuring::due(&status, input, resolved));
+
+    let waiting_on = waiting::on(&status, input, resolved, &scene);
+    conditions::write(&mut status, input, &scene, waiting_on.as_ref());
+    let requeue_at = pace::requeue_at(&status, input, &actions, waiting_on.as_ref());
+    Plan {
+        status,
+        actions,
+        waiting_on,
+        requeue_at,
+    }
+}

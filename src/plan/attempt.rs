@@ -1,0 +1,207 @@
+//! An attempt: how it begins and how it ends. The only place that starts or closes one.
+
+use jiff::Timestamp;
+
+use super::{Input, stages};
+use crate::api::{
+    Abort, AbortCause, Actor, AttemptOutcome, Event, HistoryEntry, Pause, PauseReason, Revision,
+    RevisionRecord, RolloutStatus, Step,
+};
+
+/// How many attempts the status remembers.
+const HISTORY: usize = 10;
+/// How many events the status remembers.
+const EVENTS: usize = 20;
+
+/// Notes what happened.
+pub(super) fn note(
+    status: &mut RolloutStatus,
+    at: Timestamp,
+    by: Option<&Actor>,
+    message: impl Into<String>,
+) {
+    status.events.push(Event {
+        at,
+        message: message.into(),
+        by: by.cloned(),
+    });
+    let surplus = status.events.len().saturating_sub(EVENTS);
+    status.events.drain(..surplus);
+}
+
+/// Begins to release the spec's revision: the first one ever directly (PROGRESS-1), any other one
+/// at stage 0.
+pub(super) fn begin(
+    status: &mut RolloutStatus,
+    input: &Input,
+    revision: Revision,
+    by: Option<&Actor>,
+) {
+    status.attempt += 1;
+    status.stage = 0;
+    status.abort = None;
+    status.pause = status
+        .pause
+        .take()
+        .filter(|pause| pause.reason == PauseReason::User);
+    status.measurements.clear();
+    status.leaving.remove(&revision);
+    remember(status, input, &revision);
+    status.history.push(HistoryEntry {
+        attempt: status.attempt,
+        revision: revision.clone(),
+        generation: input.generation,
+        started_at: input.now,
+        ended_at: None,
+        outcome: AttemptOutcome::Running,
+        message: String::new(),
+    });
+    let surplus = status.history.len().saturating_sub(HISTORY);
+    status.history.drain(..surplus);
+    note(
+        status,
+        input.now,
+        by,
+        format!("attempt {}: {revision} begins", status.attempt),
+    );
+    if status.stable_revision.is_none() {
+        status.stable_revision = Some(revision);
+        status.step = Step::Initial;
+    } else {
+        status.canary_revision = Some(revision);
+        status.step = Step::Scaling;
+    }
+    start_clock(status, input);
+}
+
+/// Starts the progress deadline's clock anew; a paused rollout's clock stands (PROGRESS-5).
+pub(super) fn start_clock(status: &mut RolloutStatus, input: &Input) {
+    let deadline = input.spec.progress_deadline;
+    match &mut status.pause {
+        Some(pause) => pause.deadline_left_ms = Some(deadline.as_millis()),
+        None => status.deadline = Some(deadline.after(input.now)),
+    }
+}
+
+/// Keeps what a revision runs, so that it can be brought back when the spec has gone on.
+fn remember(status: &mut RolloutStatus, input: &Input, revision: &Revision) {
+    status
+        .revisions
+        .entry(revision.clone())
+        .or_insert_with(|| RevisionRecord {
+            template: input.spec.template.clone(),
+            port: input.spec.traffic.port,
+            reach: input.spec.traffic.reach,
+            created_at: input.now,
+        });
+}
+
+/// Closes the running attempt in the history.
+pub(super) fn close(
+    status: &mut RolloutStatus,
+    now: Timestamp,
+    outcome: AttemptOutcome,
+    message: &str,
+) {
+    if let Some(entry) = status
+        .history
+        .iter_mut()
+        .rev()
+        .find(|entry| entry.outcome == AttemptOutcome::Running)
+    {
+        entry.outcome = outcome;
+        entry.ended_at = Some(now);
+        message.clone_into(&mut entry.message);
+    }
+}
+
+/// The canary leaves the traffic, in the very turn in which that is decided (ABORT-1).
+pub(super) fn withdraw_canary(status: &mut RolloutStatus, now: Timestamp) {
+    if let Some(canary) = status.canary_revision.take() {
+        status.leaving.insert(canary, now);
+    }
+    status.step = Step::Idle;
+    status.weight = 0;
+    status.sized_for = 0;
+    status.deadline = None;
+    status.pause = None;
+}
+
+/// Takes the running attempt back.
+pub(super) fn abort(status: &mut RolloutStatus, input: &Input, cause: AbortCause, message: String) {
+    let Some(revision) = status.canary_revision.clone() else {
+        return;
+    };
+    let by = match &cause {
+        AbortCause::User { by } => Some(by.clone()),
+        AbortCause::Analysis { .. } | AbortCause::Deadline => None,
+    };
+    close(status, input.now, AttemptOutcome::Aborted, &message);
+    note(
+        status,
+        input.now,
+        by.as_ref(),
+        format!("attempt {} aborted: {message}", status.attempt),
+    );
+    status.abort = Some(Abort {
+        attempt: status.attempt,
+        stage: status.stage,
+        revision,
+        at: input.now,
+        cause,
+        message,
+    });
+    withdraw_canary(status, input.now);
+}
+
+/// Stops before the next step until somebody decides; the deadline's clock stands.
+pub(super) fn pause(
+    status: &mut RolloutStatus,
+    input: &Input,
+    reason: PauseReason,
+    message: String,
+) {
+    let left = status
+        .deadline
+        .take()
+        .map(|deadline| crate::api::Duration::between(input.now, deadline).as_millis());
+    status.pause = Some(Pause {
+        reason,
+        since: input.now,
+        message,
+        deadline_left_ms: left,
+    });
+}
+
+/// Goes on after a pause; the deadline's clock goes on with what was left.
+pub(super) fn unpause(status: &mut RolloutStatus, input: &Input) {
+    if let Some(left) = status.pause.take().and_then(|pause| pause.deadline_left_ms) {
+        status.deadline = Some(crate::api::Duration::from_millis(left).after(input.now));
+    }
+}
+
+/// Goes to stage `stage`, whose tasks come first.
+pub(super) fn enter_stage(status: &mut RolloutStatus, input: &Input, stage: u32) {
+    status.stage = stage.min(stages::count(input.spec));
+    status.step = Step::Scaling;
+    status.measurements.clear();
+    start_clock(status, input);
+}
+
+/// The canary has all the traffic and all its tasks: it is the stable revision now, and the old
+/// one leaves.
+pub(super) fn promote(status: &mut RolloutStatus, input: &Input) {
+    let Some(canary) = status.canary_revision.take() else {
+        return;
+    };
+    close(status, input.now, AttemptOutcome::Completed, "");
+    note(status, input.now, None, format!("{canary} is stable"));
+    if let Some(old) = status.stable_revision.replace(canary) {
+        status.leaving.insert(old, input.now);
+    }
+    status.step = Step::Idle;
+    status.weight = 0;
+    status.sized_for = 0;
+    status.deadline = None;
+    status.measurements.clear();
+}

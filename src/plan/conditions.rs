@@ -1,0 +1,261 @@
+//! Conditions, phase and message: what people and programs are told. Derived last, from all else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::scene::Scene;
+use super::traffic::{Picture, achieved};
+use super::{Input, stages};
+use crate::api::{
+    Condition, ConditionStatus, ConditionType, PauseReason, Phase, Reason, Revision, RolloutStatus,
+    Step, TrafficStatus, WaitingOn,
+};
+
+/// Writes everything that follows from what was decided and seen.
+pub(super) fn write(
+    status: &mut RolloutStatus,
+    input: &Input,
+    scene: &Scene,
+    waiting_on: Option<&WaitingOn>,
+) {
+    status.waiting_on = waiting_on.cloned();
+    status.traffic = traffic(status, input, scene);
+    let is_available = is_available(status, input, scene);
+    let (phase, message) = phase(status, input, is_available);
+    status.phase = phase;
+    status.message = message;
+    available(status, input, is_available);
+    progressing(status, input);
+    paused(status, input);
+    completed(status, input);
+    set(
+        status,
+        input.now,
+        ConditionType::InvalidSpec,
+        ConditionStatus::False,
+        Reason::SpecValid,
+        String::new(),
+    );
+}
+
+/// Sets one condition; its transition time moves only with its status.
+pub(super) fn set(
+    status: &mut RolloutStatus,
+    now: Timestamp,
+    kind: ConditionType,
+    value: ConditionStatus,
+    reason: Reason,
+    message: String,
+) {
+    let old = status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == kind);
+    let since = old
+        .filter(|old| old.status == value)
+        .map_or(now, |old| old.last_transition_time);
+    let new = Condition {
+        kind,
+        status: value,
+        reason,
+        message,
+        last_transition_time: since,
+    };
+    status.conditions.retain(|condition| condition.kind != kind);
+    status.conditions.push(new);
+    status.conditions.sort_by_key(|condition| condition.kind);
+}
+
+fn is_available(status: &RolloutStatus, input: &Input, scene: &Scene) -> bool {
+    let serves = |picture: &Picture| picture.stables_up >= input.spec.replicas;
+    status
+        .stable_revision
+        .as_ref()
+        .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas)
+        && scene.everywhere(serves)
+}
+
+fn phase(status: &RolloutStatus, input: &Input, is_available: bool) -> (Phase, String) {
+    let waiting = || {
+        status
+            .waiting_on
+            .as_ref()
+            .map(|on| format!("waiting for {on}"))
+            .unwrap_or_default()
+    };
+    if let Some(abort) = &status.abort {
+        let message = format!(
+            "attempt {} of {} was aborted: {}",
+            abort.attempt, abort.revision, abort.message
+        );
+        return (Phase::Degraded, message);
+    }
+    if let Some(pause) = &status.pause {
+        return (Phase::Paused, format!("paused: {}", pause.message));
+    }
+    match status.step {
+        Step::Idle if !is_available => (Phase::Progressing, waiting()),
+        Step::Idle if !status.leaving.is_empty() => (Phase::Progressing, waiting()),
+        Step::Idle => (
+            Phase::Healthy,
+            "the spec's revision is stable and serves".into(),
+        ),
+        Step::Initial if is_late(status, input) => (
+            Phase::Degraded,
+            format!(
+                "the first revision is not ready within its deadline; {}",
+                waiting()
+            ),
+        ),
+        Step::Initial => (
+            Phase::Progressing,
+            format!("the first revision comes up; {}", waiting()),
+        ),
+        Step::Running { .. } if status.waiting_on == Some(WaitingOn::Approval) => (
+            Phase::Paused,
+            format!(
+                "stage {} at {} %: {}",
+                status.stage,
+                status.weight,
+                waiting()
+            ),
+        ),
+        Step::Scaling | Step::Shifting | Step::Running { .. } => {
+            let last = status.stage >= stages::count(input.spec);
+            let name = if last {
+                "promotion".into()
+            } else {
+                format!("stage {}", status.stage)
+            };
+            (
+                Phase::Progressing,
+                format!("{name} at {} %: {}", status.weight, waiting()),
+            )
+        }
+    }
+}
+
+fn is_late(status: &RolloutStatus, input: &Input) -> bool {
+    status
+        .deadline
+        .is_some_and(|deadline| input.now >= deadline)
+}
+
+fn available(status: &mut RolloutStatus, input: &Input, is_available: bool) {
+    let (value, reason, message) = if is_available {
+        (
+            ConditionStatus::True,
+            Reason::AvailableReason,
+            String::new(),
+        )
+    } else {
+        let message = format!(
+            "fewer than {} tasks of the stable revision serve",
+            input.spec.replicas
+        );
+        (ConditionStatus::False, Reason::ReplicasNotReady, message)
+    };
+    set(
+        status,
+        input.now,
+        ConditionType::Available,
+        value,
+        reason,
+        message,
+    );
+}
+
+fn progressing(status: &mut RolloutStatus, input: &Input) {
+    let message = status.message.clone();
+    let (value, reason) = match status.step {
+        _ if status.abort.is_some() => (ConditionStatus::False, Reason::RolloutAborted),
+        Step::Initial if is_late(status, input) => {
+            (ConditionStatus::False, Reason::ProgressDeadlineExceeded)
+        }
+        Step::Initial | Step::Scaling | Step::Shifting => {
+            (ConditionStatus::True, Reason::NewRevisionProgressing)
+        }
+        Step::Running { .. } => (ConditionStatus::True, Reason::StageBaking),
+        Step::Idle if !status.leaving.is_empty() => {
+            (ConditionStatus::True, Reason::OldRevisionLeaving)
+        }
+        Step::Idle => (ConditionStatus::False, Reason::RolloutCompleted),
+    };
+    set(
+        status,
+        input.now,
+        ConditionType::Progressing,
+        value,
+        reason,
+        message,
+    );
+}
+
+fn paused(status: &mut RolloutStatus, input: &Input) {
+    let (value, reason, message) = match &status.pause {
+        Some(pause) => {
+            let reason = match pause.reason {
+                PauseReason::User => Reason::PausedByUser,
+                PauseReason::Inconclusive => Reason::PausedInconclusive,
+                PauseReason::Failure => Reason::PausedOnFailure,
+            };
+            (ConditionStatus::True, reason, pause.message.clone())
+        }
+        None if status.waiting_on == Some(WaitingOn::Approval) => (
+            ConditionStatus::True,
+            Reason::PausedForApproval,
+            format!("stage {} asks for `promote`", status.stage),
+        ),
+        None => (ConditionStatus::False, Reason::NotPaused, String::new()),
+    };
+    set(
+        status,
+        input.now,
+        ConditionType::Paused,
+        value,
+        reason,
+        message,
+    );
+}
+
+fn completed(status: &mut RolloutStatus, input: &Input) {
+    let at_rest = status.step == Step::Idle && status.leaving.is_empty();
+    let is_stable = status.stable_revision.as_ref() == Some(&Revision::of(input.spec));
+    let (value, reason) = match (at_rest && is_stable, status.abort.is_some()) {
+        (true, _) => (ConditionStatus::True, Reason::RolloutCompleted),
+        (false, true) => (ConditionStatus::False, Reason::RolloutAborted),
+        (false, false) => (ConditionStatus::False, Reason::NewRevisionProgressing),
+    };
+    set(
+        status,
+        input.now,
+        ConditionType::Completed,
+        value,
+        reason,
+        String::new(),
+    );
+}
+
+/// What the proxies were seen to do while a canary is tried; nothing at rest, so that the status
+/// of a rollout at rest never changes.
+fn traffic(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<TrafficStatus> {
+    status.canary_revision.as_ref()?;
+    let mut observed = BTreeMap::new();
+    let mut worst = None;
+    for (name, picture) in scene.pictures() {
+        observed.insert(name.clone(), rounded(picture.observed_share().as_percent()));
+        let given = achieved(picture.weights, picture.stables_up, picture.canaries_up);
+        worst = worst.max(Some(given));
+    }
+    Some(TrafficStatus {
+        desired_percent: stages::in_force(input.spec, status).share.as_percent(),
+        achieved_percent: rounded(worst.map_or(0.0, crate::api::Share::as_percent)),
+        observed_percent: observed,
+    })
+}
+
+/// Three decimals are enough for people, and for a comparison that does not flicker.
+fn rounded(percent: f64) -> f64 {
+    (percent * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,77 @@
+//! The book of what leaves: revisions that are neither stable nor canary and still have servers or
+//! tasks, each with the instant since when it drains.
+
+use std::collections::BTreeSet;
+
+use super::scene::Scene;
+use super::{Input, Resolved, attempt};
+use crate::api::{Revision, RolloutStatus};
+
+/// Enters what leaves and strikes out what is gone; forgets the templates of revisions that are
+/// no longer kept.
+pub(super) fn keep_books(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
+    let scene = Scene::of(status, input, resolved);
+    let present = present(status, input, &scene);
+    for revision in &present {
+        if !status.leaving.contains_key(revision) {
+            status.leaving.insert(revision.clone(), input.now);
+        }
+    }
+    let gone: Vec<Revision> = status
+        .leaving
+        .keys()
+        .filter(|r| !present.contains(*r) && !scene.may_serve(r))
+        .cloned()
+        .collect();
+    for revision in gone {
+        status.leaving.remove(&revision);
+        attempt::note(status, input.now, None, format!("{revision} has left"));
+    }
+    forget_templates(status, input);
+}
+
+/// Revisions that should leave and of which something is left: tasks asked for, tasks not over, or
+/// servers.
+fn present(status: &RolloutStatus, input: &Input, scene: &Scene) -> BTreeSet<Revision> {
+    let mut present = BTreeSet::new();
+    for service in input.snapshot.services_of(input.name) {
+        let alive = input
+            .snapshot
+            .tasks_of(&service.id)
+            .any(|task| !task.state.is_over());
+        if service.replicas > 0 || alive {
+            present.insert(service.revision.clone());
+        }
+    }
+    for (_, picture) in scene.pictures() {
+        let seen = picture
+            .servers
+            .iter()
+            .filter(|server| server.seen.is_some());
+        present.extend(seen.map(|server| server.name.revision().clone()));
+    }
+    present.retain(|revision| !is_kept(status, revision));
+    present
+}
+
+/// Whether `revision` serves or is being tried.
+pub(super) fn is_kept(status: &RolloutStatus, revision: &Revision) -> bool {
+    status.stable_revision.as_ref() == Some(revision)
+        || status.canary_revision.as_ref() == Some(revision)
+}
+
+/// Templates are kept for what serves, for what leaves and for what has a service still.
+fn forget_templates(status: &mut RolloutStatus, input: &Input) {
+    let has_service: BTreeSet<&Revision> = input
+        .snapshot
+        .services_of(input.name)
+        .map(|s| &s.revision)
+        .collect();
+    let mut revisions = std::mem::take(&mut status.revisions);
+    revisions.retain(|revision, _| {
+        is_kept(status, revision)
+            || status.leaving.contains_key(revision)
+            || has_service.contains(revision)
+    });
+    status.revisions = revisions;
+}

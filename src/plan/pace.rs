@@ -1,0 +1,88 @@
+//! When to look again.
+
+use jiff::Timestamp;
+
+use super::{Input, Plan};
+use crate::action::Action;
+use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
+
+/// While something is under way that shows itself only to who looks.
+const WATCHFUL: Duration = Duration::from_millis(250);
+/// While Swarm stops tasks of a service that serves: it gives 2 s from the decision to the signal,
+/// in which their servers must be drained.
+const URGENT: Duration = Duration::from_millis(100);
+
+/// When to look again at the latest; none when only a hint or the regular look can bring news.
+pub(super) fn requeue_at(
+    status: &RolloutStatus,
+    input: &Input,
+    actions: &[Action],
+    waiting_on: Option<&WaitingOn>,
+) -> Option<Timestamp> {
+    let acts = actions
+        .iter()
+        .any(|action| !matches!(action, Action::Measure(_)));
+    if acts || *status != *input.status {
+        return Some(input.now);
+    }
+    if loses_tasks(input) {
+        return Some(URGENT.after(input.now));
+    }
+    let watchful = WATCHFUL.after(input.now);
+    match waiting_on? {
+        WaitingOn::Resume | WaitingOn::Decision | WaitingOn::Retry | WaitingOn::Spec => {
+            next_sample(status)
+        }
+        WaitingOn::Approval => next_sample(status).map(|at| at.max(watchful)),
+        WaitingOn::Bake { until } => Some(
+            next_sample(status)
+                .map_or(*until, |at| at.min(*until))
+                .max(watchful),
+        ),
+        WaitingOn::Instance { .. }
+        | WaitingOn::Backend { .. }
+        | WaitingOn::Tasks { .. }
+        | WaitingOn::Servers { .. }
+        | WaitingOn::Weights { .. }
+        | WaitingOn::Drain { .. }
+        | WaitingOn::Service { .. }
+        | WaitingOn::Measurement { .. }
+        | WaitingOn::Data { .. }
+        | WaitingOn::Source { .. }
+        | WaitingOn::Observation => Some(watchful),
+    }
+}
+
+/// Whether a service has more living tasks than it asks for.
+fn loses_tasks(input: &Input) -> bool {
+    input.snapshot.services_of(input.name).any(|service| {
+        let alive = input
+            .snapshot
+            .tasks_of(&service.id)
+            .filter(|task| !task.state.is_over())
+            .count();
+        alive > usize::try_from(service.replicas).unwrap_or(usize::MAX)
+    })
+}
+
+fn next_sample(status: &RolloutStatus) -> Option<Timestamp> {
+    match status.step {
+        Step::Running { .. } => status
+            .measurements
+            .iter()
+            .map(|record| record.next_at)
+            .min(),
+        Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => None,
+    }
+}
+
+impl Plan {
+    /// Whether there is anything to remember or to do besides measuring.
+    pub fn is_idle(&self, before: &RolloutStatus) -> bool {
+        self.status == *before
+            && self
+                .actions
+                .iter()
+                .all(|action| matches!(action, Action::Measure(_)))
+    }
+}

@@ -1,0 +1,212 @@
+//! Progress: the one step that an attempt may take in this turn.
+
+use jiff::Timestamp;
+
+use super::scene::{Scene, View};
+use super::stages::{self, Gate};
+use super::traffic::Picture;
+use super::{Input, Resolved, attempt};
+use crate::analysis::{self, Verdict};
+use crate::api::{
+    AbortCause, AttemptOutcome, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus,
+    Step,
+};
+
+/// Takes at most one step: each must be remembered, done and observed before the next one.
+pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
+    let scene = Scene::of(status, input, resolved);
+    if judge(status, input) || give_up(status, input) || status.pause.is_some() {
+        return;
+    }
+    let (stable, canary) = (
+        status.stable_revision.clone(),
+        status.canary_revision.clone(),
+    );
+    match (status.step, stable, canary) {
+        (Step::Initial, Some(stable), _) => settle_first(status, input, &scene, &stable),
+        (Step::Scaling, _, Some(canary)) => begin_shift(status, input, &scene, &canary),
+        (Step::Shifting, _, Some(_)) => begin_stage(status, input, &scene),
+        (Step::Running { since }, ..) => pass_on(status, input, since),
+        (Step::Idle, ..) | (Step::Initial, None, _) | (Step::Scaling | Step::Shifting, _, None) => {
+        }
+    }
+}
+
+/// Acts on a verdict; it is final for its attempt and stage (ABORT-3).
+fn judge(status: &mut RolloutStatus, input: &Input) -> bool {
+    let Step::Running { .. } = status.step else {
+        return false;
+    };
+    let decided = status
+        .pause
+        .as_ref()
+        .is_some_and(|pause| pause.reason != PauseReason::User);
+    if decided {
+        return false;
+    }
+    match analysis::verdict(&status.measurements, input.now) {
+        Verdict::Passed | Verdict::Pending => false,
+        Verdict::Failed(record) => {
+            let record = record.clone();
+            fail(status, input, &record);
+            true
+        }
+        Verdict::Inconclusive(record) => {
+            let problem = record
+                .recent
+                .last()
+                .and_then(|sample| sample.problem.clone())
+                .unwrap_or_default();
+            let message = format!(
+                "the source of metric `{}` failed {} times in a row: {problem}",
+                record.metric, record.errors_in_row
+            );
+            attempt::note(
+                status,
+                input.now,
+                None,
+                format!("paused as inconclusive: {message}"),
+            );
+            attempt::pause(status, input, PauseReason::Inconclusive, message);
+            true
+        }
+    }
+}
+
+fn fail(status: &mut RolloutStatus, input: &Input, record: &MeasurementStatus) {
+    let message = analysis::explain(record);
+    match input.spec.on_failure {
+        OnFailure::Rollback => {
+            let cause = AbortCause::Analysis {
+                metric: record.metric.clone(),
+                failed: record.failures.clone(),
+            };
+            attempt::abort(status, input, cause, message);
+        }
+        OnFailure::Pause => {
+            attempt::note(status, input.now, None, format!("paused: {message}"));
+            attempt::pause(status, input, PauseReason::Failure, message);
+        }
+    }
+}
+
+/// The progress deadline (PROGRESS-5). The first revision has nothing to go back to: it is said,
+/// and tried on.
+fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
+    let expired = status
+        .deadline
+        .is_some_and(|deadline| input.now >= deadline);
+    if !expired || status.canary_revision.is_none() {
+        return false;
+    }
+    let message = format!(
+        "stage {} was not ready within the progress deadline of {}{}",
+        status.stage,
+        input.spec.progress_deadline,
+        last_problem(status.canary_revision.as_ref(), input)
+            .map(|p| format!(": {p}"))
+            .unwrap_or_default()
+    );
+    match input.spec.on_failure {
+        OnFailure::Rollback => attempt::abort(status, input, AbortCause::Deadline, message),
+        OnFailure::Pause => {
+            attempt::note(status, input.now, None, format!("paused: {message}"));
+            status.deadline = None;
+            attempt::pause(status, input, PauseReason::Failure, message);
+        }
+    }
+    true
+}
+
+/// What the latest task of `revision` that went wrong said.
+pub(super) fn last_problem(revision: Option<&Revision>, input: &Input) -> Option<String> {
+    let service = input.snapshot.service(input.name, revision?)?;
+    let failed = input
+        .snapshot
+        .tasks_of(&service.id)
+        .filter(|task| task.problem.is_some());
+    failed
+        .max_by_key(|task| task.since)
+        .and_then(|task| task.problem.clone())
+}
+
+/// The first revision serves with all its tasks: it is Healthy (PROGRESS-1).
+fn settle_first(status: &mut RolloutStatus, input: &Input, scene: &Scene, stable: &Revision) {
+    let whole =
+        |picture: &Picture| picture.is_settled() && picture.stables_up >= input.spec.replicas;
+    if scene.ready_of(stable) >= input.spec.replicas && scene.everywhere(whole) {
+        status.step = Step::Idle;
+        status.deadline = None;
+        attempt::close(status, input.now, AttemptOutcome::Completed, "");
+        attempt::note(status, input.now, None, format!("{stable} is stable"));
+    }
+}
+
+/// The stage's tasks are up everywhere, and nothing that leaves takes requests any more
+/// (PROGRESS-2): the share may be raised.
+fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary: &Revision) {
+    let stage = stages::stage(input.spec, status.stage);
+    let up = |picture: &Picture| picture.canaries_up >= stage.sized && picture.leaving_is_out();
+    if scene.ready_of(canary) >= stage.sized && scene.everywhere(up) {
+        status.step = Step::Shifting;
+        status.weight = stage.weight;
+        status.sized_for = stage.sized;
+        attempt::note(
+            status,
+            input.now,
+            None,
+            format!(
+                "stage {}: shifting {} % to {canary}",
+                status.stage, stage.weight
+            ),
+        );
+    }
+}
+
+/// The share is observed on every instance: the stage begins (TRAFFIC-3).
+fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
+    let stage = stages::stage(input.spec, status.stage);
+    let reached = |picture: &Picture| picture.canaries_up >= stage.sized && picture.is_settled();
+    if scene.everywhere(reached) {
+        status.step = Step::Running { since: input.now };
+        status.deadline = None;
+        status.measurements.clear();
+        attempt::note(
+            status,
+            input.now,
+            None,
+            format!("stage {} began: {} % observed", status.stage, stage.weight),
+        );
+    }
+}
+
+/// The stage has baked, is measured and approved: on to the next one, or the canary is stable.
+fn pass_on(status: &mut RolloutStatus, input: &Input, since: Timestamp) {
+    let stage = stages::stage(input.spec, status.stage);
+    let baked = input.now >= stage.bake.after(since);
+    if !baked || stage.gate == Gate::Approval || !is_measured(status, input) {
+        return;
+    }
+    if status.stage >= stages::count(input.spec) {
+        attempt::promote(status, input);
+    } else {
+        attempt::enter_stage(status, input, status.stage + 1);
+    }
+}
+
+/// Whether every metric of the stage has passed (ANALYSIS-5). A turn before the records exist
+/// cannot be one in which they have passed: they are made before the stage is looked at.
+pub(super) fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
+    match analysis::verdict(&status.measurements, input.now) {
+        Verdict::Passed => true,
+        Verdict::Pending | Verdict::Failed(_) | Verdict::Inconclusive(_) => false,
+    }
+}
+
+/// The first instance that does not answer, with what it said.
+pub(super) fn silent_instance<'a>(scene: &'a Scene) -> Option<(&'a crate::api::Name, &'a str)> {
+    scene.instances.iter().find_map(|(name, view)| match view {
+        View::Unreachable(problem) => Some((name, *problem)),
+        View::NoBackend | View::Seen(_) => None,
+    })
+}

@@ -1,0 +1,285 @@
+//! What a rollout refers to, found and joined; and who has a back end when two claim it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::{
+    Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, Metric, MetricSourceSpec, Name,
+    NoData, RolloutSpec, TemplateRef,
+};
+
+/// The interval of a metric that names none.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The resources that a rollout may refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    /// Load balancers.
+    pub load_balancers: BTreeMap<Name, LoadBalancerSpec>,
+    /// Metric sources.
+    pub metric_sources: BTreeMap<Name, MetricSourceSpec>,
+    /// Analysis templates.
+    pub templates: BTreeMap<Name, AnalysisTemplateSpec>,
+    /// Who has which back end.
+    pub claims: Claims,
+}
+
+/// What a rollout refers to, found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// The instances of its load balancer.
+    pub instances: BTreeSet<Name>,
+    /// The metrics of each stage.
+    pub stages: Vec<Vec<ResolvedMetric>>,
+}
+
+/// A metric with all that its analysis and its template add.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedMetric {
+    /// The metric as written.
+    pub metric: Metric,
+    /// Its source.
+    pub source: Name,
+    /// The time between two measurements.
+    pub interval: Duration,
+    /// The source's ingest lag.
+    pub ingest_lag: Duration,
+    /// The values of its template's arguments, by `args.NAME`.
+    pub args: BTreeMap<String, String>,
+}
+
+impl ResolvedMetric {
+    /// What values pass, as text.
+    pub fn bounds(&self) -> String {
+        match (self.metric.min, self.metric.max) {
+            (None, None) => "any".into(),
+            (None, Some(max)) => format!("<= {max}"),
+            (Some(min), None) => format!(">= {min}"),
+            (Some(min), Some(max)) => format!("{min} to {max}"),
+        }
+    }
+
+    /// Whether an answer without data is waived.
+    pub fn is_waived_without_data(&self) -> bool {
+        self.metric.no_data == NoData::Skip
+    }
+}
+
+/// Why a spec cannot be carried out. Nothing is touched until it can.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecProblem {
+    /// A resource that does not exist.
+    #[error("{field} names {kind} `{name}`, which does not exist; apply it, or correct the name")]
+    Missing {
+        /// The field of the spec.
+        field: &'static str,
+        /// The kind.
+        kind: crate::api::Kind,
+        /// The name.
+        name: Name,
+    },
+    /// A metric without a source.
+    #[error("metric `{metric}` has no source; set `source` on the metric or on its analysis")]
+    NoSource {
+        /// The metric.
+        metric: Name,
+    },
+    /// An argument of a template that has no value.
+    #[error("analysis template `{template}` needs argument `{argument}`; give it under `args`")]
+    NoArgument {
+        /// The template.
+        template: Name,
+        /// The argument.
+        argument: String,
+    },
+    /// Two metrics of one name in one stage.
+    #[error("metric `{metric}` stands twice in stage {stage}; give each a name of its own")]
+    Twice {
+        /// The metric.
+        metric: Name,
+        /// The stage, from 0.
+        stage: usize,
+    },
+    /// Another rollout came first (SAFETY-4).
+    #[error(
+        "rollout `{owner}` has backend `{backend}` of load balancer `{load_balancer}` already; use another backend, or delete one of the two"
+    )]
+    Claimed {
+        /// The rollout that came first.
+        owner: Name,
+        /// The load balancer.
+        load_balancer: Name,
+        /// The back end.
+        backend: String,
+    },
+}
+
+/// Which rollout has which back end: the first one that was created (SAFETY-4).
+#[derive(Clone, Debug, Default)]
+pub struct Claims(BTreeMap<(Name, String), (Timestamp, Name)>);
+
+impl Claims {
+    /// Notes that the rollout `name`, created at `created_at`, wants the back end of `spec`.
+    pub fn add(&mut self, name: &Name, created_at: Timestamp, spec: &RolloutSpec) {
+        let key = (
+            spec.traffic.load_balancer.clone(),
+            spec.traffic.backend.clone(),
+        );
+        let claim = (created_at, name.clone());
+        self.0
+            .entry(key)
+            .and_modify(|first| {
+                if claim < *first {
+                    first.clone_from(&claim);
+                }
+            })
+            .or_insert_with(|| claim.clone());
+    }
+
+    fn owner(&self, spec: &RolloutSpec) -> Option<&Name> {
+        let key = (
+            spec.traffic.load_balancer.clone(),
+            spec.traffic.backend.clone(),
+        );
+        self.0.get(&key).map(|(_, owner)| owner)
+    }
+}
+
+impl Resources {
+    /// Finds everything that `spec` of the rollout `name` refers to.
+    ///
+    /// # Errors
+    /// The first thing that is missing or in conflict.
+    pub fn resolve(&self, name: &Name, spec: &RolloutSpec) -> Result<Resolved, SpecProblem> {
+        let traffic = &spec.traffic;
+        let balancer = self
+            .load_balancers
+            .get(&traffic.load_balancer)
+            .ok_or_else(|| SpecProblem::Missing {
+                field: "spec.traffic.loadBalancer",
+                kind: crate::api::Kind::LoadBalancer,
+                name: traffic.load_balancer.clone(),
+            })?;
+        if let Some(owner) = self.claims.owner(spec).filter(|owner| *owner != name) {
+            return Err(SpecProblem::Claimed {
+                owner: owner.clone(),
+                load_balancer: traffic.load_balancer.clone(),
+                backend: traffic.backend.clone(),
+            });
+        }
+        let instances = balancer
+            .haproxy
+            .instances
+            .iter()
+            .map(|instance| instance.name.clone())
+            .collect();
+        let stages = spec
+            .stages()
+            .iter()
+            .enumerate()
+            .map(|(number, stage)| {
+                self.stage_metrics(number, spec.analysis.as_ref(), stage.analysis.as_ref())
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Resolved { instances, stages })
+    }
+
+    fn stage_metrics(
+        &self,
+        stage: usize,
+        common: Option<&Analysis>,
+        own: Option<&Analysis>,
+    ) -> Result<Vec<ResolvedMetric>, SpecProblem> {
+        let mut metrics = Vec::new();
+        for analysis in common.into_iter().chain(own) {
+            // A stage's own analysis inherits what it does not say.
+            let source = analysis
+                .source
+                .as_ref()
+                .or(common.and_then(|common| common.source.as_ref()));
+            let interval = analysis
+                .interval
+                .or(common.and_then(|common| common.interval));
+            for metric in &analysis.metrics {
+                metrics.push(self.metric(metric, source, interval, &BTreeMap::new())?);
+            }
+            for reference in &analysis.templates {
+                metrics.extend(self.template_metrics(reference, source, interval)?);
+            }
+        }
+        let mut names = BTreeSet::new();
+        for metric in &metrics {
+            if !names.insert(&metric.metric.name) {
+                return Err(SpecProblem::Twice {
+                    metric: metric.metric.name.clone(),
+                    stage,
+                });
+            }
+        }
+        Ok(metrics)
+    }
+
+    fn template_metrics(
+        &self,
+        reference: &TemplateRef,
+        source: Option<&Name>,
+        interval: Option<Duration>,
+    ) -> Result<Vec<ResolvedMetric>, SpecProblem> {
+        let template = self
+            .templates
+            .get(&reference.name)
+            .ok_or_else(|| SpecProblem::Missing {
+                field: "analysis.templates",
+                kind: crate::api::Kind::AnalysisTemplate,
+                name: reference.name.clone(),
+            })?;
+        let mut args = BTreeMap::new();
+        for argument in &template.args {
+            let value = reference
+                .args
+                .get(&argument.name)
+                .or(argument.value.as_ref());
+            let value = value.ok_or_else(|| SpecProblem::NoArgument {
+                template: reference.name.clone(),
+                argument: argument.name.clone(),
+            })?;
+            args.insert(format!("args.{}", argument.name), value.clone());
+        }
+        let source = template.source.as_ref().or(source);
+        let interval = template.interval.or(interval);
+        template
+            .metrics
+            .iter()
+            .map(|metric| self.metric(metric, source, interval, &args))
+            .collect()
+    }
+
+    fn metric(
+        &self,
+        metric: &Metric,
+        source: Option<&Name>,
+        interval: Option<Duration>,
+        args: &BTreeMap<String, String>,
+    ) -> Result<ResolvedMetric, SpecProblem> {
+        let source = metric.source.as_ref().or(source);
+        let source = source.ok_or_else(|| SpecProblem::NoSource {
+            metric: metric.name.clone(),
+        })?;
+        let found = self
+            .metric_sources
+            .get(source)
+            .ok_or_else(|| SpecProblem::Missing {
+                field: "analysis.source",
+                kind: crate::api::Kind::MetricSource,
+                name: source.clone(),
+            })?;
+        Ok(ResolvedMetric {
+            metric: metric.clone(),
+            source: source.clone(),
+            interval: metric.interval.or(interval).unwrap_or(DEFAULT_INTERVAL),
+            ingest_lag: found.influxdb.ingest_lag,
+            args: args.clone(),
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! Safety: at most one hazardous change per rollout and turn (SAFETY-2).
+//!
+//! A hazard is what could hurt if the last look was wrong: a larger share for the canary, fewer
+//! tasks, a service that is made anew or removed. Taking traffic away from what leaves is none.
+
+use super::scene::Scene;
+use crate::action::{Action, ServerVerb};
+use crate::snapshot::ServerName;
+
+/// Lets through what is harmless and the first hazard. A raise of the canary's share on several
+/// instances is one change.
+pub(super) fn admit(actions: Vec<Action>, scene: &Scene) -> Vec<Action> {
+    let mut taken = actions.iter().any(|action| raises_share(action, scene));
+    let admit = |action: &Action| {
+        let hazard = is_hazard_of_services(action, scene);
+        let admitted = !hazard || !taken;
+        taken |= hazard;
+        admitted
+    };
+    actions.into_iter().filter(admit).collect()
+}
+
+fn is_hazard_of_services(action: &Action, scene: &Scene) -> bool {
+    match action {
+        Action::ScaleService { service, replicas } => scene.asked_for(&service.id) > *replicas,
+        Action::RestoreService { .. } | Action::RemoveService { .. } => true,
+        Action::CreateService(_)
+        | Action::ChangeServers(_)
+        | Action::Measure(_)
+        | Action::Forget => false,
+    }
+}
+
+/// Whether servers of the canary are given more weight than they were seen to have.
+fn raises_share(action: &Action, scene: &Scene) -> bool {
+    let Action::ChangeServers(change) = action else {
+        return false;
+    };
+    let is_canary = |server: &ServerName| scene.canary.as_ref() == Some(server.revision());
+    change.changes.iter().any(|change| match &change.verb {
+        ServerVerb::Weigh(weight) => is_canary(&change.server) && !weight.is_zero(),
+        ServerVerb::Add(_)
+        | ServerVerb::Enable
+        | ServerVerb::Drain
+        | ServerVerb::Maintain
+        | ServerVerb::Cut
+        | ServerVerb::Delete => false,
+    })
+}

@@ -1,0 +1,253 @@
+//! The scene: tasks and servers of one rollout, in the light of one status.
+//!
+//! Built anew whenever the status has changed, since a revision's role is a matter of the status.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, changes};
+use super::{Input, Resolved, stages};
+use crate::action::{Action, ServerChanges};
+use crate::api::{Name, Reach, Revision, RolloutStatus};
+use crate::snapshot::{Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState};
+
+/// One proxy, as far as it can be seen.
+pub(super) enum View<'a> {
+    /// It did not answer.
+    Unreachable(&'a str),
+    /// It has no such `backend` section.
+    NoBackend,
+    /// It answered.
+    Seen(Picture<'a>),
+}
+
+/// Tasks and servers of one rollout.
+pub(super) struct Scene<'a> {
+    /// Tasks that may be given requests, by revision.
+    pub ready: BTreeMap<Revision, u32>,
+    /// Every instance of the load balancer.
+    pub instances: BTreeMap<Name, View<'a>>,
+    /// The revision that is being tried.
+    pub canary: Option<Revision>,
+    /// How many tasks each service asks for.
+    asked: BTreeMap<ServiceId, u32>,
+    /// Servers that leave and may be cut.
+    overdue: Overdue,
+}
+
+impl<'a> Scene<'a> {
+    /// Looks at the snapshot with `status` in mind.
+    pub fn of(status: &RolloutStatus, input: &Input<'a>, resolved: &Resolved) -> Self {
+        let intent = Intent {
+            stable: status.stable_revision.clone(),
+            canary: status.canary_revision.clone(),
+            canary_sizing: stages::in_force(input.spec, status),
+            last_server: LastServer::Stays,
+        };
+        Self::with_intent(&intent, status, input, &resolved.instances)
+    }
+
+    /// The scene of a rollout of which nothing is to stay.
+    pub fn of_deletion(
+        status: &RolloutStatus,
+        input: &Input<'a>,
+        instances: &BTreeSet<Name>,
+    ) -> Self {
+        let intent = Intent {
+            stable: None,
+            canary: None,
+            canary_sizing: stages::in_force(input.spec, &RolloutStatus::default()),
+            last_server: LastServer::Goes,
+        };
+        Self::with_intent(&intent, status, input, instances)
+    }
+
+    fn with_intent(
+        intent: &Intent,
+        status: &RolloutStatus,
+        input: &Input<'a>,
+        instances: &BTreeSet<Name>,
+    ) -> Self {
+        let tasks = ready_tasks(input, status);
+        let mut ready = BTreeMap::new();
+        for task in &tasks {
+            *ready.entry(task.server.revision().clone()).or_insert(0) += 1;
+        }
+        let seen = input
+            .snapshot
+            .load_balancers
+            .get(&input.spec.traffic.load_balancer);
+        let instances: BTreeMap<_, _> = instances
+            .iter()
+            .map(|name| {
+                let fact = seen.and_then(|instances| instances.get(name));
+                (
+                    name.clone(),
+                    view(intent, &tasks, fact, &input.spec.traffic.backend),
+                )
+            })
+            .collect();
+        let overdue = overdue(&instances, status, input);
+        let asked = input
+            .snapshot
+            .services_of(input.name)
+            .map(|s| (s.id.clone(), s.replicas))
+            .collect();
+        Self {
+            ready,
+            instances,
+            canary: intent.canary.clone(),
+            asked,
+            overdue,
+        }
+    }
+
+    /// The proxies that answered and have the back end.
+    pub fn pictures(&self) -> impl Iterator<Item = (&Name, &Picture<'a>)> {
+        self.instances.iter().filter_map(|(name, view)| match view {
+            View::Seen(picture) => Some((name, picture)),
+            View::Unreachable(_) | View::NoBackend => None,
+        })
+    }
+
+    /// Whether every instance answered and `holds` of each (TRAFFIC-3).
+    pub fn everywhere(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
+        !self.instances.is_empty()
+            && self.instances.values().all(|view| match view {
+                View::Seen(picture) => holds(picture),
+                View::Unreachable(_) | View::NoBackend => false,
+            })
+    }
+
+    /// How many tasks of `revision` may be given requests.
+    pub fn ready_of(&self, revision: &Revision) -> u32 {
+        self.ready.get(revision).copied().unwrap_or(0)
+    }
+
+    /// How many tasks a service asks for; 0 for one that is not seen.
+    pub fn asked_for(&self, service: &ServiceId) -> u32 {
+        self.asked.get(service).copied().unwrap_or(0)
+    }
+
+    /// Whether any proxy may still have a server of `revision`. One that does not answer may.
+    pub fn may_serve(&self, revision: &Revision) -> bool {
+        !self.everywhere(|picture| {
+            picture
+                .servers
+                .iter()
+                .all(|s| s.seen.is_none() || s.name.revision() != revision)
+        })
+    }
+
+    /// The changes of servers, one action per instance.
+    pub fn server_changes(&self, input: &Input) -> Vec<Action> {
+        let one = |(instance, picture): (&Name, &Picture)| {
+            let changes = changes(picture, &self.overdue);
+            (!changes.is_empty()).then(|| {
+                Action::ChangeServers(ServerChanges {
+                    load_balancer: input.spec.traffic.load_balancer.clone(),
+                    instance: instance.clone(),
+                    backend: input.spec.traffic.backend.clone(),
+                    changes,
+                })
+            })
+        };
+        self.pictures().filter_map(one).collect()
+    }
+}
+
+fn view<'a>(
+    intent: &Intent,
+    tasks: &[ReadyTask],
+    fact: Option<&'a InstanceFact>,
+    backend: &str,
+) -> View<'a> {
+    match fact {
+        None => View::Unreachable("it was not asked yet"),
+        Some(InstanceFact::Unreachable { problem }) => View::Unreachable(problem),
+        Some(InstanceFact::Reachable(proxy)) => match proxy.backends.get(backend) {
+            None => View::NoBackend,
+            Some(servers) => View::Seen(Picture::of(intent, tasks, servers)),
+        },
+    }
+}
+
+/// The tasks that may be given requests: running and meant to run, on a node that the managers
+/// hear from, with an address.
+fn ready_tasks(input: &Input, status: &RolloutStatus) -> Vec<ReadyTask> {
+    let mut ready = Vec::new();
+    for service in input.snapshot.services_of(input.name) {
+        let record = status.revisions.get(&service.revision);
+        let reach = record.map_or(input.spec.traffic.reach, |record| record.reach);
+        let port = record.map_or(input.spec.traffic.port, |record| record.port);
+        let network = record
+            .map_or(&input.spec.template, |record| &record.template)
+            .networks
+            .first();
+        for task in input.snapshot.tasks_of(&service.id) {
+            if !is_ready(task, input) {
+                continue;
+            }
+            let endpoint = match reach {
+                Reach::Network => network_endpoint(task, network, port),
+                Reach::Host => host_endpoint(task, port, input),
+            };
+            if let Some(endpoint) = endpoint {
+                ready.push(ReadyTask {
+                    server: ServerName::new(&service.revision, task.slot, &task.id),
+                    endpoint,
+                });
+            }
+        }
+    }
+    ready
+}
+
+fn is_ready(task: &TaskFact, input: &Input) -> bool {
+    task.state == TaskState::Running
+        && task.desired == TaskState::Running
+        && input.snapshot.node_of(task).is_some_and(|node| node.ready)
+}
+
+fn network_endpoint(task: &TaskFact, network: Option<&String>, port: u16) -> Option<Endpoint> {
+    let address = *task.addresses.get(network?)?;
+    Some(Endpoint { address, port })
+}
+
+fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> {
+    let address = input.snapshot.node_of(task)?.address?;
+    let port = *task.host_ports.get(&port)?;
+    Some(Endpoint { address, port })
+}
+
+/// Servers whose revision has had its time to drain, and servers whose task is over, so that
+/// nothing that is open can end well.
+fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Input) -> Overdue {
+    let timeout = input.spec.traffic.drain_timeout;
+    let late = |revision: &Revision| {
+        status
+            .leaving
+            .get(revision)
+            .is_some_and(|since| input.now >= timeout.after(*since))
+    };
+    let alive = |server: &ServerName| {
+        input
+            .snapshot
+            .tasks
+            .values()
+            .any(|task| server.is_of(&task.id) && !task.state.is_over())
+    };
+    let mut overdue = BTreeSet::new();
+    for view in instances.values() {
+        let View::Seen(picture) = view else { continue };
+        for server in picture
+            .servers
+            .iter()
+            .filter(|server| server.seen.is_some())
+        {
+            if late(server.name.revision()) || !alive(&server.name) {
+                overdue.insert(server.name.clone());
+            }
+        }
+    }
+    Overdue(overdue)
+}

@@ -1,0 +1,105 @@
+//! Services: one per revision, with as many tasks as its role wants.
+
+use super::scene::Scene;
+use super::{Input, leaving, stages};
+use crate::action::{Action, NewService, ServiceTarget};
+use crate::api::{Revision, RolloutStatus};
+use crate::snapshot::ServiceFact;
+
+/// What to change of the rollout's services; all of it, in the order of urgency. How much of it
+/// may be done in one turn is a matter of [`super::safety`].
+pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if let Some(stable) = &status.stable_revision {
+        actions.extend(keep(status, input, stable, input.spec.replicas));
+    }
+    if let Some(canary) = &status.canary_revision {
+        actions.extend(keep(
+            status,
+            input,
+            canary,
+            stages::canary_size(input.spec, status),
+        ));
+    }
+    for service in input.snapshot.services_of(input.name) {
+        if !leaving::is_kept(status, &service.revision)
+            && service.replicas > 0
+            && !scene.may_serve(&service.revision)
+        {
+            actions.push(scale(service, 0)); // TRAFFIC-4: only after its servers are gone everywhere.
+        }
+    }
+    actions.extend(surplus(status, input).map(|service| Action::RemoveService {
+        service: target(service),
+    }));
+    actions
+}
+
+/// A revision that serves or is tried: its service exists, is as it was made, and has `replicas` tasks.
+fn keep(
+    status: &RolloutStatus,
+    input: &Input,
+    revision: &Revision,
+    replicas: u32,
+) -> Option<Action> {
+    let record = status.revisions.get(revision)?;
+    let wanted = NewService {
+        rollout: input.name.clone(),
+        revision: revision.clone(),
+        template: record.template.clone(),
+        port: record.port,
+        reach: record.reach,
+        replicas,
+    };
+    let Some(service) = input.snapshot.service(input.name, revision) else {
+        return Some(Action::CreateService(wanted));
+    };
+    if service.drift.is_some() {
+        return Some(Action::RestoreService {
+            service: target(service),
+            spec: wanted,
+        }); // SAFETY-3
+    }
+    (service.replicas != replicas).then(|| scale(service, replicas))
+}
+
+fn scale(service: &ServiceFact, replicas: u32) -> Action {
+    Action::ScaleService {
+        service: target(service),
+        replicas,
+    }
+}
+
+pub(super) fn target(service: &ServiceFact) -> ServiceTarget {
+    ServiceTarget {
+        id: service.id.clone(),
+        name: service.name.clone(),
+        version: service.version,
+    }
+}
+
+/// Former revisions beyond `revisionHistoryLimit`, the oldest first, once none of their tasks is left.
+fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item = &'a ServiceFact> {
+    let snapshot = input.snapshot;
+    let mut former: Vec<&ServiceFact> = snapshot
+        .services_of(input.name)
+        .filter(|service| {
+            !leaving::is_kept(status, &service.revision)
+                && !status.leaving.contains_key(&service.revision)
+        })
+        .collect();
+    former.sort_by_key(|service| (last_used(status, &service.revision), service.created_at));
+    let limit = usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX);
+    let surplus = former.len().saturating_sub(limit);
+    former.into_iter().take(surplus)
+}
+
+/// The number of the last attempt of a revision, 0 if none is remembered.
+fn last_used(status: &RolloutStatus, revision: &Revision) -> u32 {
+    status
+        .history
+        .iter()
+        .rev()
+        .find(|entry| entry.revision == *revision)
+        .map_or(0, |entry| entry.attempt)
+}

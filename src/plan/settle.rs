@@ -1,0 +1,126 @@
+//! What the spec asks for, against what is under way: whether an attempt begins, goes on, is
+//! replaced by another one, or is no longer wanted.
+
+use super::{Input, attempt, stages};
+use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step};
+
+/// Brings the status to the spec's generation.
+pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
+    let wanted = Revision::of(input.spec);
+    let is_new_spec = status.observed_generation != input.generation;
+    status.observed_generation = input.generation;
+    status.stages = stages::count(input.spec);
+    match (
+        status.stable_revision.clone(),
+        status.canary_revision.clone(),
+    ) {
+        (None, _) => attempt::begin(status, input, wanted, None),
+        (Some(stable), None) if stable == wanted => return_to_rest(status, input),
+        (Some(stable), None) => replace_stable(status, input, &stable, wanted),
+        (Some(stable), Some(_)) if stable == wanted => revert(status, input),
+        (Some(_), Some(canary)) if canary == wanted => {
+            if is_new_spec {
+                adjust_stage(status, input);
+            }
+        }
+        (Some(_), Some(canary)) => {
+            supersede(status, input, &canary, &wanted);
+            attempt::begin(status, input, wanted, None);
+        }
+    }
+}
+
+/// The spec asks for what is stable already; an abort of something else is history.
+fn return_to_rest(status: &mut RolloutStatus, input: &Input) {
+    if status.abort.take().is_some() {
+        attempt::note(
+            status,
+            input.now,
+            None,
+            "the spec is back at the stable revision",
+        );
+    }
+}
+
+/// Nothing is being tried and the spec asks for something else than stable.
+fn replace_stable(status: &mut RolloutStatus, input: &Input, stable: &Revision, wanted: Revision) {
+    if status
+        .abort
+        .as_ref()
+        .is_some_and(|abort| abort.revision == wanted)
+    {
+        return; // ABORT-2: the same bad template is not tried again by itself.
+    }
+    if status.step == Step::Initial {
+        attempt::close(
+            status,
+            input.now,
+            AttemptOutcome::Superseded,
+            "a newer revision was asked for",
+        );
+        if !has_ready_task(input, stable) {
+            // Nothing has ever served: there is nothing to protect by stages.
+            status.leaving.insert(stable.clone(), input.now);
+            status.stable_revision = None;
+        }
+    }
+    attempt::begin(status, input, wanted, None);
+}
+
+fn has_ready_task(input: &Input, revision: &Revision) -> bool {
+    let Some(service) = input.snapshot.service(input.name, revision) else {
+        return false;
+    };
+    input.snapshot.tasks_of(&service.id).any(|task| {
+        use crate::snapshot::TaskState::Running;
+        task.state == Running && task.desired == Running
+    })
+}
+
+/// PROGRESS-3: back to stable's own template in mid-rollout: finish at once, without stages.
+fn revert(status: &mut RolloutStatus, input: &Input) {
+    attempt::close(
+        status,
+        input.now,
+        AttemptOutcome::Reverted,
+        "the spec went back to the stable revision",
+    );
+    attempt::note(
+        status,
+        input.now,
+        None,
+        format!("attempt {} reverted to stable", status.attempt),
+    );
+    attempt::withdraw_canary(status, input.now);
+}
+
+/// PROGRESS-2: the running canary leaves; stable stays stable.
+fn supersede(status: &mut RolloutStatus, input: &Input, canary: &Revision, wanted: &Revision) {
+    let message = format!("{wanted} was asked for instead");
+    attempt::close(status, input.now, AttemptOutcome::Superseded, &message);
+    attempt::note(
+        status,
+        input.now,
+        None,
+        format!(
+            "attempt {}: {canary} is superseded by {wanted}",
+            status.attempt
+        ),
+    );
+    let pause = status.pause.take();
+    attempt::withdraw_canary(status, input.now);
+    status.pause = pause;
+}
+
+/// The stages were edited under a running attempt: the stage at hand is prepared again if its
+/// share is another one now. Anything else, `replicas` among it, applies as it is (PROGRESS-4).
+fn adjust_stage(status: &mut RolloutStatus, input: &Input) {
+    let last = stages::count(input.spec);
+    if status.stage > last {
+        attempt::enter_stage(status, input, last);
+    } else if status.step != Step::Scaling
+        && stages::stage(input.spec, status.stage).weight != status.weight
+    {
+        attempt::enter_stage(status, input, status.stage);
+    }
+}

@@ -1,0 +1,85 @@
+//! The stages as the planner sees them: those of the spec, and the last one that every canary has:
+//! everything to the canary, with all its tasks, without bake or measurement.
+
+use crate::api::{Duration, RolloutSpec, RolloutStatus, Share};
+
+/// One stage, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StageView {
+    /// The canary's share in percent.
+    pub weight: u8,
+    /// The canary's tasks for that share.
+    pub sized: u32,
+    /// The time for which it is held at least.
+    pub bake: Duration,
+    /// What lets the rollout pass on.
+    pub gate: Gate,
+}
+
+/// What lets a rollout pass on from a stage whose bake and measurements are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Nothing more.
+    Open,
+    /// `rolloutctl promote`.
+    Approval,
+}
+
+/// A share and the number of tasks that it was sized for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizing {
+    pub share: Share,
+    pub sized: u32,
+}
+
+/// The stage number `stage` of `spec`; the final one for any number past the last.
+pub(super) fn stage(spec: &RolloutSpec, stage: u32) -> StageView {
+    let stages = spec.stages();
+    let index = usize::try_from(stage).unwrap_or(usize::MAX);
+    let Some(found) = stages.get(index) else {
+        return StageView {
+            weight: 100,
+            sized: spec.replicas,
+            bake: Duration::ZERO,
+            gate: Gate::Open,
+        };
+    };
+    // Earlier stages may have asked for more tasks; a canary does not shrink on its way up.
+    let sized = stages[..=index]
+        .iter()
+        .map(|stage| stage.sized(spec.replicas))
+        .max()
+        .unwrap_or(1);
+    StageView {
+        weight: found.weight,
+        sized,
+        bake: found.bake.unwrap_or(Duration::ZERO),
+        gate: if found.approval {
+            Gate::Approval
+        } else {
+            Gate::Open
+        },
+    }
+}
+
+/// The number of stages of `spec`, without the final one.
+pub(super) fn count(spec: &RolloutSpec) -> u32 {
+    u32::try_from(spec.stages().len()).unwrap_or(u32::MAX)
+}
+
+/// The share that the canary is meant to have now, and what it was sized for.
+///
+/// A stage that wants fewer tasks than before, because `replicas` was lowered, needs no more of
+/// them for its share.
+pub(super) fn in_force(spec: &RolloutSpec, status: &RolloutStatus) -> Sizing {
+    let wanted = canary_size(spec, status);
+    Sizing {
+        share: Share::percent(status.weight),
+        sized: status.sized_for.min(wanted),
+    }
+}
+
+/// How many canary tasks are wanted now.
+pub(super) fn canary_size(spec: &RolloutSpec, status: &RolloutStatus) -> u32 {
+    stage(spec, status.stage).sized
+}

@@ -1,0 +1,264 @@
+//! One proxy as the planner sees it: its servers of ours, each with the role of its revision, and
+//! the weights that they should have.
+
+use std::collections::BTreeMap;
+
+use super::apportion::{Weights, apportion};
+use crate::api::{Revision, ServerWeight, Share};
+use crate::plan::stages::Sizing;
+use crate::snapshot::{AdminState, CheckState, Endpoint, OperationalState, ServerFact, ServerName};
+
+/// What the traffic of a rollout should be.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct Intent {
+    pub stable: Option<Revision>,
+    pub canary: Option<Revision>,
+    pub canary_sizing: Sizing,
+    pub last_server: LastServer,
+}
+
+/// What becomes of servers that should leave when no other one could take their requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum LastServer {
+    /// They stay and serve (TRAFFIC-5).
+    Stays,
+    /// They go: the rollout itself is being deleted.
+    Goes,
+}
+
+/// A task that may be given requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::plan) struct ReadyTask {
+    pub server: ServerName,
+    pub endpoint: Endpoint,
+}
+
+/// The part that a server plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::plan) enum Role {
+    Stable,
+    Canary,
+    Leaving,
+}
+
+/// A server of ours: wanted, seen, or both.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct Server<'a> {
+    pub name: ServerName,
+    pub role: Role,
+    /// Where it should send requests; none when its task is not ready (any more).
+    pub wanted: Option<Endpoint>,
+    /// What the proxy shows of it.
+    pub seen: Option<&'a ServerFact>,
+}
+
+impl Server<'_> {
+    /// Whether the proxy sends it requests, or would if its weight were above 0.
+    fn is_up(&self) -> bool {
+        self.seen.is_some_and(|fact| {
+            let passed = match fact.check {
+                CheckState::Passed | CheckState::Disabled => true,
+                // Only a proxy that was found empty is given weights before its first checks, so
+                // that it serves at once (TRAFFIC-6).
+                CheckState::Pending => !fact.weight.is_zero(),
+                CheckState::Failed => false,
+            };
+            passed && is_usable(fact)
+        })
+    }
+
+    /// Whether it takes new requests as it was seen.
+    pub fn takes_requests(&self) -> bool {
+        self.seen.is_some_and(|fact| {
+            !fact.weight.is_zero() && fact.admin == AdminState::Ready && is_usable(fact)
+        })
+    }
+}
+
+/// Whether a server is not known to be down.
+fn is_usable(fact: &ServerFact) -> bool {
+    let running = match fact.operational {
+        OperationalState::Running | OperationalState::Starting => true,
+        OperationalState::Stopped | OperationalState::Stopping => false,
+    };
+    running && fact.check != CheckState::Failed
+}
+
+/// One proxy as the planner sees it.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct Picture<'a> {
+    pub servers: Vec<Server<'a>>,
+    pub weights: Weights,
+    /// Servers of each role that are wanted and up.
+    pub stables_up: u32,
+    pub canaries_up: u32,
+    pub last_server: LastServer,
+    /// Nobody serves yet: whatever is ready is given its weight at once (TRAFFIC-6).
+    pub cold: bool,
+}
+
+impl<'a> Picture<'a> {
+    /// Looks at one back end with `intent` in mind.
+    pub fn of(
+        intent: &Intent,
+        ready: &[ReadyTask],
+        seen: &'a BTreeMap<String, ServerFact>,
+    ) -> Self {
+        let servers = servers(intent, ready, seen);
+        let up = |role| {
+            servers
+                .iter()
+                .filter(|s| s.role == role && s.is_up())
+                .count()
+        };
+        let cold = up(Role::Stable) == 0;
+        let counted = |role| {
+            let count = if cold {
+                servers
+                    .iter()
+                    .filter(|s| s.role == role && may_serve(s))
+                    .count()
+            } else {
+                up(role)
+            };
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        let (stables, canaries) = (counted(Role::Stable), counted(Role::Canary));
+        let sizing = intent.canary_sizing;
+        let share = sizing.share.scaled(canaries, sizing.sized);
+        Self {
+            weights: apportion(share, stables, canaries),
+            stables_up: u32::try_from(up(Role::Stable)).unwrap_or(u32::MAX),
+            canaries_up: u32::try_from(up(Role::Canary)).unwrap_or(u32::MAX),
+            last_server: intent.last_server,
+            cold,
+            servers,
+        }
+    }
+
+    /// The weight that a server of ours should have now.
+    pub fn target(&self, server: &Server) -> ServerWeight {
+        let is_serving = if self.cold {
+            may_serve(server)
+        } else {
+            server.is_up()
+        };
+        match server.role {
+            // A stable server that is down keeps its weight: when it comes back, the canary's
+            // share is too small for a moment, never too large.
+            Role::Stable
+                if is_serving || server.seen.is_some_and(|fact| !fact.weight.is_zero()) =>
+            {
+                self.weights.stable
+            }
+            Role::Canary if is_serving => self.weights.canary,
+            Role::Stable | Role::Canary | Role::Leaving => ServerWeight::ZERO,
+        }
+    }
+
+    /// Whether somebody else takes the requests of servers that leave (TRAFFIC-5).
+    pub fn is_relieved(&self) -> bool {
+        match self.last_server {
+            LastServer::Goes => true,
+            LastServer::Stays => self
+                .servers
+                .iter()
+                .any(|s| s.role != Role::Leaving && may_serve(s) && !self.target(s).is_zero()),
+        }
+    }
+
+    /// Whether the proxy shows just what it should (TRAFFIC-3). Servers that leave only have to
+    /// be out of the traffic.
+    pub fn is_settled(&self) -> bool {
+        self.servers
+            .iter()
+            .all(|server| match (server.role, server.seen) {
+                (Role::Leaving, _) => !server.takes_requests(),
+                (Role::Stable | Role::Canary, None) => false,
+                (Role::Stable | Role::Canary, Some(fact)) => {
+                    server.is_up()
+                        && fact.admin == AdminState::Ready
+                        && fact.weight == self.target(server)
+                }
+            })
+    }
+
+    /// Whether nothing that leaves takes requests any more.
+    pub fn leaving_is_out(&self) -> bool {
+        self.servers
+            .iter()
+            .all(|server| server.role != Role::Leaving || !server.takes_requests())
+    }
+
+    /// The canary's share of the requests by the weights that were seen.
+    pub fn observed_share(&self) -> Share {
+        let sum = |canary_only: bool| -> u64 {
+            let counted =
+                |s: &&Server| s.takes_requests() && (!canary_only || s.role == Role::Canary);
+            self.servers
+                .iter()
+                .filter(counted)
+                .filter_map(|s| s.seen)
+                .map(|f| u64::from(f.weight.get()))
+                .sum()
+        };
+        Share::new(sum(true), sum(false))
+    }
+}
+
+/// Whether a server may be given requests although its checks have not said so yet.
+fn may_serve(server: &Server) -> bool {
+    server.wanted.is_some() && server.seen.is_none_or(is_usable)
+}
+
+fn servers<'a>(
+    intent: &Intent,
+    ready: &[ReadyTask],
+    seen: &'a BTreeMap<String, ServerFact>,
+) -> Vec<Server<'a>> {
+    let mut all: BTreeMap<ServerName, Server<'a>> = BTreeMap::new();
+    for task in ready {
+        let role = role_of(intent, task.server.revision());
+        if role == Role::Leaving {
+            continue;
+        }
+        let name = task.server.clone();
+        all.insert(
+            name.clone(),
+            Server {
+                name,
+                role,
+                wanted: Some(task.endpoint),
+                seen: None,
+            },
+        );
+    }
+    for (name, fact) in seen {
+        // TRAFFIC-7: what does not carry a name of ours is not even looked at.
+        let Ok(name) = name.parse::<ServerName>() else {
+            continue;
+        };
+        let server = all.entry(name.clone()).or_insert_with(|| Server {
+            name,
+            role: Role::Leaving,
+            wanted: None,
+            seen: None,
+        });
+        server.seen = Some(fact);
+        if fact.endpoint != server.wanted {
+            server.role = Role::Leaving;
+            server.wanted = None;
+        }
+    }
+    all.into_values().collect()
+}
+
+fn role_of(intent: &Intent, revision: &Revision) -> Role {
+    if intent.stable.as_ref() == Some(revision) {
+        Role::Stable
+    } else if intent.canary.as_ref() == Some(revision) {
+        Role::Canary
+    } else {
+        Role::Leaving
+    }
+}

@@ -1,0 +1,199 @@
+//! What a turn waits for: the first obstacle on the way, in the order in which they are met.
+
+use super::progress::{last_problem, silent_instance};
+use super::scene::{Scene, View};
+use super::stages::{self, Gate};
+use super::traffic::Picture;
+use super::{Input, Resolved, leaving, progress};
+use crate::api::{
+    MeasurementPhase, MeasurementStatus, NoData, PauseReason, Revision, RolloutStatus, Step,
+    WaitingOn,
+};
+
+/// What the rollout waits for; nothing when it is at rest and whole.
+pub(super) fn on(
+    status: &RolloutStatus,
+    input: &Input,
+    resolved: &Resolved,
+    scene: &Scene,
+) -> Option<WaitingOn> {
+    if let Some(pause) = &status.pause {
+        return Some(match pause.reason {
+            PauseReason::User => WaitingOn::Resume,
+            PauseReason::Inconclusive | PauseReason::Failure => WaitingOn::Decision,
+        });
+    }
+    match status.step {
+        Step::Running { since } => Some(stage(status, input, resolved, scene, since)),
+        Step::Initial | Step::Scaling | Step::Shifting => {
+            Some(readiness(status, input, scene).unwrap_or(WaitingOn::Observation))
+        }
+        Step::Idle => departure(status, input, scene)
+            .or_else(|| readiness(status, input, scene))
+            .or_else(|| status.abort.is_some().then_some(WaitingOn::Retry)),
+    }
+}
+
+/// In a stage: time, measurements, approval.
+fn stage(
+    status: &RolloutStatus,
+    input: &Input,
+    resolved: &Resolved,
+    scene: &Scene,
+    since: jiff::Timestamp,
+) -> WaitingOn {
+    let stage = stages::stage(input.spec, status.stage);
+    if let Some(waiting) = status
+        .measurements
+        .iter()
+        .find_map(|record| source(record, resolved, status))
+    {
+        return waiting;
+    }
+    let until = stage.bake.after(since);
+    if input.now < until {
+        return WaitingOn::Bake { until };
+    }
+    let pending = status
+        .measurements
+        .iter()
+        .find(|record| record.phase == MeasurementPhase::Pending || record.next_at <= input.now);
+    if let Some(record) = pending {
+        return WaitingOn::Measurement {
+            metric: record.metric.clone(),
+            next: record.next_at,
+        };
+    }
+    if stage.gate == Gate::Approval && progress::is_measured(status, input) {
+        return WaitingOn::Approval;
+    }
+    readiness(status, input, scene).unwrap_or(WaitingOn::Observation)
+}
+
+/// A source that fails, or finds nothing although that is not waived.
+fn source(
+    record: &MeasurementStatus,
+    resolved: &Resolved,
+    status: &RolloutStatus,
+) -> Option<WaitingOn> {
+    let problem = record
+        .recent
+        .last()
+        .and_then(|sample| sample.problem.clone());
+    if record.errors_in_row > 0 {
+        return Some(WaitingOn::Source {
+            metric: record.metric.clone(),
+            problem: problem.unwrap_or_default(),
+        });
+    }
+    let metrics = resolved
+        .stages
+        .get(usize::try_from(status.stage).unwrap_or(usize::MAX));
+    let metric = metrics.and_then(|metrics| {
+        metrics
+            .iter()
+            .find(|metric| metric.metric.name == record.metric)
+    });
+    let waits = metric.is_some_and(|metric| metric.metric.no_data == NoData::Wait);
+    (waits && record.valid == 0 && problem.is_some()).then(|| WaitingOn::Data {
+        metric: record.metric.clone(),
+    })
+}
+
+/// Tasks, proxies, servers, weights: in this order.
+fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
+    let stable = status
+        .stable_revision
+        .as_ref()
+        .map(|revision| (revision, input.spec.replicas));
+    let canary = status
+        .canary_revision
+        .as_ref()
+        .map(|revision| (revision, stages::canary_size(input.spec, status)));
+    let missing = |(revision, wanted): (&Revision, u32)| {
+        let ready = scene.ready_of(revision);
+        (ready < wanted).then(|| WaitingOn::Tasks {
+            revision: revision.clone(),
+            ready,
+            wanted,
+            problem: last_problem(Some(revision), input),
+        })
+    };
+    canary
+        .and_then(missing)
+        .or_else(|| stable.and_then(missing))
+        .or_else(|| proxies(input, scene))
+        .or_else(|| {
+            canary
+                .and_then(|(revision, wanted)| servers(scene, revision, wanted, |p| p.canaries_up))
+        })
+        .or_else(|| {
+            stable.and_then(|(revision, wanted)| servers(scene, revision, wanted, |p| p.stables_up))
+        })
+        .or_else(|| weights(scene))
+}
+
+fn proxies(input: &Input, scene: &Scene) -> Option<WaitingOn> {
+    if let Some((instance, problem)) = silent_instance(scene) {
+        return Some(WaitingOn::Instance {
+            instance: instance.clone(),
+            problem: problem.to_owned(),
+        });
+    }
+    scene
+        .instances
+        .iter()
+        .find(|(_, view)| matches!(view, View::NoBackend))
+        .map(|(instance, _)| WaitingOn::Backend {
+            instance: instance.clone(),
+            backend: input.spec.traffic.backend.clone(),
+        })
+}
+
+fn servers(
+    scene: &Scene,
+    revision: &Revision,
+    wanted: u32,
+    up: impl Fn(&Picture) -> u32,
+) -> Option<WaitingOn> {
+    scene
+        .pictures()
+        .find(|(_, picture)| up(picture) < wanted)
+        .map(|(instance, picture)| WaitingOn::Servers {
+            instance: instance.clone(),
+            revision: revision.clone(),
+            ready: up(picture),
+            wanted,
+        })
+}
+
+fn weights(scene: &Scene) -> Option<WaitingOn> {
+    let (instance, _) = scene
+        .pictures()
+        .find(|(_, picture)| !picture.is_settled())?;
+    Some(WaitingOn::Weights {
+        instance: instance.clone(),
+    })
+}
+
+/// What leaves: its open requests, then its service.
+fn departure(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
+    let (revision, since) = status.leaving.first_key_value()?;
+    if let Some(waiting) = proxies(input, scene) {
+        return Some(waiting);
+    }
+    if scene.may_serve(revision) {
+        let until = input.spec.traffic.drain_timeout.after(*since);
+        return Some(WaitingOn::Drain {
+            revision: revision.clone(),
+            until,
+        });
+    }
+    debug_assert!(
+        !leaving::is_kept(status, revision),
+        "what leaves is not kept"
+    );
+    Some(WaitingOn::Service {
+        service: revision.service_name(input.name),
+    })
+}

@@ -1,0 +1,112 @@
+//! What a turn found, for the loop's timing, the metrics and the standby.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use jiff::Timestamp;
+
+use super::Planned;
+use crate::action::Action;
+use crate::api::{Name, Phase};
+
+/// What a turn found.
+#[derive(Clone, Debug, Default)]
+pub struct TurnReport {
+    /// Each rollout.
+    pub rollouts: BTreeMap<Name, RolloutReport>,
+    /// When the next turn should be at the latest; none when a hint or the regular look will do.
+    pub next: Option<Timestamp>,
+}
+
+/// What a turn found of one rollout.
+#[derive(Clone, Debug)]
+pub struct RolloutReport {
+    /// Its phase, as planned.
+    pub phase: Phase,
+    /// The canary's share in percent, as planned.
+    pub weight: u8,
+    /// What it waits for, in one word.
+    pub waiting_on: Option<&'static str>,
+    /// What there was to do.
+    pub work: Work,
+    /// What went wrong with it in this turn.
+    pub problem: Option<String>,
+}
+
+/// What there was to do for one rollout. Two turns that found the same undone work have the same
+/// value: nobody has acted between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing.
+    None,
+    /// Something, by its fingerprint.
+    Some(u64),
+}
+
+impl TurnReport {
+    /// Asks for a turn at `at` or before.
+    pub fn look_again(&mut self, at: Timestamp) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+
+    /// Notes that a rollout's actions failed.
+    pub fn failed(&mut self, rollout: &Name, reason: String) {
+        if let Some(report) = self.rollouts.get_mut(rollout) {
+            report.problem = Some(reason);
+        }
+    }
+
+    /// The undone work of all rollouts.
+    pub fn work(&self) -> BTreeMap<Name, u64> {
+        let fingerprint = |report: &RolloutReport| match report.work {
+            Work::None => None,
+            Work::Some(fingerprint) => Some(fingerprint),
+        };
+        self.rollouts
+            .iter()
+            .filter_map(|(name, report)| Some((name.clone(), fingerprint(report)?)))
+            .collect()
+    }
+}
+
+/// The report of what was planned.
+pub(super) fn of(planned: &[Planned]) -> TurnReport {
+    let mut report = TurnReport::default();
+    for planned in planned {
+        if let Some(at) = planned.plan.requeue_at {
+            report.look_again(at);
+        }
+        let status = &planned.plan.status;
+        let rollout = RolloutReport {
+            phase: status.phase,
+            weight: status.weight,
+            waiting_on: planned
+                .plan
+                .waiting_on
+                .as_ref()
+                .map(crate::api::WaitingOn::label),
+            work: work(planned),
+            problem: None,
+        };
+        report.rollouts.insert(planned.name.clone(), rollout);
+    }
+    report
+}
+
+fn work(planned: &Planned) -> Work {
+    let idle = planned.plan.actions.is_empty() && planned.plan.status == planned.before;
+    if idle {
+        return Work::None;
+    }
+    let mut hasher = DefaultHasher::new();
+    planned.stored.version.hash(&mut hasher);
+    for action in &planned.plan.actions {
+        match action {
+            // Its window moves with the clock; its key moves only when somebody measures.
+            Action::Measure(question) => format!("{:?}", question.key).hash(&mut hasher),
+            other => format!("{other:?}").hash(&mut hasher),
+        }
+    }
+    Work::Some(hasher.finish())
+}

@@ -1,0 +1,15 @@
+//! The planner against a toy world: each rule of docs/semantics.md that concerns canaries, by its ID.
+
+#[path = "plan/toy.rs"]
+mod toy;
+
+#[path = "plan/abort.rs"]
+mod abort;
+#[path = "plan/analysis.rs"]
+mod analysis;
+#[path = "plan/progress.rs"]
+mod progress;
+#[path = "plan/safety.rs"]
+mod safety;
+#[path = "plan/traffic.rs"]
+mod traffic;

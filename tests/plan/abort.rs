@@ -1,0 +1,104 @@
+//! ABORT rules.
+
+use rolloutctl::api::{Phase, Step, Verb, WaitingOn};
+use rolloutctl::snapshot::SampleOutcome;
+
+use crate::toy::{Toy, measured, spec};
+
+fn running(image: &str) -> Toy {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(measured(image));
+    toy.until("stage 1 runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    toy
+}
+
+#[test]
+fn abort_1_stable_has_all_the_traffic_in_the_turn_of_the_decision() {
+    let mut toy = running("v2");
+    let v1 = toy.revision("v1");
+    toy.command(Verb::Abort);
+    let plan = toy.turn();
+    assert_eq!(plan.status.phase, Phase::Degraded);
+    assert_eq!(toy.share(&v1), [100.0, 100.0]);
+}
+
+#[test]
+fn abort_1_it_does_not_wait_for_an_instance_that_is_down() {
+    let mut toy = running("v2");
+    let v1 = toy.revision("v1");
+    toy.cut_off("lb-2");
+    toy.command(Verb::Abort);
+    toy.turn();
+    assert_eq!(toy.share(&v1), [100.0]);
+    let v2 = toy.revision("v2");
+    toy.turns(200);
+    assert!(
+        toy.replicas(&v2) > Some(0),
+        "TRAFFIC-4: lb-2 may still send requests to it"
+    );
+}
+
+#[test]
+fn abort_2_the_same_bad_template_is_not_tried_again_by_itself() {
+    let mut toy = running("v2");
+    toy.answer = SampleOutcome::Value(0.05);
+    toy.until("it is aborted", |toy| toy.status.phase == Phase::Degraded);
+    assert!(
+        toy.status.message.contains("0.0500"),
+        "{}",
+        toy.status.message
+    );
+    toy.until("it waits", |toy| {
+        toy.status.waiting_on == Some(WaitingOn::Retry)
+    });
+    let mut again = measured("v2");
+    again.replicas = 5;
+    toy.apply(again);
+    toy.turns(50);
+    assert_eq!((toy.status.phase, toy.status.attempt), (Phase::Degraded, 2));
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.command(Verb::Retry);
+    let v2 = toy.revision("v2");
+    toy.until("the retry makes it stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+    assert_eq!(toy.status.attempt, 3);
+}
+
+#[test]
+fn abort_2_the_stable_template_clears_the_abort() {
+    let mut toy = running("v2");
+    toy.command(Verb::Abort);
+    toy.turns(3);
+    toy.apply(spec("v1"));
+    toy.until("all is well", |toy| toy.status.phase == Phase::Healthy);
+}
+
+#[test]
+fn abort_3_a_verdict_is_final() {
+    let mut toy = running("v2");
+    toy.answer = SampleOutcome::Value(0.05);
+    toy.until("it is aborted", |toy| toy.status.phase == Phase::Degraded);
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.turns(500);
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
+#[test]
+fn abort_3_a_failed_stage_that_pauses_cannot_be_resumed() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = measured("v2");
+    next.on_failure = rolloutctl::api::OnFailure::Pause;
+    toy.answer = SampleOutcome::Value(0.05);
+    toy.apply(next);
+    toy.until("it is paused", |toy| toy.status.phase == Phase::Paused);
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.command(Verb::Resume);
+    toy.turns(200);
+    assert_eq!(toy.status.phase, Phase::Paused);
+    toy.command(Verb::Abort);
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}

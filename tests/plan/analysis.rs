@@ -1,0 +1,147 @@
+//! ANALYSIS rules.
+
+use rolloutctl::api::{Duration, NoData, PauseReason, Phase, Step, Verb, WaitingOn};
+use rolloutctl::snapshot::SampleOutcome;
+
+use crate::toy::{Toy, measured, spec};
+
+fn measuring(answer: SampleOutcome) -> Toy {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.answer = answer;
+    toy.apply(measured("v2"));
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    toy
+}
+
+#[test]
+fn analysis_1_no_data_is_neither_success_nor_failure() {
+    let mut toy = measuring(SampleOutcome::NoData);
+    toy.turns(1_000);
+    assert_eq!(
+        (toy.status.stage, toy.status.phase),
+        (0, Phase::Progressing)
+    );
+    assert!(
+        matches!(toy.status.waiting_on, Some(WaitingOn::Data { .. })),
+        "{:?}",
+        toy.status.waiting_on
+    );
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.until("it goes on", |toy| toy.status.stage == 1);
+}
+
+#[test]
+fn analysis_1_no_data_fails_or_is_waived_where_the_spec_says_so() {
+    let with = |no_data| {
+        let mut toy = Toy::stable(spec("v1"));
+        toy.answer = SampleOutcome::NoData;
+        let mut next = measured("v2");
+        next.analysis.as_mut().expect("an analysis").metrics[0].no_data = no_data;
+        toy.apply(next);
+        toy.until("it is over", |toy| {
+            toy.status.observed_generation == 2 && toy.status.step == Step::Idle
+        });
+        toy
+    };
+    assert_eq!(with(NoData::Fail).status.phase, Phase::Degraded);
+    let waived = with(NoData::Skip);
+    assert_eq!(waived.status.stable_revision, Some(waived.revision("v2")));
+}
+
+#[test]
+fn analysis_2_windows_lie_inside_the_stage_and_behind_the_lag() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = measured("v2");
+    next.analysis.as_mut().expect("an analysis").metrics[0].window = Some(Duration::from_secs(60));
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "2m"}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    let mut since = None;
+    while toy.status.stage == 0 {
+        if let Step::Running { since: began } = toy.status.step {
+            since = Some(began);
+        }
+        let before = toy.asked.len();
+        let now = toy.now;
+        toy.turn();
+        for question in &toy.asked[before..] {
+            assert!(question.window.start >= since.expect("the stage began"));
+            assert!(question.window.end <= Duration::from_secs(2).before(now));
+            assert!(
+                Duration::between(question.window.start, question.window.end)
+                    <= Duration::from_secs(60)
+            );
+        }
+    }
+    assert!(toy.asked.len() >= 10, "{} samples", toy.asked.len());
+}
+
+#[test]
+fn analysis_3_a_source_that_fails_holds_and_then_pauses_but_never_promotes() {
+    let mut toy = measuring(SampleOutcome::Error("connection refused".into()));
+    toy.until("it waits for the source", |toy| {
+        matches!(toy.status.waiting_on, Some(WaitingOn::Source { .. }))
+    });
+    assert_eq!(toy.status.stage, 0);
+    toy.until("it is inconclusive", |toy| toy.status.pause.is_some());
+    assert_eq!(
+        toy.status.pause.as_ref().map(|pause| pause.reason),
+        Some(PauseReason::Inconclusive)
+    );
+    assert_eq!(toy.asked.len(), 5, "the limit of 4 and one more");
+    toy.turns(300);
+    assert_eq!(
+        (toy.asked.len(), toy.status.stage),
+        (5, 0),
+        "nobody is asked while it is paused"
+    );
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.command(Verb::Resume);
+    toy.until("it goes on", |toy| toy.status.stage == 1);
+}
+
+#[test]
+fn analysis_3_a_short_failure_only_delays() {
+    let mut toy = measuring(SampleOutcome::Error("connection refused".into()));
+    toy.until("it has failed twice", |toy| toy.asked.len() == 2);
+    toy.answer = SampleOutcome::Value(0.0);
+    let v2 = toy.revision("v2");
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
+fn analysis_5_a_stage_without_bake_waits_for_its_first_measurement() {
+    let mut toy = measuring(SampleOutcome::Value(0.0));
+    toy.turns(100);
+    assert_eq!(
+        toy.status.stage, 0,
+        "the first sample is due after interval and lag"
+    );
+    toy.turns(25);
+    assert_eq!(toy.status.stage, 1);
+}
+
+#[test]
+fn a_tolerated_failure_does_not_abort() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = measured("v2");
+    next.analysis.as_mut().expect("an analysis").metrics[0].failure_limit = 2;
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "1m"}]}}),
+    )
+    .expect("a strategy");
+    toy.answer = SampleOutcome::Value(0.5);
+    toy.apply(next);
+    toy.until("two have failed", |toy| toy.asked.len() == 2);
+    toy.answer = SampleOutcome::Value(0.0);
+    let v2 = toy.revision("v2");
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}

@@ -1,0 +1,304 @@
+//! PROGRESS rules.
+
+use rolloutctl::action::Action;
+use rolloutctl::api::{
+    AttemptOutcome, CommandOutcome, Duration, PauseReason, Phase, Step, Verb, WaitingOn,
+};
+
+use crate::toy::{Toy, spec};
+
+#[test]
+fn progress_1_the_first_revision_goes_straight_to_healthy() {
+    let mut toy = Toy::new(spec("v1"));
+    toy.until("it is healthy", |toy| toy.status.phase == Phase::Healthy);
+    let v1 = toy.revision("v1");
+    assert_eq!(
+        (toy.status.attempt, toy.status.stable_revision.clone()),
+        (1, Some(v1.clone()))
+    );
+    assert_eq!(toy.share(&v1), [100.0, 100.0]);
+    assert_eq!(toy.replicas(&v1), Some(6));
+}
+
+#[test]
+fn a_canary_passes_through_its_stages_and_becomes_stable() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.apply(spec("v2"));
+    let mut shares = Vec::new();
+    let mut sizes = Vec::new();
+    while toy.status.observed_generation < 2 || toy.status.phase != Phase::Healthy {
+        if matches!(toy.status.step, Step::Running { .. }) {
+            shares.push(toy.share(&v2)[0].round());
+            sizes.push(toy.replicas(&v2).expect("the canary's service"));
+        }
+        toy.turn();
+    }
+    shares.dedup();
+    sizes.dedup();
+    assert_eq!(shares, [5.0, 33.0, 50.0, 100.0]);
+    assert_eq!(sizes, [1, 2, 3, 6]);
+    assert_eq!(toy.status.stable_revision, Some(v2));
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(0),
+        "the former revision is kept, scaled to 0"
+    );
+    assert_eq!(
+        toy.status.history.last().map(|entry| entry.outcome),
+        Some(AttemptOutcome::Completed)
+    );
+}
+
+#[test]
+fn progress_2_a_new_template_in_mid_rollout_starts_over_and_stable_stays() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2, v3) = (toy.revision("v1"), toy.revision("v2"), toy.revision("v3"));
+    toy.apply(spec("v2"));
+    toy.until("stage 1 runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.apply(spec("v3"));
+    toy.turn();
+    assert_eq!(
+        toy.share(&v2),
+        [0.0, 0.0],
+        "the superseded canary is out at once"
+    );
+    assert_eq!((toy.status.attempt, toy.status.stage), (3, 0));
+    toy.until("v3 is stable", |toy| {
+        toy.status.stable_revision == Some(v3.clone())
+    });
+    toy.until("all is well", |toy| toy.status.phase == Phase::Healthy);
+    assert_eq!((toy.replicas(&v1), toy.replicas(&v2)), (Some(0), Some(0)));
+}
+
+#[test]
+fn progress_3_a_revert_in_mid_rollout_finishes_at_once() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.apply(spec("v2"));
+    toy.until("stage 1 runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.apply(spec("v1"));
+    toy.turn();
+    assert_eq!(toy.share(&v1), [100.0, 100.0]);
+    toy.until("all is well", |toy| toy.status.phase == Phase::Healthy);
+    assert_eq!(toy.replicas(&v2), Some(0));
+    assert_eq!(
+        toy.status.history.last().map(|entry| entry.outcome),
+        Some(AttemptOutcome::Reverted)
+    );
+}
+
+#[test]
+fn progress_4_a_change_of_replicas_does_not_restart_the_attempt() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    let approved = |image, replicas| {
+        let mut spec = spec(image);
+        spec.replicas = replicas;
+        spec.strategy = serde_json::from_value(
+            serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
+        )
+        .expect("a strategy");
+        spec
+    };
+    toy.apply(approved("v2", 6));
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    let before = toy.status.step;
+    for (replicas, canaries) in [(12, 6), (4, 2)] {
+        toy.apply(approved("v2", replicas));
+        toy.turns(20);
+        assert_eq!((toy.status.attempt, toy.status.step), (2, before));
+        assert_eq!(
+            (toy.replicas(&v1), toy.replicas(&v2)),
+            (Some(replicas), Some(canaries))
+        );
+        for share in toy.share(&v2) {
+            assert!((share - 50.0).abs() < 0.1, "share {share}");
+        }
+    }
+}
+
+#[test]
+fn progress_5_the_deadline_takes_a_canary_back_that_never_becomes_ready() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2.clone());
+    toy.apply(spec("v2"));
+    toy.turns(5);
+    toy.wait(Duration::from_secs(599));
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Progressing);
+    toy.wait(Duration::from_secs(2));
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Degraded);
+    assert!(
+        toy.status.message.contains("progress deadline"),
+        "{}",
+        toy.status.message
+    );
+    toy.until("the canary is gone", |toy| toy.replicas(&v2) == Some(0));
+}
+
+#[test]
+fn progress_5_the_clock_stands_while_paused() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2);
+    toy.apply(spec("v2"));
+    toy.turns(3);
+    toy.command(Verb::Pause);
+    toy.turn();
+    toy.wait(Duration::from_secs(10_000));
+    toy.turns(3);
+    assert_eq!(toy.status.phase, Phase::Paused);
+    toy.command(Verb::Resume);
+    toy.turns(3);
+    assert_eq!(
+        toy.status.phase,
+        Phase::Progressing,
+        "{}",
+        toy.status.message
+    );
+    toy.wait(Duration::from_secs(600));
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
+#[test]
+fn progress_6_a_gate_waits_for_promote() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}, {"weight": 50}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("it waits", |toy| {
+        toy.status.waiting_on == Some(WaitingOn::Approval)
+    });
+    assert_eq!(toy.status.phase, Phase::Paused);
+    toy.turns(100);
+    assert!((toy.share(&v2)[0] - 5.0).abs() < 0.1);
+    toy.command(Verb::Promote);
+    toy.turn();
+    assert_eq!(toy.status.stage, 1);
+    let last = toy.status.last_command.clone().expect("a record");
+    assert_eq!(
+        (last.outcome, last.command.by.0.as_str()),
+        (CommandOutcome::Applied, "ada@desk")
+    );
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
+fn progress_6_a_command_for_another_stage_is_refused() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("it waits", |toy| {
+        toy.status.waiting_on == Some(WaitingOn::Approval)
+    });
+    toy.command_for(Verb::Promote, 1, 0);
+    toy.turn();
+    assert_eq!(toy.status.stage, 0);
+    assert!(
+        matches!(&toy.status.last_command, Some(r) if matches!(&r.outcome, CommandOutcome::Refused(_)))
+    );
+}
+
+#[test]
+fn progress_6_pause_holds_and_resume_goes_on() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    toy.turns(2);
+    toy.command(Verb::Pause);
+    toy.turns(200);
+    assert_eq!(
+        toy.status.pause.as_ref().map(|pause| pause.reason),
+        Some(PauseReason::User)
+    );
+    let held = toy.status.stage;
+    toy.command(Verb::Resume);
+    toy.until("it goes on", |toy| toy.status.stage > held);
+}
+
+#[test]
+fn progress_6_promote_full_skips_the_stages_but_not_the_readiness() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "1h"}, {"weight": 50, "bake": "1h"}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.command(Verb::PromoteFull);
+    toy.turn();
+    assert!(
+        (toy.share(&v2)[0] - 5.0).abs() < 0.1,
+        "not before all of its tasks are ready"
+    );
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
+fn former_revisions_beyond_the_limit_are_removed() {
+    let mut toy = Toy::stable(spec("v1"));
+    for image in ["v2", "v3", "v4"] {
+        let mut next = spec(image);
+        next.revision_history_limit = 1;
+        toy.apply(next);
+        let revision = toy.revision(image);
+        toy.until("it is stable", |toy| {
+            toy.status.stable_revision == Some(revision.clone())
+        });
+        toy.until("all is well", |toy| toy.status.phase == Phase::Healthy);
+    }
+    toy.turns(5);
+    let (v3, v4) = (toy.revision("v3"), toy.revision("v4"));
+    let kept: Vec<_> = toy
+        .snapshot
+        .services
+        .values()
+        .map(|s| (s.revision.clone(), s.replicas))
+        .collect();
+    assert!(
+        kept.contains(&(v3, 0)) && kept.contains(&(v4, 6)) && kept.len() == 2,
+        "{kept:?}"
+    );
+}
+
+#[test]
+fn a_first_revision_that_never_serves_is_replaced_at_once() {
+    let mut toy = Toy::new(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.broken.insert(v1.clone());
+    toy.turns(10);
+    toy.apply(spec("v2"));
+    toy.until("v2 is healthy", |toy| toy.status.phase == Phase::Healthy);
+    assert_eq!(toy.status.stable_revision, Some(v2));
+    assert_eq!(toy.replicas(&v1), Some(0));
+    assert!(
+        !toy.last
+            .iter()
+            .any(|action| matches!(action, Action::Forget))
+    );
+}

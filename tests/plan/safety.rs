@@ -1,0 +1,187 @@
+//! SAFETY rules.
+
+use rolloutctl::action::{Action, ServerVerb};
+use rolloutctl::api::{
+    ConditionStatus, ConditionType, Deletion, Dependents, OnFailure, Phase, Step, Verb,
+};
+use rolloutctl::plan::SpecProblem;
+
+use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
+
+fn hazards(toy: &Toy, actions: &[Action]) -> usize {
+    let canary = toy.status.canary_revision.clone();
+    let raises = server_verbs(actions).iter().any(|(server, verb)| {
+        matches!(verb, ServerVerb::Weigh(w) if !w.is_zero())
+            && canary.as_ref() == Some(server.revision())
+    });
+    let others = actions.iter().filter(|action| match action {
+        Action::ScaleService { service, replicas } => toy
+            .snapshot
+            .services
+            .get(&service.name)
+            .is_some_and(|now| now.replicas > *replicas),
+        Action::RemoveService { .. } | Action::RestoreService { .. } => true,
+        _ => false,
+    });
+    others.count() + usize::from(raises)
+}
+
+#[test]
+fn safety_1_a_turn_that_is_repeated_plans_the_same() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    for _ in 0..200 {
+        let first = toy.plan();
+        assert_eq!(first, toy.plan());
+        // The status was stored and the controller died before it acted: the actions come again.
+        let mut after_crash = toy.status.clone();
+        std::mem::swap(&mut after_crash, &mut toy.status);
+        toy.status = first.status.clone();
+        let second = toy.plan();
+        for action in &first.actions {
+            if !matches!(action, Action::Measure(_)) && first.status.step == second.status.step {
+                assert!(
+                    second.actions.contains(action),
+                    "{action:?} is lost by a crash"
+                );
+            }
+        }
+        toy.status = after_crash;
+        toy.turn();
+    }
+}
+
+#[test]
+fn safety_2_at_most_one_hazard_in_a_turn() {
+    let mut toy = Toy::stable(spec("v1"));
+    for image in ["v2", "v3", "v2", "v4"] {
+        let mut next = spec(image);
+        next.revision_history_limit = 0;
+        toy.apply(next);
+        for _ in 0..12 {
+            let plan = toy.plan();
+            let before = hazards(&toy, &plan.actions);
+            assert!(before <= 1, "{:?}", plan.actions);
+            toy.turn();
+        }
+    }
+}
+
+#[test]
+fn safety_3_what_another_hand_changed_is_put_back() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v1 = toy.revision("v1");
+    let service = v1.service_name(&name("news-web"));
+    toy.service(&service).replicas = 2;
+    toy.service(&service).drift = Some("image: evil instead of v1".into());
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        servers.values_mut().next().expect("a server").weight =
+            rolloutctl::api::ServerWeight::new(7);
+    }
+    toy.turns(5);
+    assert_eq!(toy.replicas(&v1), Some(6));
+    assert_eq!(toy.snapshot.services[&service].drift, None);
+    for proxy in toy.proxies() {
+        assert!(
+            proxy.backends[BACKEND]
+                .values()
+                .all(|server| server.weight.get() == 100)
+        );
+    }
+}
+
+#[test]
+fn safety_3_a_service_that_another_hand_removed_is_made_again() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v1 = toy.revision("v1");
+    toy.snapshot.services.clear();
+    toy.turns(2);
+    assert_eq!(toy.replicas(&v1), Some(6));
+}
+
+#[test]
+fn safety_4_a_rollout_that_claims_what_another_has_touches_nothing() {
+    let mut toy = Toy::new(spec("v1"));
+    toy.problem = Some(SpecProblem::Claimed {
+        owner: name("first"),
+        load_balancer: name("edge"),
+        backend: BACKEND.into(),
+    });
+    let plan = toy.plan();
+    assert_eq!(plan.actions, []);
+    let invalid = plan
+        .status
+        .conditions
+        .iter()
+        .find(|c| c.kind == ConditionType::InvalidSpec)
+        .expect("a condition");
+    assert_eq!(invalid.status, ConditionStatus::True);
+    assert_eq!(plan.status.phase, Phase::Degraded);
+}
+
+#[test]
+fn safety_5_a_steady_state_plans_nothing() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    toy.until("all is well", |toy| {
+        toy.status.observed_generation == 2 && toy.status.phase == Phase::Healthy
+    });
+    toy.turns(3);
+    for _ in 0..100 {
+        let before = toy.status.clone();
+        let plan = toy.turn();
+        assert_eq!(
+            (plan.actions, plan.status, plan.requeue_at),
+            (vec![], before, None)
+        );
+    }
+}
+
+#[test]
+fn safety_5_an_aborted_rollout_comes_to_rest() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.command(Verb::Abort);
+    toy.turns(50);
+    let before = toy.status.clone();
+    let plan = toy.turn();
+    assert_eq!((plan.actions, plan.status), (vec![], before));
+    assert_eq!(toy.spec.on_failure, OnFailure::Rollback);
+}
+
+#[test]
+fn safety_7_a_deletion_drains_then_removes_then_forgets() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.open_requests = 2;
+    toy.deletion = Some(Deletion {
+        at: toy.now,
+        dependents: Dependents::Remove,
+    });
+    toy.turn();
+    assert_eq!(
+        toy.snapshot.services.len(),
+        1,
+        "not before its servers are drained"
+    );
+    toy.until("it is forgotten", |toy| toy.forgotten);
+    assert!(toy.snapshot.services.is_empty());
+    assert!(
+        toy.proxies()
+            .all(|proxy| proxy.backends[BACKEND].is_empty())
+    );
+}
+
+#[test]
+fn safety_7_an_orphaning_deletion_leaves_everything() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.deletion = Some(Deletion {
+        at: toy.now,
+        dependents: Dependents::Orphan,
+    });
+    let plan = toy.turn();
+    assert_eq!(plan.actions, [Action::Forget]);
+}

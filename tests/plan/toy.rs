@@ -1,0 +1,466 @@
+//! A toy world: a Swarm that starts a task in one turn, two proxies that do as they are told, a
+//! clock that is moved by hand. Breadth comes from the simulation; this is for single rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use jiff::Timestamp;
+use rolloutctl::action::{Action, Measure, ServerChange, ServerVerb};
+use rolloutctl::api::{
+    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus,
+    ServerWeight, Verb,
+};
+use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
+use rolloutctl::snapshot::{
+    AdminState, CheckState, InstanceFact, NodeFact, NodeId, OperationalState, ProxyFact, Sample,
+    SampleOutcome, ServerFact, ServerName, ServiceFact, ServiceId, Snapshot, TaskFact, TaskId,
+    TaskState,
+};
+
+pub const BACKEND: &str = "news-web";
+const TURN: Duration = Duration::from_millis(100);
+
+pub fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// A rollout of six tasks through the stages 5, 33 and 50.
+pub fn spec(image: &str) -> RolloutSpec {
+    serde_json::from_value(serde_json::json!({
+        "replicas": 6,
+        "template": {"image": image, "networks": ["news"]},
+        "traffic": {"loadBalancer": "edge", "backend": BACKEND, "port": 8080, "drainTimeout": "5s"},
+        "strategy": {"canary": {"stages": [{"weight": 5}, {"weight": 33}, {"weight": 50}]}},
+    }))
+    .expect("a spec")
+}
+
+/// The same with a metric that must stay below 0.01.
+pub fn measured(image: &str) -> RolloutSpec {
+    let mut spec = spec(image);
+    spec.analysis = serde_json::from_value(serde_json::json!({
+        "source": "main", "interval": "10s",
+        "metrics": [{"name": "errors", "query": "SELECT {{ window }}", "max": 0.01}],
+    }))
+    .expect("an analysis");
+    spec
+}
+
+pub struct Toy {
+    pub spec: RolloutSpec,
+    pub generation: u64,
+    pub status: RolloutStatus,
+    pub command: Option<Command>,
+    pub deletion: Option<Deletion>,
+    pub now: Timestamp,
+    pub snapshot: Snapshot,
+    /// Revisions whose tasks never become ready.
+    pub broken: BTreeSet<Revision>,
+    /// Open requests of every server that drains.
+    pub open_requests: u32,
+    /// What every question is answered with.
+    pub answer: SampleOutcome,
+    /// The questions that were asked, each once.
+    pub asked: Vec<Measure>,
+    /// Problem of the spec, if it has one.
+    pub problem: Option<SpecProblem>,
+    pub forgotten: bool,
+    /// The actions of the last turn.
+    pub last: Vec<Action>,
+    ids: u32,
+}
+
+impl Toy {
+    pub fn new(spec: RolloutSpec) -> Self {
+        let proxy = || {
+            InstanceFact::Reachable(ProxyFact {
+                pid: 1,
+                uptime_secs: 1,
+                version: "2.6.12".into(),
+                backends: BTreeMap::from([(BACKEND.to_owned(), BTreeMap::new())]),
+            })
+        };
+        let instances = BTreeMap::from([(name("lb-1"), proxy()), (name("lb-2"), proxy())]);
+        let node = NodeFact {
+            id: NodeId("node".into()),
+            hostname: "node".into(),
+            ready: true,
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        let snapshot = Snapshot {
+            nodes: BTreeMap::from([(node.id.clone(), node)]),
+            load_balancers: BTreeMap::from([(name("edge"), instances)]),
+            ..Snapshot::default()
+        };
+        Self {
+            spec,
+            generation: 1,
+            status: RolloutStatus::default(),
+            command: None,
+            deletion: None,
+            now: Timestamp::from_second(1_000_000).expect("an instant"),
+            snapshot,
+            broken: BTreeSet::new(),
+            open_requests: 0,
+            answer: SampleOutcome::Value(0.0),
+            asked: Vec::new(),
+            problem: None,
+            forgotten: false,
+            last: Vec::new(),
+            ids: 0,
+        }
+    }
+
+    /// A rollout whose first revision is stable.
+    pub fn stable(spec: RolloutSpec) -> Self {
+        let mut toy = Self::new(spec);
+        toy.until("the first revision is stable", |toy| {
+            toy.status.phase == Phase::Healthy
+        });
+        toy
+    }
+
+    /// What the planner says now; nothing is done.
+    pub fn plan(&self) -> Plan {
+        let resolved = resources()
+            .resolve(&name("news-web"), &self.spec)
+            .expect("references");
+        let references = self.problem.as_ref().map_or(Ok(&resolved), Err);
+        plan(&Input {
+            name: &name("news-web"),
+            generation: self.generation,
+            spec: &self.spec,
+            command: self.command.as_ref(),
+            deletion: self.deletion,
+            references,
+            status: &self.status,
+            snapshot: &self.snapshot,
+            now: self.now,
+        })
+    }
+
+    /// One turn: plan, remember, act, and a moment passes.
+    pub fn turn(&mut self) -> Plan {
+        self.snapshot.taken_at = self.now;
+        let plan = self.plan();
+        // SAFETY-1: the status survives, in the form in which it is stored.
+        let stored = serde_json::to_string(&plan.status).expect("a status");
+        self.status = serde_json::from_str(&stored).expect("the same status");
+        assert_eq!(
+            self.status, plan.status,
+            "the status does not survive its own form"
+        );
+        self.last.clone_from(&plan.actions);
+        for action in &plan.actions {
+            self.act(action);
+        }
+        self.swarm_moves();
+        self.now = TURN.after(self.now);
+        plan
+    }
+
+    pub fn turns(&mut self, count: u32) {
+        for _ in 0..count {
+            self.turn();
+        }
+    }
+
+    pub fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..2_000 {
+            if holds(self) {
+                return;
+            }
+            self.turn();
+        }
+        panic!("never: {what}; status: {:#?}", self.status);
+    }
+
+    pub fn wait(&mut self, duration: Duration) {
+        self.now = duration.after(self.now);
+    }
+
+    pub fn apply(&mut self, spec: RolloutSpec) {
+        self.spec = spec;
+        self.generation += 1;
+    }
+
+    pub fn command(&mut self, verb: Verb) {
+        self.command_for(verb, self.status.attempt, self.status.stage);
+    }
+
+    pub fn command_for(&mut self, verb: Verb, attempt: u32, stage: u32) {
+        self.ids += 1;
+        let by = Actor("ada@desk".into());
+        self.command = Some(Command {
+            id: self.ids.to_string(),
+            verb,
+            attempt,
+            stage,
+            by,
+            at: self.now,
+        });
+    }
+
+    pub fn revision(&self, image: &str) -> Revision {
+        let mut spec = self.spec.clone();
+        image.clone_into(&mut spec.template.image);
+        Revision::of(&spec)
+    }
+
+    pub fn proxies(&mut self) -> impl Iterator<Item = &mut ProxyFact> {
+        let instances = self
+            .snapshot
+            .load_balancers
+            .get_mut("edge")
+            .expect("the load balancer");
+        instances.values_mut().filter_map(|fact| match fact {
+            InstanceFact::Reachable(proxy) => Some(proxy),
+            InstanceFact::Unreachable { .. } => None,
+        })
+    }
+
+    pub fn cut_off(&mut self, instance: &str) {
+        let instances = self
+            .snapshot
+            .load_balancers
+            .get_mut("edge")
+            .expect("the load balancer");
+        let problem = "connection refused".to_owned();
+        instances.insert(name(instance), InstanceFact::Unreachable { problem });
+    }
+
+    /// The share of a revision by the weights of one proxy, in percent.
+    pub fn share(&mut self, revision: &Revision) -> Vec<f64> {
+        let revision = revision.as_str();
+        let shares = self.proxies().map(|proxy| {
+            let weight = |mine: bool| -> f64 {
+                let serving = |(name, fact): &(&String, &ServerFact)| {
+                    fact.admin == AdminState::Ready && (!mine || name.starts_with(revision))
+                };
+                let servers = proxy.backends[BACKEND].iter().filter(serving);
+                servers.map(|(_, fact)| f64::from(fact.weight.get())).sum()
+            };
+            100.0 * weight(true) / weight(false).max(1.0)
+        });
+        shares.collect()
+    }
+
+    pub fn replicas(&self, revision: &Revision) -> Option<u32> {
+        self.snapshot
+            .services
+            .get(&revision.service_name(&name("news-web")))
+            .map(|service| service.replicas)
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::CreateService(new) => {
+                let id = ServiceId(new.name());
+                let fact = ServiceFact {
+                    id,
+                    name: new.name(),
+                    version: 1,
+                    rollout: new.rollout.clone(),
+                    revision: new.revision.clone(),
+                    replicas: new.replicas,
+                    drift: None,
+                    created_at: self.now,
+                };
+                self.snapshot.services.insert(new.name(), fact);
+            }
+            Action::RestoreService { service, .. } => {
+                self.service(&service.name).drift = None;
+            }
+            Action::ScaleService { service, replicas } => {
+                self.service(&service.name).replicas = *replicas;
+            }
+            Action::RemoveService { service } => {
+                self.snapshot.services.remove(&service.name);
+            }
+            Action::ChangeServers(changes) => {
+                let open = self.open_requests;
+                let instances = self
+                    .snapshot
+                    .load_balancers
+                    .get_mut("edge")
+                    .expect("the load balancer");
+                let Some(InstanceFact::Reachable(proxy)) = instances.get_mut(&changes.instance)
+                else {
+                    panic!("a change for an instance that does not answer: {changes:?}");
+                };
+                let servers = proxy
+                    .backends
+                    .get_mut(&changes.backend)
+                    .expect("the backend");
+                for change in &changes.changes {
+                    change_server(servers, change, open);
+                }
+            }
+            Action::Measure(question) => {
+                let known = self.asked.iter().any(|asked| asked.key == question.key);
+                if !known {
+                    let (key, window) = (question.key.clone(), question.window);
+                    self.asked.push(question.clone());
+                    self.snapshot.samples.push(Sample {
+                        key,
+                        window,
+                        at: self.now,
+                        outcome: self.answer.clone(),
+                    });
+                }
+            }
+            Action::Forget => self.forgotten = true,
+        }
+    }
+
+    pub fn service(&mut self, name: &str) -> &mut ServiceFact {
+        self.snapshot.services.get_mut(name).expect("the service")
+    }
+
+    /// Tasks follow their services: one turn to start, one to stop; checks pass.
+    fn swarm_moves(&mut self) {
+        for task in self.snapshot.tasks.values_mut() {
+            if task.desired != TaskState::Running {
+                task.state = TaskState::Shutdown;
+            } else if !self
+                .broken
+                .iter()
+                .any(|revision| task.service.0.ends_with(revision.as_str()))
+            {
+                task.state = TaskState::Running;
+            }
+        }
+        let services: Vec<ServiceFact> = self.snapshot.services.values().cloned().collect();
+        self.snapshot.tasks.retain(|_, task| {
+            task.state != TaskState::Shutdown
+                && services.iter().any(|service| service.id == task.service)
+        });
+        for service in services {
+            self.fill(&service);
+        }
+        for proxy in self.proxies() {
+            for fact in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
+                if fact.check == CheckState::Pending && fact.admin == AdminState::Ready {
+                    fact.check = CheckState::Passed;
+                    fact.operational = OperationalState::Running;
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, service: &ServiceFact) {
+        let mine =
+            |task: &&mut TaskFact| task.service == service.id && task.desired == TaskState::Running;
+        let count = self.snapshot.tasks.values_mut().filter(mine).count();
+        let wanted = usize::try_from(service.replicas).expect("a small number");
+        for task in self
+            .snapshot
+            .tasks
+            .values_mut()
+            .filter(mine)
+            .take(count.saturating_sub(wanted))
+        {
+            task.desired = TaskState::Shutdown;
+        }
+        for slot in count..wanted {
+            self.ids += 1;
+            let task = TaskFact {
+                id: TaskId(format!("{:025}", self.ids)),
+                service: service.id.clone(),
+                slot: u32::try_from(slot + 1).expect("a small number"),
+                node: Some(NodeId("node".into())),
+                state: TaskState::Waiting,
+                desired: TaskState::Running,
+                addresses: BTreeMap::from([(
+                    "news".to_owned(),
+                    IpAddr::V4(Ipv4Addr::from_bits(self.ids)),
+                )]),
+                host_ports: BTreeMap::new(),
+                problem: None,
+                since: self.now,
+            };
+            // The id's end must tell tasks apart, and a server's name keeps its beginning.
+            let id = TaskId(format!("{:0>12}{:013}", self.ids, 0));
+            self.snapshot
+                .tasks
+                .insert(id.clone(), TaskFact { id, ..task });
+        }
+    }
+}
+
+fn change_server(servers: &mut BTreeMap<String, ServerFact>, change: &ServerChange, open: u32) {
+    let key = change.server.to_string();
+    if let ServerVerb::Add(endpoint) = change.verb {
+        let fact = ServerFact {
+            endpoint: Some(endpoint),
+            admin: AdminState::Maintenance,
+            operational: OperationalState::Stopped,
+            check: CheckState::Pending,
+            weight: ServerWeight::ZERO,
+            sessions: 0,
+        };
+        servers.entry(key).or_insert(fact);
+        return;
+    }
+    let fact = servers
+        .get_mut(&key)
+        .unwrap_or_else(|| panic!("{change:?}: no such server"));
+    match change.verb {
+        ServerVerb::Add(_) => {}
+        ServerVerb::Enable => {
+            fact.admin = AdminState::Ready;
+            fact.operational = OperationalState::Running;
+        }
+        ServerVerb::Weigh(weight) => fact.weight = weight,
+        ServerVerb::Drain => {
+            fact.admin = AdminState::Drain;
+            fact.sessions = open;
+        }
+        ServerVerb::Maintain => fact.admin = AdminState::Maintenance,
+        ServerVerb::Cut => fact.sessions = 0,
+        ServerVerb::Delete => {
+            assert_eq!(
+                fact.admin,
+                AdminState::Maintenance,
+                "TRAFFIC-4: {key} is deleted while it may serve"
+            );
+            assert_eq!(
+                fact.sessions, 0,
+                "TRAFFIC-4: {key} is deleted with open requests"
+            );
+            servers.remove(&key);
+        }
+    }
+}
+
+pub fn resources() -> Resources {
+    let load_balancer = serde_json::json!({"haproxy": {"instances": [
+        {"name": "lb-1", "address": "unix:///1.sock"}, {"name": "lb-2", "address": "unix:///2.sock"},
+    ]}});
+    let source =
+        serde_json::json!({"influxdb": {"url": "http://influxdb:8086", "database": "rollouts"}});
+    Resources {
+        load_balancers: BTreeMap::from([(
+            name("edge"),
+            serde_json::from_value(load_balancer).expect("a spec"),
+        )]),
+        metric_sources: BTreeMap::from([(
+            name("main"),
+            serde_json::from_value(source).expect("a spec"),
+        )]),
+        ..Resources::default()
+    }
+}
+
+/// The names of the servers that a plan changes, with what it does to them.
+pub fn server_verbs(actions: &[Action]) -> Vec<(ServerName, ServerVerb)> {
+    let changes = |action: &Action| match action {
+        Action::ChangeServers(changes) => changes.changes.clone(),
+        _ => Vec::new(),
+    };
+    actions
+        .iter()
+        .flat_map(changes)
+        .map(|change| (change.server, change.verb))
+        .collect()
+}

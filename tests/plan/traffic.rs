@@ -1,0 +1,256 @@
+//! TRAFFIC rules.
+
+use proptest::prelude::*;
+use rolloutctl::action::{Action, ServerVerb};
+use rolloutctl::api::{Duration, Phase, Share, Step};
+use rolloutctl::plan::traffic::{achieved, apportion};
+use rolloutctl::snapshot::{AdminState, CheckState, OperationalState};
+
+use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
+
+#[test]
+fn traffic_1_the_share_shrinks_with_the_canarys_ready_tasks() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    assert_eq!(toy.share(&v2), [50.0, 50.0]);
+
+    // One of three canaries fails its checks: two thirds of the capacity, two thirds of the share.
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        let (_, down) = servers
+            .iter_mut()
+            .find(|(name, _)| name.starts_with(v2.as_str()))
+            .expect("a canary");
+        down.check = CheckState::Failed;
+        down.operational = OperationalState::Stopped;
+    }
+    toy.turns(3);
+    for share in toy.share(&v2) {
+        assert!((share - 100.0 / 3.0).abs() < 0.1, "share {share}");
+    }
+}
+
+#[test]
+fn traffic_1_without_a_ready_canary_the_share_is_nothing() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2.clone());
+    toy.apply(spec("v2"));
+    toy.turns(50);
+    assert_eq!(toy.share(&v2), [0.0, 0.0]);
+    assert_eq!(toy.status.step, Step::Scaling);
+}
+
+proptest! {
+    #[test]
+    fn traffic_2_no_other_integers_are_nearer(percent in 1_u8..100, stables in 1_u32..40, canaries in 1_u32..40) {
+        let share = Share::percent(percent);
+        let chosen = achieved(apportion(share, stables, canaries), stables, canaries).as_percent();
+        let error = (chosen - share.as_percent()).abs();
+        let (s, c) = (f64::from(stables), f64::from(canaries));
+        for stable in 1..=256_u32 {
+            for canary in 1..=256_u32 {
+                let (stable, canary) = (f64::from(stable) * s, f64::from(canary) * c);
+                let other = (100.0 * canary / (canary + stable) - share.as_percent()).abs();
+                prop_assert!(error <= other + 1e-9, "{canary}:{stable} gives {other}, chosen {chosen}");
+            }
+        }
+    }
+}
+
+#[test]
+fn traffic_3_a_stage_begins_only_when_every_instance_shows_it() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    let mut before = toy.snapshot.load_balancers.clone();
+    while toy.status.step != Step::Shifting {
+        before.clone_from(&toy.snapshot.load_balancers);
+        toy.turn();
+    }
+    // An acknowledgement is not evidence: one proxy did not do what it was told.
+    let lb_2 = name("lb-2");
+    let unchanged = before["edge"][&lb_2].clone();
+    let instances = toy.snapshot.load_balancers.get_mut("edge");
+    instances
+        .expect("the load balancer")
+        .insert(lb_2, unchanged);
+    let plan = toy.plan();
+    assert_eq!(
+        plan.status.step,
+        Step::Shifting,
+        "one instance shows the old weights"
+    );
+    toy.turns(2);
+    assert!(toy.status.stage > 0 || matches!(toy.status.step, Step::Running { .. }));
+}
+
+#[test]
+fn traffic_3_an_instance_that_does_not_answer_holds_the_stage() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.cut_off("lb-2");
+    toy.apply(spec("v2"));
+    toy.turns(100);
+    assert_eq!((toy.status.step, toy.status.stage), (Step::Scaling, 0));
+    let waiting = toy
+        .status
+        .waiting_on
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    assert!(
+        waiting.contains("lb-2") && waiting.contains("connection refused"),
+        "{waiting}"
+    );
+}
+
+#[test]
+fn traffic_4_a_service_is_scaled_down_only_when_none_of_its_servers_is_left() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.open_requests = 3;
+    let v1 = toy.revision("v1");
+    toy.apply(spec("v2"));
+    toy.until("v1 leaves", |toy| toy.status.leaving.contains_key(&v1));
+    let drained_since = toy.status.leaving[&v1];
+    let mut cut_at = None;
+    while toy.replicas(&v1) == Some(6) {
+        let servers = toy
+            .proxies()
+            .flat_map(|p| p.backends[BACKEND].keys().cloned().collect::<Vec<_>>());
+        let left = servers.filter(|name| name.starts_with(v1.as_str())).count();
+        toy.turn();
+        if toy.replicas(&v1) == Some(0) {
+            assert_eq!(left, 0, "scaled down with {left} servers left");
+        }
+        if server_verbs(&toy.last)
+            .iter()
+            .any(|(_, verb)| *verb == ServerVerb::Cut)
+        {
+            cut_at.get_or_insert(toy.now);
+        }
+    }
+    let cut_at = cut_at.expect("open requests that never end are cut");
+    assert!(
+        cut_at >= Duration::from_secs(5).after(drained_since),
+        "cut before the drain timeout"
+    );
+}
+
+#[test]
+fn traffic_5_the_last_server_stays_although_it_should_leave() {
+    let mut toy = Toy::stable(spec("v1"));
+    // Every node is lost: no task is ready, and the proxies still reach them.
+    for node in toy.snapshot.nodes.values_mut() {
+        node.ready = false;
+    }
+    let plan = toy.turn();
+    assert_eq!(
+        server_verbs(&plan.actions),
+        [],
+        "the last servers are left alone"
+    );
+}
+
+#[test]
+fn traffic_6_a_restarted_proxy_gets_its_whole_state_in_one_turn() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 33, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    let proxy = toy.proxies().next().expect("a proxy");
+    proxy.pid = 2;
+    proxy
+        .backends
+        .get_mut(BACKEND)
+        .expect("the backend")
+        .clear();
+    toy.turn();
+    for share in toy.share(&v2) {
+        assert!((share - 33.0).abs() < 0.1, "share {share}");
+    }
+    assert!(
+        matches!(toy.status.step, Step::Running { .. }),
+        "the stage goes on"
+    );
+}
+
+#[test]
+fn traffic_7_foreign_servers_are_left_alone() {
+    let mut toy = Toy::new(spec("v1"));
+    for proxy in toy.proxies() {
+        let foreign = rolloutctl::snapshot::ServerFact {
+            endpoint: None,
+            admin: AdminState::Ready,
+            operational: OperationalState::Running,
+            check: CheckState::Disabled,
+            weight: rolloutctl::api::ServerWeight::EVEN,
+            sessions: 1,
+        };
+        proxy
+            .backends
+            .get_mut(BACKEND)
+            .expect("the backend")
+            .insert("static-1".into(), foreign);
+    }
+    toy.until("it is stable", |toy| toy.status.phase == Phase::Healthy);
+    toy.apply(spec("v2"));
+    toy.until("it is stable again", |toy| {
+        toy.status.phase == Phase::Healthy && toy.status.observed_generation == 2
+    });
+    for proxy in toy.proxies() {
+        let foreign = &proxy.backends[BACKEND]["static-1"];
+        assert_eq!(
+            (foreign.admin, foreign.weight.get()),
+            (AdminState::Ready, 100)
+        );
+    }
+}
+
+#[test]
+fn traffic_4_a_task_that_swarm_stops_is_drained_at_once() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut smaller = spec("v1");
+    smaller.replicas = 4;
+    toy.apply(smaller);
+    toy.until("the service is scaled", |toy| {
+        toy.snapshot.services.values().all(|s| s.replicas == 4)
+    });
+    let doomed: Vec<_> = toy
+        .snapshot
+        .tasks
+        .values()
+        .filter(|task| task.desired != rolloutctl::snapshot::TaskState::Running)
+        .map(|task| task.id.clone())
+        .collect();
+    assert_eq!(doomed.len(), 2);
+    let plan = toy.plan();
+    let drained = server_verbs(&plan.actions);
+    for task in &doomed {
+        let drains = drained
+            .iter()
+            .filter(|(name, verb)| name.is_of(task) && *verb == ServerVerb::Drain)
+            .count();
+        assert_eq!(drains, 2, "drained at both proxies");
+    }
+    assert!(
+        !plan
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::ScaleService { .. }))
+    );
+}
