@@ -36,7 +36,7 @@ use aggregate::{Aggregator, Sender};
 use influxdb::{InfluxDb, InfluxDbTarget, TargetError};
 use loss::{LossMeter, Reading};
 use outbox::{BufferLimits, Outbox};
-use tally::{Report, Tally};
+use tally::{Report, Tally, Totals};
 
 /// Where the collector listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -140,6 +140,7 @@ pub async fn run(
         meter: LossMeter::default(),
         look: None,
         tally: Tally::default(),
+        totals: Totals::default(),
         first_line: FirstLine::Awaited,
         socket_drops: 0,
         reported: Instant::now(),
@@ -173,6 +174,7 @@ struct Collector {
     /// A look at the counters that is under way.
     look: Option<JoinHandle<Vec<Reading>>>,
     tally: Tally,
+    totals: Totals,
     first_line: FirstLine,
     /// What the kernel had dropped at the last report.
     socket_drops: u64,
@@ -270,8 +272,9 @@ impl Collector {
         };
         self.socket_drops = drops;
         report.log();
+        self.totals.add(&report);
         self.outbox
-            .put(&[report.into_point(&self.name, nanos(now()))]);
+            .put(&[self.totals.point(&self.name, nanos(now()))]);
     }
 
     fn look_at_counters(&mut self) {

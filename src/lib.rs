@@ -7,7 +7,9 @@
 //!
 //! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
-//! 4. the world, all I/O: [`world`]
+//! 3. decisions, pure: [`plan`], [`analysis`]
+//! 4. the world, all I/O: [`world`], [`retry`]
+//! 5. the loops: [`reconcile`], [`controller`], [`collector`]
 //! 6. the door: [`cli`]
 
 pub mod action;

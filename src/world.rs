@@ -14,11 +14,14 @@ use crate::api::{
 };
 use crate::snapshot::{SampleOutcome, Snapshot};
 
-pub mod haproxy;
 pub mod docker;
+pub mod haproxy;
+pub mod influxdb;
+mod real;
 pub mod store;
 pub mod swarm;
-pub mod influxdb;
+
+pub use real::RealWorld;
 
 /// What the world can be asked and told.
 ///

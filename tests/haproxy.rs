@@ -6,15 +6,18 @@
 mod bench;
 #[path = "haproxy/measured.rs"]
 mod measured;
+#[path = "haproxy/site.rs"]
+mod site;
 
 use std::time::Duration;
 
-use bench::{Bench, Site, instance_at, name};
+use bench::{Bench, instance_at, name};
 use rolloutctl::action::ServerVerb;
 use rolloutctl::api::ServerWeight;
 use rolloutctl::snapshot::{AdminState, CheckState, InstanceFact, OperationalState};
 use rolloutctl::world::WorldError;
 use rolloutctl::world::haproxy::{ApiLevel, Balance, Haproxy};
+use site::Site;
 
 #[tokio::test]
 async fn a_server_lives_from_add_to_delete() {
@@ -132,10 +135,7 @@ async fn traffic_4_a_server_with_an_open_request_is_cut_before_it_is_deleted() {
 
     bench.apply(&[(1, ServerVerb::Cut)]).await.expect("cut");
     bench.until(1, |server| server.sessions == 0).await;
-    bench
-        .apply(&[(1, ServerVerb::Delete)])
-        .await
-        .expect("delete");
+    bench.delete(1).await;
     assert_eq!(bench.server(1).await, None);
     let answer = request.await.expect("the client");
     assert_eq!(answer.expect("an answer").0, 502, "the cut request");

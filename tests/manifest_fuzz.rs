@@ -22,7 +22,10 @@ fn check(name: &str, source: Source, lines: usize) -> Parsed {
         assert!(!shown.contains("under any of"), "{shown}");
         // Whatever the types refuse, the schema or a rule has refused in better words.
         for kind in Kind::ALL {
-            assert!(!shown.contains(&format!("the {kind} cannot be read")), "{shown}");
+            assert!(
+                !shown.contains(&format!("the {kind} cannot be read")),
+                "{shown}"
+            );
         }
     }
     // Every document is either a resource or told why not.

@@ -1,25 +1,94 @@
 //! The one place where the command line gets its world from, and starts what runs for ever.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::args::{CollectorArgs, ControllerArgs, Target};
 use super::exit::{Exit, Failure};
-use crate::world::{World, WorldError};
+use crate::collector::{self, CollectorOptions, InfluxDbTarget, MissingDatabase};
+use crate::controller;
+use crate::retry::{self, Policy};
+use crate::world::docker::{ConnectError, Settings};
+use crate::world::{RealWorld, World, WorldError};
+
+/// How long work may lie undone until a controller that stands by takes over.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Connects to the Swarm that `target` and the environment choose.
 ///
 /// # Errors
 /// When there is no such Docker context, or its engine cannot be reached.
 pub async fn connect(target: &Target) -> Result<Arc<dyn World>, WorldError> {
-    Err(not_wired(format!("connecting to {target:?}")))
+    let world = RealWorld::connect(&settings(target))
+        .await
+        .map_err(world_error)?;
+    Ok(Arc::new(world))
 }
 
-/// Runs the controller until it is interrupted.
+/// What the environment says, unless the command line says otherwise.
+fn settings(target: &Target) -> Settings {
+    let mut settings = Settings::from_env();
+    if let Some(context) = &target.context {
+        settings.context = Some(context.clone());
+        settings.host = None;
+    }
+    if let Some(host) = &target.host {
+        settings.host = Some(host.clone());
+    }
+    settings
+}
+
+fn world_error(error: ConnectError) -> WorldError {
+    let what = "connect to the Swarm".to_owned();
+    match error {
+        ConnectError::Settings(reason) => WorldError::Refused { what, reason },
+        ConnectError::Engine { address, reason } => WorldError::Unreachable {
+            what: format!("{what} at {address}"),
+            reason,
+        },
+    }
+}
+
+/// Runs the controller until it is interrupted. An engine that does not answer yet is waited for.
 ///
 /// # Errors
-/// When the Swarm cannot be reached or the address is taken.
+/// When it is not clear which Swarm is meant, or the address to listen on is taken.
 pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, Failure> {
-    Err(not_wired(format!("starting the controller {target:?} {args:?}")).into())
+    let settings = settings(target);
+    let connecting = retry::with_backoff(Policy::UNTIL_IT_COMES_BACK, || async {
+        RealWorld::connect(&settings)
+            .await
+            .map_err(|error| match error {
+                ConnectError::Settings(_) => retry::Failure::Lasting(error),
+                ConnectError::Engine { .. } => {
+                    tracing::error!("{error}");
+                    retry::Failure::Passing(error)
+                }
+            })
+    });
+    let world = tokio::select! {
+        world = connecting => world.map_err(world_error)?,
+        () = interrupted() => return Ok(Exit::Done),
+    };
+    let options = controller::Options {
+        listen: Some(args.listen),
+        resync: args.resync.as_std(),
+        identity: args.identity.clone().unwrap_or_else(identity),
+        patience: PATIENCE,
+    };
+    controller::run(Arc::new(world), options, interrupted())
+        .await
+        .map_err(|error| Failure::No(error.to_string()))?;
+    Ok(Exit::Done)
+}
+
+/// The host's name and the process id.
+fn identity() -> String {
+    format!(
+        "{}/{}",
+        gethostname::gethostname().to_string_lossy(),
+        std::process::id()
+    )
 }
 
 /// Runs the collector until it is interrupted.
@@ -27,12 +96,56 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
 /// # Errors
 /// When the arguments make no sense or the address is taken.
 pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
-    Err(not_wired(format!("starting the collector {args:?}")).into())
+    let listen = udp_address(&args.listen)?;
+    let missing_database = if args.create_database {
+        MissingDatabase::Create
+    } else {
+        MissingDatabase::Report
+    };
+    let options = CollectorOptions {
+        listen,
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| CollectorOptions::default_name(listen)),
+        influxdb: InfluxDbTarget {
+            url: args.influxdb.clone(),
+            database: args.database.clone(),
+            token_file: args.token_file.clone(),
+            missing_database,
+        },
+        buffer: collector::BufferLimits {
+            points: args.buffer,
+            ..collector::BufferLimits::default()
+        },
+    };
+    let counters = (!args.haproxy.is_empty()).then(|| collector::counters_of(args.haproxy.clone()));
+    collector::run(options, counters, interrupted())
+        .await
+        .map_err(|error| Failure::No(error.to_string()))?;
+    Ok(Exit::Done)
 }
 
-fn not_wired(what: String) -> WorldError {
-    WorldError::Unreachable {
-        what,
-        reason: "not wired yet".to_owned(),
+fn udp_address(text: &str) -> Result<SocketAddr, Failure> {
+    let address = text
+        .strip_prefix("udp://")
+        .and_then(|address| address.parse().ok());
+    address.ok_or_else(|| {
+        Failure::Usage(format!(
+            "--listen {text}: write udp://ADDRESS:PORT, as in udp://127.0.0.1:5514"
+        ))
+    })
+}
+
+/// Ends with Ctrl-C or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        // Without it the process ends at once on SIGTERM, which it must survive anyway.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
     }
 }

@@ -1,5 +1,4 @@
-//! What the collector has to say of itself: log lines and one point, every few seconds. Pure but for
-//! the log.
+//! What the collector has to say of itself: log lines and one point, every few seconds. Pure but for the log.
 
 use super::httplog::HttpLogError;
 use super::outbox::Deliveries;
@@ -89,22 +88,50 @@ impl Report {
             );
         }
     }
+}
 
-    /// The report as a point of the collector `collector`.
-    pub fn into_point(self, collector: &str, nanos: i64) -> Point {
+/// All that was reported since the collector began. Totals are written and not differences, so that a report that is
+/// itself dropped hides nothing.
+#[derive(Debug, Default)]
+pub struct Totals {
+    lines: u64,
+    other: u64,
+    unparsable: u64,
+    socket_drops: u64,
+    written: u64,
+    refused: u64,
+    dropped: u64,
+    waiting: u64,
+}
+
+impl Totals {
+    /// Adds one report.
+    pub fn add(&mut self, report: &Report) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        self.lines += report.tally.lines;
+        self.other += report.tally.other;
+        self.unparsable += report.tally.unparsable;
+        self.socket_drops += report.socket_drops;
+        self.written += count(report.deliveries.written);
+        self.refused += count(report.deliveries.refused);
+        self.dropped += count(report.deliveries.dropped);
+        self.waiting = count(report.waiting);
+    }
+
+    /// The totals as a point of the collector `collector`; `waiting` is what waits now.
+    pub fn point(&self, collector: &str, nanos: i64) -> Point {
         Point {
             measurement: MEASUREMENT,
             tags: vec![("collector", collector.to_owned())],
             fields: vec![
-                ("lines".into(), self.tally.lines),
-                ("other".into(), self.tally.other),
-                ("unparsable".into(), self.tally.unparsable),
+                ("lines".into(), self.lines),
+                ("other".into(), self.other),
+                ("unparsable".into(), self.unparsable),
                 ("socket_drops".into(), self.socket_drops),
-                ("written".into(), count(self.deliveries.written)),
-                ("refused".into(), count(self.deliveries.refused)),
-                ("dropped".into(), count(self.deliveries.dropped)),
-                ("waiting".into(), count(self.waiting)),
+                ("written".into(), self.written),
+                ("refused".into(), self.refused),
+                ("dropped".into(), self.dropped),
+                ("waiting".into(), self.waiting),
             ],
             nanos,
         }

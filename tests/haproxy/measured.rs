@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rolloutctl::action::ServerVerb;
 use rolloutctl::api::ServerWeight;
 use rolloutctl::snapshot::{CheckState, Endpoint, OperationalState};
+use rolloutctl::world::WorldError;
 
-use super::bench::{Bench, Site};
+use super::bench::Bench;
+use super::site::Site;
 
 const EVEN: ServerVerb = ServerVerb::Weigh(ServerWeight::EVEN);
 const NOTHING: ServerVerb = ServerVerb::Weigh(ServerWeight::ZERO);
@@ -91,7 +93,7 @@ async fn a_kept_alive_client_moves_on_at_its_next_request_after_drain() {
 }
 
 #[tokio::test]
-async fn connections_to_an_added_server_are_kept_and_do_not_hinder_its_deletion() {
+async fn idle_connections_to_an_added_server_are_kept_and_hinder_its_deletion_but_for_a_moment() {
     let Some(bench) = Bench::start().await else {
         return;
     };
@@ -102,10 +104,14 @@ async fn connections_to_an_added_server_are_kept_and_do_not_hinder_its_deletion(
     let opened = site.connections.load(Ordering::Relaxed) - before;
     // The checks, once a second, connect as well.
     assert!(opened < 20, "{opened} connections for 200 requests");
-    bench
-        .apply(&[(1, ServerVerb::Maintain), (1, ServerVerb::Delete)])
-        .await
-        .expect("delete with idle connections");
+    // HAProxy's threads close them in their own time, so not before the end of the same write.
+    let both = [(1, ServerVerb::Maintain), (1, ServerVerb::Delete)];
+    let early = bench.apply(&both).await;
+    assert!(
+        matches!(early, Ok(()) | Err(WorldError::Conflict { .. })),
+        "{early:?}"
+    );
+    bench.delete(1).await;
 }
 
 #[tokio::test]
@@ -134,11 +140,7 @@ async fn traffic_4_no_request_fails_when_the_only_server_is_replaced() {
             .apply(&[(old, ServerVerb::Maintain)])
             .await
             .expect("maintenance");
-        bench.until(old, |server| server.sessions == 0).await;
-        bench
-            .apply(&[(old, ServerVerb::Delete)])
-            .await
-            .expect("delete");
+        bench.delete(old).await;
     }
     stop.store(true, Ordering::Relaxed);
     let mut requests = 0;

@@ -19,21 +19,22 @@ pub struct ControllerArgs {
     /// Who holds the lease, for messages; the host's name and the process id if absent
     #[arg(long, value_name = "NAME")]
     pub identity: Option<String>,
-    /// Take one turn for every rollout, then end
-    #[arg(long)]
-    pub once: bool,
 }
 
 /// Arguments of `rolloutctl collector`.
 #[derive(Debug, Args)]
 pub struct CollectorArgs {
-    /// Where HAProxy's log comes in, as udp://HOST:PORT; may be repeated
+    /// Where HAProxy's log comes in
     #[arg(
         long,
         default_value = "udp://127.0.0.1:5514",
         value_name = "udp://ADDR"
     )]
-    pub listen: Vec<String>,
+    pub listen: String,
+    /// What distinguishes this collector's points from another one's; the host's name and the port
+    /// if absent
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// InfluxDB's base URL
     #[arg(long, value_name = "URL")]
     pub influxdb: String,
@@ -50,8 +51,7 @@ pub struct CollectorArgs {
     /// repeated
     #[arg(long, value_name = "ADDRESS")]
     pub haproxy: Vec<String>,
-    /// How many seconds of points are kept while InfluxDB does not answer; older ones are dropped
-    /// and counted
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
-    pub buffer: u32,
+    /// How many points are kept while InfluxDB does not answer; older ones are dropped and counted
+    #[arg(long, default_value_t = 200_000, value_name = "POINTS")]
+    pub buffer: usize,
 }

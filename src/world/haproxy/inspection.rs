@@ -115,3 +115,43 @@ impl Inspection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = include_str!("../../../tests/wire/haproxy-2.6-info.txt");
+    const BACKENDS: &str = include_str!("../../../tests/wire/haproxy-2.6-backends.txt");
+
+    fn inspected(info: &str) -> Inspection {
+        Inspection::read(ApiLevel::Admin, info, BACKENDS).expect("what a real HAProxy said")
+    }
+
+    #[test]
+    fn a_back_end_says_how_it_balances() {
+        let backends = inspected(INFO).backends;
+        assert_eq!(backends["web"].mode, "http");
+        let balance = |name: &str| backends[name].balance.clone();
+        assert_eq!(balance("web"), Some(Balance::Weighted("roundrobin".into())));
+        assert_eq!(balance("sta"), Some(Balance::Hashed("source".into())));
+        assert_eq!(
+            Balance::new("static-rr"),
+            Balance::Unfit("static-rr".into())
+        );
+    }
+
+    #[test]
+    fn versions_before_2_6_lack_dynamic_servers() {
+        for (version, has) in [
+            ("2.6.12-1+deb12u4", true),
+            ("3.0.5", true),
+            ("2.10.0", true),
+            ("2.5.9", false),
+            ("1.9.0", false),
+            ("x", false),
+        ] {
+            let info = INFO.replace("2.6.12-1+deb12u4", version);
+            assert_eq!(inspected(&info).has_dynamic_servers(), has, "{version}");
+        }
+    }
+}

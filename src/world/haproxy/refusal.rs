@@ -86,7 +86,8 @@ fn meaning(kind: CommandKind, words: &str, backend: &str) -> Option<Meaning> {
         CommandKind::Delete if says("no such server") => return None,
         CommandKind::Delete if says("connections attached") || says("still has") => {
             return Some(Meaning::Early(
-                "requests are still open; they get until the drain timeout",
+                "requests or idle connections are still attached to it; idle ones go at once, requests get until \
+                 the drain timeout",
             ));
         }
         CommandKind::Delete if says("maintenance") => {
