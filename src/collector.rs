@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 pub mod aggregate;
+mod counters;
 pub mod deliver;
 pub mod httplog;
 pub mod influxdb;
@@ -33,9 +34,12 @@ pub mod syslog;
 pub mod tally;
 
 use aggregate::{Aggregator, Sender};
-use influxdb::{InfluxDb, InfluxDbTarget, TargetError};
+pub use counters::counters_of;
+use influxdb::InfluxDb;
+pub use influxdb::{InfluxDbTarget, MissingDatabase, TargetError};
 use loss::{LossMeter, Reading};
-use outbox::{BufferLimits, Outbox};
+pub use outbox::BufferLimits;
+use outbox::Outbox;
 use tally::{Report, Tally, Totals};
 
 /// Where the collector listens unless told otherwise.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::args::{CollectorArgs, ControllerArgs, Target};
 use super::exit::{Exit, Failure};
+use crate::api::{HaproxyInstance, NameError};
 use crate::collector::{self, CollectorOptions, InfluxDbTarget, MissingDatabase};
 use crate::controller;
 use crate::retry::{self, Policy};
 use crate::world::docker::{ConnectError, Settings};
+use crate::world::haproxy::{Address, AddressError};
 use crate::world::{RealWorld, World, WorldError};
 
 /// How long work may lie undone until a controller that stands by takes over.
@@ -119,11 +121,29 @@ pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
             ..collector::BufferLimits::default()
         },
     };
-    let counters = (!args.haproxy.is_empty()).then(|| collector::counters_of(args.haproxy.clone()));
+    let instances = instances(&args.haproxy)?;
+    let counters = (!instances.is_empty()).then(|| collector::counters_of(instances));
     collector::run(options, counters, interrupted())
         .await
         .map_err(|error| Failure::No(error.to_string()))?;
     Ok(Exit::Done)
+}
+
+/// The instances at `addresses`, named by their numbers.
+fn instances(addresses: &[String]) -> Result<Vec<HaproxyInstance>, Failure> {
+    let one = |(number, address): (usize, &String)| {
+        let name = format!("haproxy-{}", number + 1)
+            .parse()
+            .map_err(|error: NameError| Failure::Usage(error.to_string()))?;
+        let _: Address = address
+            .parse()
+            .map_err(|error: AddressError| Failure::Usage(error.to_string()))?;
+        Ok(HaproxyInstance {
+            name,
+            address: address.clone(),
+        })
+    };
+    addresses.iter().enumerate().map(one).collect()
 }
 
 fn udp_address(text: &str) -> Result<SocketAddr, Failure> {

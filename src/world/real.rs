@@ -1,4 +1,4 @@
-//! The real world: one Swarm with its store, the HAProxies and the metric sources, joined.
+//! The real world: one Swarm with its store, each HAProxy and the metric sources, joined.
 //!
 //! Only joined: what each neighbour needs is in the module of its name.
 

@@ -53,6 +53,10 @@ pub struct ProxyBackend {
     pub mode: String,
     /// How it balances; none if the socket's level does not tell (`user`).
     pub balance: Option<Balance>,
+    /// Requests since the process began (`stot`).
+    pub total: u64,
+    /// Requests that are open (`scur`).
+    pub open: u64,
 }
 
 /// A back end's `balance` algorithm, by what it means for weighted traffic.
@@ -101,6 +105,8 @@ impl Inspection {
                         .filter(|algorithm| !algorithm.is_empty())
                         .map(Balance::new),
                     mode: row.get("mode").to_owned(),
+                    total: row.number("stot").unwrap_or(0),
+                    open: row.number("scur").unwrap_or(0),
                 };
                 (row.proxy().to_owned(), backend)
             })
@@ -131,6 +137,7 @@ mod tests {
     fn a_back_end_says_how_it_balances() {
         let backends = inspected(INFO).backends;
         assert_eq!(backends["web"].mode, "http");
+        assert_eq!(backends["web"].open, 0);
         let balance = |name: &str| backends[name].balance.clone();
         assert_eq!(balance("web"), Some(Balance::Weighted("roundrobin".into())));
         assert_eq!(balance("sta"), Some(Balance::Hashed("source".into())));

@@ -1,0 +1,42 @@
+//! HAProxy's own counts, asked for by its runtime API, for [`super::loss`].
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::Counters;
+use super::loss::Reading;
+use crate::api::HaproxyInstance;
+use crate::world::haproxy::{Haproxy, Inspection};
+
+/// Asks the instances at once; one that does not answer is left out this time.
+pub fn counters_of(instances: Vec<HaproxyInstance>) -> Counters {
+    let instances = Arc::new(instances);
+    Arc::new(move || {
+        let instances = instances.clone();
+        async move {
+            let haproxy = Haproxy::default();
+            let looks = instances.iter().map(|instance| haproxy.inspect(instance));
+            let answers = join_all(looks).await.into_iter().filter_map(Result::ok);
+            answers.flat_map(readings).collect()
+        }
+        .boxed()
+    })
+}
+
+/// What an instance says of its HTTP back ends.
+fn readings(inspection: Inspection) -> impl Iterator<Item = Reading> {
+    let pid = inspection.pid;
+    let is_http = |mode: &str| mode == "http";
+    inspection
+        .backends
+        .into_iter()
+        .filter(move |(_, found)| is_http(&found.mode))
+        .map(move |(backend, found)| Reading {
+            pid,
+            backend,
+            total: found.total,
+            open: found.open,
+        })
+}
