@@ -44,8 +44,7 @@ use console::{Console, Tone};
 use get::Selection;
 use target::ResourceRef;
 
-use crate::api::Dependents;
-use crate::api::Verb;
+use crate::api::{Dependents, Verb};
 use crate::manifest;
 
 /// Runs the program with these arguments, the first of which is its own name.

@@ -9,8 +9,7 @@ use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::refers::referrers;
 use super::target::ResourceRef;
-use crate::api::Kind;
-use crate::api::{Deletion, Dependents};
+use crate::api::{Deletion, Dependents, Kind};
 use crate::world::{Stored, World, WorldError};
 
 /// What `delete` is asked.

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::API_VERSION;
-use crate::api::Dependents;
+use crate::api::{API_VERSION, Dependents};
 use crate::world::Stored;
 
 /// The resource as JSON, with what the store knows of it in `metadata` and, for a rollout, its

@@ -3,8 +3,7 @@
 use super::console;
 use super::fixtures::{at, baking, load_balancer, rollout, store, stored, with_status};
 use super::memory::{Memory, touch};
-use crate::api::Resource;
-use crate::api::{Deletion, Dependents};
+use crate::api::{Deletion, Dependents, Resource};
 use crate::cli::apply::{Mode, run};
 use crate::cli::exit::{Exit, Failure};
 

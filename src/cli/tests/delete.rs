@@ -3,8 +3,7 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, load_balancer, store, stored};
 use super::memory::{Memory, touch};
-use crate::api::Duration;
-use crate::api::{Deletion, Dependents};
+use crate::api::{Deletion, Dependents, Duration};
 use crate::cli::clock::Patience;
 use crate::cli::delete::{Request, run};
 use crate::cli::exit::{Exit, Failure};
