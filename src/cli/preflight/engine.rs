@@ -61,7 +61,7 @@ fn role(role: &SwarmRole) -> Finding {
         ),
         SwarmRole::Manager { managers: 1, nodes } => Finding::info(
             CHECK,
-            format_args!("one manager, {nodes} node(s)"),
+            format_args!("one manager; nodes in all: {nodes}"),
             "without this manager nothing can be rolled out; three survive the loss of one",
         ),
         SwarmRole::Manager { managers, nodes } if managers % 2 == 0 => Finding::warn(
