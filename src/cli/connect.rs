@@ -28,7 +28,7 @@ pub async fn connect(target: &Target) -> Result<Arc<dyn World>, WorldError> {
 }
 
 /// What the environment says, unless the command line says otherwise.
-fn settings(target: &Target) -> Settings {
+pub fn settings(target: &Target) -> Settings {
     let mut settings = Settings::from_env();
     if let Some(context) = &target.context {
         settings.context = Some(context.clone());

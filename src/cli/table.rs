@@ -1,9 +1,15 @@
 //! Tables without borders, as `kubectl` prints them: columns apart by three spaces, the last one cut to
 //! the terminal's width.
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 
 use super::console::{Paint, Screen, Tone};
+
+/// The space between two columns.
+const GAP: u16 = 3;
+
+/// The narrowest that the last column is cut to.
+const LEAST: usize = 20;
 
 /// A table in the making.
 #[derive(Clone, Debug, Default)]
@@ -51,18 +57,8 @@ impl Grid {
     /// A table without header whose columns are at least as wide as those of `self`: for rows that
     /// are printed below it later.
     pub fn continued(&self) -> Self {
-        let mut table = self.table();
-        if !self.header.is_empty() {
-            table.set_header(self.header.clone());
-        }
-        let own = table.column_max_content_widths();
-        let widths = own
-            .iter()
-            .enumerate()
-            .map(|(index, width)| self.widths.get(index).copied().unwrap_or(0).max(*width))
-            .collect();
         Self {
-            widths,
+            widths: self.column_widths(),
             ..Self::default()
         }
     }
@@ -79,58 +75,80 @@ impl Grid {
 
     /// The table as text, without a line break at its end.
     pub fn render(&self, screen: Screen, paint: Paint) -> String {
-        let mut table = self.table();
-        if !self.header.is_empty() {
-            table.set_header(self.header.clone());
-        }
+        let mut table = self.fitted(screen).table();
         match paint {
             Paint::Coloured => table.enforce_styling(),
             Paint::Plain => table.force_no_tty(),
         };
         let last = table.column_count().saturating_sub(1);
-        match screen {
-            Screen::Terminal { columns } => {
-                table
-                    .set_content_arrangement(ContentArrangement::Dynamic)
-                    .set_truncation_indicator("…")
-                    .set_width(columns);
-            }
-            Screen::Stream => {
-                table.set_content_arrangement(ContentArrangement::Disabled);
-            }
-        }
+        table.set_content_arrangement(ContentArrangement::Disabled);
         for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if index == last { 0 } else { 3 }));
-            if index == last {
-                continue;
-            }
-            let floor = self.widths.get(index).map(|width| width + 3);
-            column.set_constraint(floor.map_or(ColumnConstraint::ContentWidth, |width| {
-                ColumnConstraint::LowerBoundary(Width::Fixed(width))
-            }));
+            column.set_padding((0, if index == last { 0 } else { GAP }));
         }
         table.trim_fmt()
+    }
+
+    /// The table with its last column cut to what a terminal has left for it, if that is enough to
+    /// be of use; else the terminal wraps it.
+    fn fitted(&self, screen: Screen) -> Self {
+        let mut fitted = self.clone();
+        let widths = self.column_widths();
+        let (Screen::Terminal { columns }, Some((_, before))) = (screen, widths.split_last())
+        else {
+            return fitted;
+        };
+        let taken: usize = before.iter().map(|width| usize::from(width + GAP)).sum();
+        let left = usize::from(columns).saturating_sub(taken);
+        if left < LEAST {
+            return fitted;
+        }
+        for row in &mut fitted.rows {
+            if let Some(field) = row.get_mut(before.len()) {
+                field.cut(left);
+            }
+        }
+        fitted
+    }
+
+    fn column_widths(&self) -> Vec<u16> {
+        self.table().column_max_content_widths()
     }
 
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
+        if !self.header.is_empty() {
+            table.set_header(self.header.clone());
+        }
         for fields in &self.rows {
-            let mut row = comfy_table::Row::from(fields.iter().map(cell).collect::<Vec<_>>());
-            row.max_height(1);
-            table.add_row(row);
+            table.add_row(fields.iter().enumerate().map(|(index, field)| {
+                // Only the last column is as wide as it happens to be.
+                let is_last = index + 1 == fields.len();
+                let width = self.widths.get(index).filter(|_| !is_last);
+                cell(field, width.map_or(0, |width| usize::from(*width)))
+            }));
         }
         table
     }
 }
 
-fn cell(field: &Field) -> Cell {
+impl Field {
+    fn cut(&mut self, columns: usize) {
+        if self.text.chars().count() > columns {
+            let kept = self.text.chars().take(columns.saturating_sub(1));
+            self.text = kept.chain(['…']).collect();
+        }
+    }
+}
+
+/// The cell of a field, filled up with spaces to `width`.
+fn cell(field: &Field, width: usize) -> Cell {
     let text: String = field
         .text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    let cell = Cell::new(text);
+    let cell = Cell::new(format!("{text:<width$}"));
     match field.tone {
         None => cell,
         Some(Tone::Good) => cell.fg(Color::Green),
@@ -166,12 +184,17 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_gets_one_line_for_each_row() {
-        let text = grid().render(Screen::Terminal { columns: 40 }, Paint::Plain);
-        assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.contains("news-web   Healthy"), "{text}");
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 40),
-            "{text}"
+        assert_eq!(
+            grid().render(Screen::Terminal { columns: 44 }, Paint::Plain),
+            "NAME       PHASE     MESSAGE\nnews-web   Healthy   all is well with every…"
+        );
+    }
+
+    #[test]
+    fn a_terminal_that_is_too_narrow_to_cut_for_wraps_by_itself() {
+        assert_eq!(
+            grid().render(Screen::Terminal { columns: 30 }, Paint::Plain),
+            grid().render(Screen::Stream, Paint::Plain)
         );
     }
 

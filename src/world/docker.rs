@@ -18,9 +18,11 @@ use super::WorldError;
 mod address;
 mod config;
 mod failure;
+mod inspection;
 mod registry;
 mod settings;
 
+pub use inspection::{Inspection, SwarmRole};
 pub use settings::Settings;
 
 use failure::Told;

@@ -126,6 +126,19 @@ impl Store {
         call("remove an object from the store", request).await
     }
 
+    /// Writes an object of no meaning and removes it: whether the engine lets us write.
+    ///
+    /// # Errors
+    /// When the engine refuses or does not answer.
+    pub async fn rehearse(&self) -> Result<(), WorldError> {
+        let what = "write to the store";
+        // Not ours by its labels, so that one left behind by a crash is never read as a resource.
+        let name = format!("rolloutctl.preflight.{}", std::process::id());
+        let spec = record::config(name, HashMap::new());
+        let id = self.create_config(what, spec).await?;
+        self.remove(&id).await
+    }
+
     /// The lease, if anybody ever took it (SAFETY-6).
     ///
     /// # Errors

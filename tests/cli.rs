@@ -1,0 +1,215 @@
+//! The program as it is run: what needs no Docker, and what it says when there is none.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const GOOD: &str = "apiVersion: rolloutctl.dev/v1alpha1
+kind: LoadBalancer
+metadata: {name: edge}
+spec: {haproxy: {instances: [{name: lb-1, address: 'unix:///run/haproxy/admin.sock'}]}}
+";
+
+const BAD: &str = "apiVersion: rolloutctl.dev/v1alpha1
+kind: LoadBalancer
+metadata: {name: edge}
+spec: {haproxy: {instances: [{name: lb-1, adress: 'unix:///run/haproxy/admin.sock'}]}}
+";
+
+/// The program with these arguments, an engine that is not there and no colours asked for.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rolloutctl"));
+    command
+        .args(arguments)
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        .env_remove("DOCKER_CONTEXT")
+        .env_remove("ROLLOUTCTL_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().expect("the program runs")
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+fn manifest(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    fs::write(&path, text).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn help_and_version_are_answers_and_nonsense_is_a_usage_error() {
+    for (arguments, expected) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["help", "status"], 0),
+        (&[], 2),
+        (&["deploy"], 2),
+        (&["status"], 2),
+        (&["get", "pods"], 2),
+        (&["status", "lb/edge"], 2),
+        (&["status", "a", "--timeout", "5m"], 2),
+        (&["status", "a", "--wait", "--timeout", "5"], 2),
+        (&["delete"], 2),
+        (&["delete", "rollout"], 2),
+        (&["validate", "-f", "/nonexistent.yaml"], 2),
+        (&["--context", "a", "--host", "b", "get"], 2),
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {output:?}");
+        assert_eq!(output.stderr.is_empty(), expected == 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn valid_manifests_are_counted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = manifest(directory.path(), "edge.yaml", GOOD);
+    let output = run(&["validate", "-f", &file]);
+    assert_eq!(code(&output), Some(0), "{output:?}");
+    assert_eq!(stdout(&output), "1 resource valid\n");
+}
+
+#[test]
+fn every_error_is_told_with_its_place_and_remedy() {
+    let directory = tempfile::tempdir().expect("a directory");
+    manifest(directory.path(), "a.yaml", BAD);
+    manifest(directory.path(), "b.yml", "kind: Rollot\n");
+    let output = run(&["validate", "-f", &directory.path().display().to_string()]);
+    assert_eq!(code(&output), Some(1));
+    let text = stdout(&output);
+    assert!(
+        text.contains("a.yaml:4:43: spec.haproxy.instances[0].adress:"),
+        "{text}"
+    );
+    assert!(text.contains("b.yml:1:"), "{text}");
+}
+
+#[test]
+fn programs_get_the_findings_as_json() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = manifest(directory.path(), "bad.yaml", BAD);
+    let output = run(&["validate", "-o", "json", "-f", &file]);
+    assert_eq!(code(&output), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["valid"], false);
+    assert_eq!(report["diagnostics"][0]["line"], 4);
+    assert_eq!(report["diagnostics"][0]["severity"], "error");
+}
+
+#[test]
+fn manifests_come_from_standard_input() {
+    use std::io::Write;
+    let mut child = program(&["validate", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(GOOD.as_bytes()).expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(stdout(&output), "1 resource valid\n");
+}
+
+#[test]
+fn wrong_manifests_are_refused_before_the_swarm_is_asked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = manifest(directory.path(), "bad.yaml", BAD);
+    let apply = run(&["apply", "-f", &file]);
+    assert_eq!(code(&apply), Some(1), "{apply:?}");
+    assert!(stderr(&apply).contains("bad.yaml:4:43"), "{apply:?}");
+    assert!(apply.stdout.is_empty());
+    // For `diff`, 1 says that there are differences.
+    assert_eq!(code(&run(&["diff", "-f", &file])), Some(2));
+}
+
+#[test]
+fn a_swarm_that_is_not_there_is_exit_code_4() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = manifest(directory.path(), "edge.yaml", GOOD);
+    for arguments in [
+        &["get"][..],
+        &["apply", "-f", &file],
+        &["diff", "-f", &file],
+        &["describe", "rollout/a"],
+        &["status", "a"],
+        &["promote", "a"],
+        &["delete", "lb/edge"],
+        &["-H", "unix:///nonexistent/other.sock", "get"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), Some(4), "{arguments:?}: {output:?}");
+        assert!(stderr(&output).contains("/nonexistent/"), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn preflight_without_a_swarm_fails_and_says_how_to_choose_one() {
+    let output = run(&["preflight"]);
+    assert_eq!(code(&output), Some(1), "{output:?}");
+    assert!(stdout(&output).starts_with("FAIL engine: "), "{output:?}");
+    assert!(stdout(&output).contains("--context"), "{output:?}");
+    let output = run(&["preflight", "-o", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["passed"], false);
+    assert_eq!(report["findings"][0]["grade"], "fail");
+}
+
+#[test]
+fn schemas_are_printed_for_one_kind_or_all() {
+    let one = run(&["schema", "rollout"]);
+    let schema: serde_json::Value = serde_json::from_slice(&one.stdout).expect("JSON");
+    assert_eq!(schema["title"], "Rollout");
+    let all = run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&all.stdout).expect("JSON");
+    assert!(schema["$defs"]["LoadBalancer"].is_object());
+    assert_eq!(code(&run(&["schema", "pod"])), Some(2));
+}
+
+#[test]
+fn completion_knows_the_subcommands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completion", shell]);
+        assert_eq!(code(&output), Some(0));
+        assert!(stdout(&output).contains("preflight"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut child = program(&["schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(stderr(&output), "");
+    // 141 unless the whole answer went into the pipe before it was closed.
+    assert!(matches!(code(&output), Some(0 | 141)), "{output:?}");
+}
+
+#[test]
+fn a_filter_that_makes_no_sense_is_a_usage_error() {
+    let output = program(&["schema"])
+        .env("ROLLOUTCTL_LOG", "rolloutctl=loud=er")
+        .output()
+        .expect("the program runs");
+    assert_eq!(code(&output), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("ROLLOUTCTL_LOG"), "{output:?}");
+}
