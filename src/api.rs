@@ -31,7 +31,7 @@ pub use revision::{Revision, RevisionError};
 pub use rollout::{Canary, OnFailure, Reach, RolloutSpec, Stage, Strategy, Traffic};
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
-    PauseReason, Phase, RevisionRecord, RolloutStatus, SampleRecord, Step, TrafficStatus,
+    PauseReason, Phase, RevisionRecord, RolloutStatus, Route, SampleRecord, Step, TrafficStatus,
     WaitingOn,
 };
 pub use template::{

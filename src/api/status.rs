@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, CommandRecord, Condition, Event, Name, Reach, Revision, Template};
+use super::{Actor, CommandRecord, Condition, Event, Name, Reach, Revision, Template, Traffic};
 
 mod waiting;
 pub use waiting::WaitingOn;
@@ -41,6 +41,9 @@ pub struct RolloutStatus {
     pub canary_revision: Option<Revision>,
     /// Where in an attempt the rollout stands.
     pub step: Step,
+    /// The back end that its servers are in. It does not change for as long as the rollout lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// Why nothing goes on, if somebody must decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -99,6 +102,26 @@ impl Phase {
             Self::Progressing => "Progressing",
             Self::Paused => "Paused",
             Self::Degraded => "Degraded",
+        }
+    }
+}
+
+/// A back end of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// The load balancer.
+    pub load_balancer: Name,
+    /// The back end.
+    pub backend: String,
+}
+
+impl Route {
+    /// The route that `traffic` asks for.
+    pub fn of(traffic: &Traffic) -> Self {
+        Self {
+            load_balancer: traffic.load_balancer.clone(),
+            backend: traffic.backend.clone(),
         }
     }
 }

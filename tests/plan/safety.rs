@@ -185,3 +185,21 @@ fn safety_7_an_orphaning_deletion_leaves_everything() {
     let plan = toy.turn();
     assert_eq!(plan.actions, [Action::Forget]);
 }
+
+#[test]
+fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut moved = spec("v1");
+    moved.traffic.backend = "elsewhere".into();
+    toy.apply(moved);
+    let plan = toy.turn();
+    assert_eq!(plan.actions, []);
+    assert!(
+        plan.status.message.contains(BACKEND),
+        "{}",
+        plan.status.message
+    );
+    toy.apply(spec("v1"));
+    toy.turns(3);
+    assert_eq!(toy.status.phase, Phase::Healthy);
+}
