@@ -11,8 +11,6 @@
 //! 4. the world, all I/O: [`world`], [`retry`]
 //! 5. the loops: [`reconcile`], [`controller`], [`collector`]
 //! 6. the door: [`cli`]
-//! 4. the world, all I/O: [`world`], [`retry`]
-//! 5. the loops: [`collector`]
 
 pub mod action;
 pub mod analysis;

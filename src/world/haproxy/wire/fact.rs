@@ -18,14 +18,14 @@ const BACKEND_TYPE: &str = "1";
 pub fn proxy_fact(info: &str, state: &str, counters: &str) -> Result<ProxyFact, WireError> {
     let info = Info::parse(info)?;
     let table = ServerStates::parse(state)?;
-    let stats = Stats::parse(counters)?;
-    let counters: HashMap<_, _> = stats
+    let measured = Stats::parse(counters)?;
+    let counters: HashMap<_, _> = measured
         .rows
         .iter()
         .map(|row| ((row.proxy(), row.get("svname")), row))
         .collect();
     // A back end without servers stands in `show stat` only.
-    let mut backends: BTreeMap<String, BTreeMap<String, ServerFact>> = stats
+    let mut backends: BTreeMap<String, BTreeMap<String, ServerFact>> = measured
         .rows
         .iter()
         .filter(|row| row.get("type") == BACKEND_TYPE)
