@@ -7,5 +7,9 @@
 mod daemon;
 mod lab;
 mod load;
+mod lossless;
 mod manifest;
+mod replicas;
+mod rollback;
 mod stages;
+mod verbs;
