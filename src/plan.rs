@@ -17,6 +17,7 @@ mod attempt;
 mod command;
 mod conditions;
 mod deletion;
+mod hands;
 mod invalid;
 mod leaving;
 mod measuring;
@@ -87,6 +88,7 @@ pub fn plan(input: &Input) -> Plan {
     measuring::absorb(&mut status, input, resolved);
     progress::advance(&mut status, input, resolved);
     leaving::keep_books(&mut status, input, resolved);
+    hands::mind(&mut status, input, resolved);
 
     let scene = scene::Scene::of(&status, input, resolved);
     let mut actions = services::changes(&status, input, &scene);

@@ -247,6 +247,6 @@ fn traffic(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Traff
 }
 
 /// Three decimals are enough for people, and for a comparison that does not flicker.
-fn rounded(percent: f64) -> f64 {
+pub(super) fn rounded(percent: f64) -> f64 {
     (percent * 1000.0).round() / 1000.0
 }
