@@ -94,17 +94,23 @@ impl Reconciler {
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
         if busy.is_empty() {
+            self.set_pace(&planned, &mut report);
             return Ok(report);
         }
         self.check_epoch(lease).await?;
-        let outcomes: Vec<(Name, Outcome)> = stream::iter(busy)
+        // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
+        let batches: Vec<_> = busy
+            .into_iter()
             .map(|planned| self.carry_out(planned, lease, &resources))
+            .collect();
+        let outcomes: Vec<(Name, Outcome)> = stream::iter(batches)
             .buffer_unordered(ACTING_AT_ONCE)
             .collect()
             .await;
         for (name, outcome) in outcomes {
             self.settle(&name, outcome, &mut report);
         }
+        self.set_pace(&planned, &mut report);
         Ok(report)
     }
 
@@ -152,6 +158,19 @@ impl Reconciler {
             })
         };
         stored.iter().filter_map(one).collect()
+    }
+
+    /// When to look again. A rollout that rests asks for no turn before its pause is over, as it would
+    /// find the same work undone.
+    fn set_pace(&self, planned: &[Planned], report: &mut TurnReport) {
+        let now = (self.clock)();
+        for planned in planned {
+            let pause = self.pauses.get(&planned.name);
+            let rests_until = pause.map(|pause| pause.until).filter(|until| now < *until);
+            if let Some(at) = rests_until.or(planned.plan.requeue_at) {
+                report.look_again(at);
+            }
+        }
     }
 
     fn is_due(&self, planned: &Planned) -> bool {
@@ -276,7 +295,6 @@ impl Reconciler {
                 pause.until = now.checked_add(delay).unwrap_or(now);
                 warn!(rollout = %name, reason, retry_in_ms = delay.as_millis(), "an action failed");
                 report.failed(name, reason);
-                report.look_again(pause.until);
             }
         }
     }

@@ -67,7 +67,10 @@ fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
         let entry = entry.expect("an entry");
         let kind = entry.file_type().expect("a kind");
         let name = entry.file_name();
-        if kind.is_dir() && name != "target" && name != ".git" {
+        if name == "target" || name == ".git" {
+            continue;
+        }
+        if kind.is_dir() {
             collect(&entry.path(), paths);
         } else if kind.is_file() {
             paths.push(entry.path());

@@ -74,9 +74,6 @@ impl TurnReport {
 pub(super) fn of(planned: &[Planned]) -> TurnReport {
     let mut report = TurnReport::default();
     for planned in planned {
-        if let Some(at) = planned.plan.requeue_at {
-            report.look_again(at);
-        }
         let status = &planned.plan.status;
         let rollout = RolloutReport {
             phase: status.phase,

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
-use rolloutctl::action::{Action, Measure, ServerChange, ServerVerb};
+use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus,
-    ServerWeight, Verb,
+    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
-    AdminState, CheckState, InstanceFact, NodeFact, NodeId, OperationalState, ProxyFact, Sample,
-    SampleOutcome, ServerFact, ServerName, ServiceFact, ServiceId, Snapshot, TaskFact, TaskId,
-    TaskState,
+    AdminState, InstanceFact, NodeFact, NodeId, ProxyFact, SampleOutcome, ServerFact, ServerName,
+    ServiceFact, Snapshot,
 };
+
+#[path = "toy/moves.rs"]
+mod moves;
 
 pub const BACKEND: &str = "news-web";
 const TURN: Duration = Duration::from_millis(100);
@@ -268,185 +269,8 @@ impl Toy {
         let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
         servers.get_mut(server).expect("the server")
     }
-
-    fn act(&mut self, action: &Action) {
-        match action {
-            Action::CreateService(new) => {
-                let id = ServiceId(new.name());
-                let fact = ServiceFact {
-                    id,
-                    name: new.name(),
-                    version: 1,
-                    rollout: new.rollout.clone(),
-                    revision: new.revision.clone(),
-                    replicas: new.replicas,
-                    drift: None,
-                    created_at: self.now,
-                };
-                self.snapshot.services.insert(new.name(), fact);
-            }
-            Action::RestoreService { service, .. } => {
-                self.service(&service.name).drift = None;
-            }
-            Action::ScaleService { service, replicas } => {
-                self.service(&service.name).replicas = *replicas;
-            }
-            Action::RemoveService { service } => {
-                self.snapshot.services.remove(&service.name);
-            }
-            Action::ChangeServers(changes) => {
-                let open = self.open_requests;
-                let instances = self
-                    .snapshot
-                    .load_balancers
-                    .get_mut("edge")
-                    .expect("the load balancer");
-                let Some(InstanceFact::Reachable(proxy)) = instances.get_mut(&changes.instance)
-                else {
-                    panic!("a change for an instance that does not answer: {changes:?}");
-                };
-                let servers = proxy
-                    .backends
-                    .get_mut(&changes.backend)
-                    .expect("the backend");
-                for change in &changes.changes {
-                    change_server(servers, change, open);
-                }
-            }
-            Action::Measure(question) => {
-                let known = self.asked.iter().any(|asked| asked.key == question.key);
-                if !known {
-                    let (key, window) = (question.key.clone(), question.window);
-                    self.asked.push(question.clone());
-                    self.snapshot.samples.push(Sample {
-                        key,
-                        window,
-                        at: self.now,
-                        outcome: self.answer.clone(),
-                    });
-                }
-            }
-            Action::Forget => self.forgotten = true,
-        }
-    }
-
     pub fn service(&mut self, name: &str) -> &mut ServiceFact {
         self.snapshot.services.get_mut(name).expect("the service")
-    }
-
-    /// Tasks follow their services: one turn to start, one to stop; checks pass.
-    fn swarm_moves(&mut self) {
-        for task in self.snapshot.tasks.values_mut() {
-            if task.desired != TaskState::Running {
-                task.state = TaskState::Shutdown;
-            } else if !self
-                .broken
-                .iter()
-                .any(|revision| task.service.0.ends_with(revision.as_str()))
-            {
-                task.state = TaskState::Running;
-            }
-        }
-        let services: Vec<ServiceFact> = self.snapshot.services.values().cloned().collect();
-        self.snapshot.tasks.retain(|_, task| {
-            task.state != TaskState::Shutdown
-                && services.iter().any(|service| service.id == task.service)
-        });
-        for service in services {
-            self.fill(&service);
-        }
-        for proxy in self.proxies() {
-            for fact in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
-                if fact.check == CheckState::Pending && fact.admin == AdminState::Ready {
-                    fact.check = CheckState::Passed;
-                    fact.operational = OperationalState::Running;
-                }
-            }
-        }
-    }
-
-    fn fill(&mut self, service: &ServiceFact) {
-        let mine =
-            |task: &&mut TaskFact| task.service == service.id && task.desired == TaskState::Running;
-        let count = self.snapshot.tasks.values_mut().filter(mine).count();
-        let wanted = usize::try_from(service.replicas).expect("a small number");
-        for task in self
-            .snapshot
-            .tasks
-            .values_mut()
-            .filter(mine)
-            .take(count.saturating_sub(wanted))
-        {
-            task.desired = TaskState::Shutdown;
-        }
-        for slot in count..wanted {
-            self.ids += 1;
-            let task = TaskFact {
-                id: TaskId(format!("{:025}", self.ids)),
-                service: service.id.clone(),
-                slot: u32::try_from(slot + 1).expect("a small number"),
-                node: Some(NodeId("node".into())),
-                state: TaskState::Waiting,
-                desired: TaskState::Running,
-                addresses: BTreeMap::from([(
-                    "news".to_owned(),
-                    IpAddr::V4(Ipv4Addr::from_bits(self.ids)),
-                )]),
-                host_ports: BTreeMap::new(),
-                problem: None,
-                since: self.now,
-            };
-            // The id's end must tell tasks apart, and a server's name keeps its beginning.
-            let id = TaskId(format!("{:0>12}{:013}", self.ids, 0));
-            self.snapshot
-                .tasks
-                .insert(id.clone(), TaskFact { id, ..task });
-        }
-    }
-}
-
-fn change_server(servers: &mut BTreeMap<String, ServerFact>, change: &ServerChange, open: u32) {
-    let key = change.server.to_string();
-    if let ServerVerb::Add(endpoint) = change.verb {
-        let fact = ServerFact {
-            endpoint: Some(endpoint),
-            admin: AdminState::Maintenance,
-            operational: OperationalState::Stopped,
-            check: CheckState::Pending,
-            weight: ServerWeight::ZERO,
-            sessions: 0,
-        };
-        servers.entry(key).or_insert(fact);
-        return;
-    }
-    let fact = servers
-        .get_mut(&key)
-        .unwrap_or_else(|| panic!("{change:?}: no such server"));
-    match change.verb {
-        ServerVerb::Add(_) => {}
-        ServerVerb::Enable => {
-            fact.admin = AdminState::Ready;
-            fact.operational = OperationalState::Running;
-        }
-        ServerVerb::Weigh(weight) => fact.weight = weight,
-        ServerVerb::Drain => {
-            fact.admin = AdminState::Drain;
-            fact.sessions = open;
-        }
-        ServerVerb::Maintain => fact.admin = AdminState::Maintenance,
-        ServerVerb::Cut => fact.sessions = 0,
-        ServerVerb::Delete => {
-            assert_eq!(
-                fact.admin,
-                AdminState::Maintenance,
-                "TRAFFIC-4: {key} is deleted while it may serve"
-            );
-            assert_eq!(
-                fact.sessions, 0,
-                "TRAFFIC-4: {key} is deleted with open requests"
-            );
-            servers.remove(&key);
-        }
     }
 }
 

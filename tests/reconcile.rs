@@ -1,0 +1,12 @@
+//! Whole turns, and whole controllers, in the toy world of the planner's tests: what is written when, what happens
+//! when the world says no, and who acts.
+
+#[path = "reconcile/leadership.rs"]
+mod leadership;
+#[path = "reconcile/neighbour.rs"]
+mod neighbour;
+#[expect(dead_code, reason = "the planner's tests use the rest of it")]
+#[path = "plan/toy.rs"]
+mod toy;
+#[path = "reconcile/turns.rs"]
+mod turns;

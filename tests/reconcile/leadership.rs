@@ -1,0 +1,125 @@
+//! Whole controllers that share a world: who acts, and who takes over when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rolloutctl::api::Phase;
+use rolloutctl::controller::{Options, run};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
+
+use crate::neighbour::{Entry, Neighbour};
+use crate::toy::spec;
+
+/// How long anything here may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long work may lie undone.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+struct Controller {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Controller {
+    /// Starts one, and waits until it acts.
+    async fn start(world: &Arc<Neighbour>, identity: &str) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let options = Options {
+            listen: None,
+            resync: Duration::from_millis(50),
+            identity: identity.to_owned(),
+            patience: PATIENCE,
+        };
+        let controller = run(world.clone(), options, async {
+            let _ = stopped.await;
+        });
+        let task = tokio::spawn(async {
+            controller.await.expect("it listens nowhere");
+        });
+        until(world, |world| world.holder().as_deref() == Some(identity)).await;
+        Self { stop, task }
+    }
+
+    /// Ends it in good order.
+    async fn stop(self) {
+        self.stop.send(()).expect("it runs");
+        timeout(LIMIT, self.task)
+            .await
+            .expect("in time")
+            .expect("no panic");
+    }
+
+    /// Ends it in the middle of whatever it does.
+    async fn kill(self) {
+        self.task.abort();
+        let ended = timeout(LIMIT, self.task).await.expect("in time");
+        assert!(ended.is_err_and(|err| err.is_cancelled()));
+    }
+}
+
+async fn until(world: &Neighbour, holds: impl Fn(&Neighbour) -> bool) {
+    let mut ticks = interval(Duration::from_millis(10));
+    let looking = async {
+        while !holds(world) {
+            ticks.tick().await;
+        }
+    };
+    let outcome = timeout(LIMIT, looking).await;
+    outcome.unwrap_or_else(|_| panic!("not in time; the holder is {:?}", world.holder()));
+}
+
+async fn until_healthy(world: &Neighbour) {
+    until(world, |world| world.status().phase == Phase::Healthy).await;
+}
+
+#[tokio::test]
+async fn safety_6_the_controller_that_started_last_acts() {
+    let world = Neighbour::new(spec("web:1"));
+    let first = Controller::start(&world, "first").await;
+    let second = Controller::start(&world, "second").await;
+    world.journal();
+    world.apply(spec("web:1b"));
+    until_healthy(&world).await;
+    let by_others = world
+        .journal()
+        .into_iter()
+        .filter(|entry| !matches!(entry, Entry::Acted | Entry::Remembered { epoch: 2 }));
+    assert_eq!(by_others.collect::<Vec<_>>(), [], "second has epoch 2");
+    first.stop().await;
+    assert_eq!(
+        world.holder().as_deref(),
+        Some("second"),
+        "a standby has nothing to give back"
+    );
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn safety_6_a_standby_takes_over_when_the_lease_was_given_back() {
+    let world = Neighbour::new(spec("web:1"));
+    let first = Controller::start(&world, "first").await;
+    let second = Controller::start(&world, "second").await;
+    until_healthy(&world).await;
+    world.apply(spec("web:2")); // The first finds out with the next work.
+    until(&world, |world| world.status().weight > 0).await;
+    second.stop().await;
+    until(&world, |world| world.holder().as_deref() == Some("first")).await;
+    first.stop().await;
+    assert_eq!(world.holder().as_deref(), Some(""), "given back");
+}
+
+#[tokio::test]
+async fn safety_6_a_standby_takes_over_when_work_lies_undone() {
+    let world = Neighbour::new(spec("web:1"));
+    let first = Controller::start(&world, "first").await;
+    let second = Controller::start(&world, "second").await;
+    until_healthy(&world).await;
+    second.kill().await;
+    world.apply(spec("web:2"));
+    until(&world, |world| world.holder().as_deref() == Some("first")).await;
+    until(&world, |world| world.status().weight > 0).await;
+    first.stop().await;
+}

@@ -1,0 +1,269 @@
+//! The toy world behind the trait that the loops know: it keeps a journal, and says no when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rolloutctl::action::{Action, Measure};
+use rolloutctl::api::{
+    Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource, RolloutSpec,
+    RolloutStatus,
+};
+use rolloutctl::reconcile::Clock;
+use rolloutctl::snapshot::{SampleOutcome, Snapshot};
+use rolloutctl::world::{Draft, Lease, StoreId, Stored, World, WorldError};
+use serde_json::json;
+
+use crate::toy::{Toy, resources};
+
+/// One call that changes something, or asks a metric source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A status was stored, by the controller of this epoch.
+    Remembered { epoch: u64 },
+    /// An action was begun, whatever became of it.
+    Acted,
+    /// A metric source was asked.
+    Asked,
+    /// The lease was taken.
+    Leased { holder: String },
+}
+
+/// What actions and writes meet with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Everything is done.
+    Willing,
+    /// Actions are refused.
+    Refusing,
+    /// Every write of a status comes too late.
+    Overtaking,
+}
+
+/// The toy world, with a store.
+pub struct Neighbour(Mutex<Inner>);
+
+struct Inner {
+    toy: Toy,
+    stored: Vec<Stored>,
+    lease: Option<Lease>,
+    journal: Vec<Entry>,
+    mood: Mood,
+}
+
+impl Neighbour {
+    /// A world with the rollout `news-web` and what it refers to; nothing of it runs yet.
+    pub fn new(spec: RolloutSpec) -> Arc<Self> {
+        let toy = Toy::new(spec);
+        let known = resources();
+        let all = [
+            Resource::LoadBalancer(manifest("edge", &known.load_balancers["edge"])),
+            Resource::MetricSource(manifest("main", &known.metric_sources["main"])),
+            Resource::Rollout(manifest("news-web", &toy.spec)),
+        ];
+        let stored = all
+            .into_iter()
+            .zip(1..)
+            .map(|(resource, id)| stored(resource, id));
+        Arc::new(Self(Mutex::new(Inner {
+            stored: stored.collect(),
+            toy,
+            lease: None,
+            journal: Vec::new(),
+            mood: Mood::Willing,
+        })))
+    }
+
+    /// The time in this world.
+    pub fn clock(self: &Arc<Self>) -> Clock {
+        let world = self.clone();
+        Arc::new(move || world.lock().toy.now)
+    }
+
+    pub fn wait(&self, duration: Duration) {
+        self.lock().toy.wait(duration);
+    }
+
+    pub fn feel(&self, mood: Mood) {
+        self.lock().mood = mood;
+    }
+
+    /// What was done since this was asked the last time.
+    pub fn journal(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.lock().journal)
+    }
+
+    /// Stores another spec of the rollout, as `rolloutctl apply` does.
+    pub fn apply(&self, spec: RolloutSpec) {
+        let mut inner = self.lock();
+        let rollout = inner.rollout();
+        if let Resource::Rollout(manifest) = &mut rollout.draft.resource {
+            manifest.spec = spec;
+        }
+        rollout.draft.generation += 1;
+        rollout.version += 1;
+    }
+
+    /// What is remembered of the rollout.
+    pub fn status(&self) -> RolloutStatus {
+        self.lock()
+            .rollout()
+            .draft
+            .status
+            .clone()
+            .unwrap_or_default()
+    }
+
+    /// Who holds the lease: nobody ever did, or a holder's name, which is empty once it gave it back.
+    pub fn holder(&self) -> Option<String> {
+        self.lock().lease.as_ref().map(|lease| lease.holder.clone())
+    }
+
+    /// Makes `holder` the holder.
+    pub fn lease_to(&self, holder: &str) -> Lease {
+        self.lock().lease_to(holder)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("no panic while it was held")
+    }
+}
+
+impl Inner {
+    fn rollout(&mut self) -> &mut Stored {
+        let mut rollouts = self.stored.iter_mut();
+        rollouts
+            .find(|stored| matches!(stored.draft.resource, Resource::Rollout(_)))
+            .expect("the rollout")
+    }
+
+    fn lease_to(&mut self, holder: &str) -> Lease {
+        let epoch = self.lease.as_ref().map_or(1, |lease| lease.epoch + 1);
+        let lease = Lease {
+            id: StoreId("lease".into()),
+            version: epoch,
+            epoch,
+            holder: holder.to_owned(),
+        };
+        self.lease = Some(lease.clone());
+        lease
+    }
+}
+
+fn manifest<S: Clone>(name: &str, spec: &S) -> Manifest<S> {
+    let metadata = serde_json::from_value(json!({"name": name})).expect("metadata");
+    Manifest {
+        metadata,
+        spec: spec.clone(),
+    }
+}
+
+fn stored(resource: Resource, id: u64) -> Stored {
+    let draft = Draft {
+        resource,
+        generation: 1,
+        status: None,
+        command: None,
+        deletion: None,
+        epoch: 0,
+    };
+    Stored {
+        id: StoreId(id.to_string()),
+        version: 1,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+        draft,
+    }
+}
+
+fn conflict() -> WorldError {
+    WorldError::Conflict {
+        what: "storing".into(),
+        reason: "update out of sequence".into(),
+    }
+}
+
+#[async_trait]
+impl World for Neighbour {
+    async fn observe(&self, _: &BTreeMap<Name, LoadBalancerSpec>) -> Result<Snapshot, WorldError> {
+        let mut inner = self.lock();
+        inner.toy.swarm_moves();
+        inner.toy.wait(Duration::from_millis(100));
+        let taken_at = inner.toy.now;
+        Ok(Snapshot {
+            taken_at,
+            ..inner.toy.snapshot.clone()
+        })
+    }
+
+    async fn act(
+        &self,
+        action: &Action,
+        _: &BTreeMap<Name, LoadBalancerSpec>,
+    ) -> Result<(), WorldError> {
+        let mut inner = self.lock();
+        inner.journal.push(Entry::Acted);
+        if inner.mood == Mood::Refusing {
+            return Err(WorldError::Refused {
+                what: "acting".into(),
+                reason: "no space left".into(),
+            });
+        }
+        inner.toy.act(action);
+        Ok(())
+    }
+
+    /// Never answers.
+    async fn measure(&self, _: &Measure, _: &MetricSourceSpec) -> SampleOutcome {
+        self.lock().journal.push(Entry::Asked);
+        std::future::pending().await
+    }
+
+    async fn load(&self) -> Result<Vec<Stored>, WorldError> {
+        Ok(self.lock().stored.clone())
+    }
+
+    async fn create(&self, _: &Draft) -> Result<(), WorldError> {
+        panic!("a controller creates no resources")
+    }
+
+    async fn replace(&self, id: &StoreId, version: u64, draft: &Draft) -> Result<(), WorldError> {
+        let mut inner = self.lock();
+        if inner.mood == Mood::Overtaking {
+            return Err(conflict());
+        }
+        let mut all = inner.stored.iter_mut();
+        let found = all
+            .find(|stored| stored.id == *id && stored.version == version)
+            .ok_or_else(conflict)?;
+        found.draft = draft.clone();
+        found.version += 1;
+        inner.journal.push(Entry::Remembered { epoch: draft.epoch });
+        Ok(())
+    }
+
+    async fn remove(&self, id: &StoreId) -> Result<(), WorldError> {
+        self.lock().stored.retain(|stored| stored.id != *id);
+        Ok(())
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>, WorldError> {
+        Ok(self.lock().lease.clone())
+    }
+
+    async fn take_lease(&self, seen: Option<&Lease>, holder: &str) -> Result<Lease, WorldError> {
+        let mut inner = self.lock();
+        if inner.lease.as_ref() != seen {
+            return Err(conflict());
+        }
+        let holder = holder.to_owned();
+        let lease = inner.lease_to(&holder);
+        inner.journal.push(Entry::Leased { holder });
+        Ok(lease)
+    }
+
+    async fn hint(&self) {
+        std::future::pending::<()>().await;
+    }
+}

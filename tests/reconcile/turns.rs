@@ -1,0 +1,216 @@
+//! Single turns of the reconciler.
+
+use std::sync::Arc;
+
+use rolloutctl::api::{Duration, Phase, RolloutSpec};
+use rolloutctl::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport, Work};
+use rolloutctl::world::Lease;
+
+use crate::neighbour::{Entry, Mood, Neighbour};
+use crate::toy::{measured, name, spec};
+
+const EPOCH: u64 = 1;
+
+/// A reconciler that holds the lease.
+struct Bench {
+    world: Arc<Neighbour>,
+    reconciler: Reconciler,
+    lease: Lease,
+}
+
+impl Bench {
+    fn new(spec: RolloutSpec) -> Self {
+        let world = Neighbour::new(spec);
+        let clock = world.clock();
+        Self {
+            lease: world.lease_to("us"),
+            reconciler: Reconciler::new(world.clone(), clock, Arc::new(Inbox::default())),
+            world,
+        }
+    }
+
+    async fn try_turn(&mut self) -> Result<TurnReport, TurnError> {
+        self.reconciler.turn(Mandate::Act(&self.lease)).await
+    }
+
+    async fn turn(&mut self) -> TurnReport {
+        self.try_turn().await.expect("a turn")
+    }
+
+    /// Turns until the rollout is as wanted; the journal starts anew there.
+    async fn until(&mut self, what: &str, holds: impl Fn(&Neighbour) -> bool) {
+        for _ in 0..500 {
+            if holds(&self.world) {
+                self.world.journal();
+                return;
+            }
+            self.turn().await;
+        }
+        panic!("never: {what}; status: {:#?}", self.world.status());
+    }
+
+    /// Turns until two in a row have found nothing to do.
+    async fn until_quiet(&mut self) {
+        for _ in 0..500 {
+            self.world.journal();
+            self.turn().await;
+            self.turn().await;
+            if self.world.journal().is_empty() {
+                return;
+            }
+        }
+        panic!("it never comes to rest; status: {:#?}", self.world.status());
+    }
+}
+
+fn remembered() -> Entry {
+    Entry::Remembered { epoch: EPOCH }
+}
+
+#[tokio::test]
+async fn safety_1_the_status_is_stored_before_its_actions_begin() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.turn().await;
+    assert_eq!(bench.world.journal(), [remembered(), Entry::Acted]);
+}
+
+#[tokio::test]
+async fn safety_1_what_cannot_be_remembered_is_not_done() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::Overtaking);
+    let report = bench.turn().await;
+    assert_eq!(bench.world.journal(), []);
+    let now = bench.world.clock()();
+    assert_eq!(report.next, Some(now), "it looks again at once");
+
+    bench.world.feel(Mood::Willing);
+    bench.turn().await;
+    assert_eq!(bench.world.journal(), [remembered(), Entry::Acted]);
+}
+
+#[tokio::test]
+async fn safety_5_a_steady_state_writes_nothing_and_has_no_work() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+    bench.until_quiet().await;
+    for _ in 0..50 {
+        let report = bench.turn().await;
+        assert_eq!(report.rollouts[&name("news-web")].work, Work::None);
+    }
+    assert_eq!(bench.world.journal(), []);
+}
+
+#[tokio::test]
+async fn safety_6_who_was_deposed_changes_nothing() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.lease_to("them");
+    match bench.try_turn().await {
+        Err(TurnError::Deposed { holder }) => assert_eq!(holder, "them"),
+        other => panic!("it should have noticed: {other:?}"),
+    }
+    assert_eq!(bench.world.journal(), []);
+}
+
+#[tokio::test]
+async fn safety_6_who_watches_sees_the_work_and_changes_nothing() {
+    let mut bench = Bench::new(spec("web:1"));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let report = bench.reconciler.turn(Mandate::Watch).await.expect("a turn");
+        seen.push(report.work());
+    }
+    assert_eq!(bench.world.journal(), []);
+    assert!(!seen[0].is_empty(), "there is work");
+    assert_eq!(seen[0], seen[1], "undone work can be told again");
+    assert_eq!(seen[1], seen[2], "undone work can be told again");
+}
+
+#[tokio::test]
+async fn a_refused_action_is_tried_again_after_a_pause() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::Refusing);
+    let report = bench.turn().await;
+    assert_eq!(bench.world.journal(), [remembered(), Entry::Acted]);
+    let problem = report.rollouts[&name("news-web")].problem.clone();
+    assert!(problem.is_some_and(|problem| problem.contains("no space left")));
+    assert!(
+        report.next > Some(bench.world.clock()()),
+        "the pause is told"
+    );
+
+    let resting = bench.turn().await;
+    assert_eq!(bench.world.journal(), [], "it rests");
+    assert_eq!(resting.next, report.next, "and asks for no turn before");
+
+    bench.world.feel(Mood::Willing);
+    bench.world.wait(Duration::from_secs(60));
+    bench.turn().await;
+    assert!(
+        bench.world.journal().contains(&Entry::Acted),
+        "after the pause"
+    );
+}
+
+#[tokio::test]
+async fn pauses_grow_while_actions_are_refused() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::Refusing);
+    for _ in 0..600 {
+        bench.turn().await; // A minute, as a turn takes 100 ms in this world.
+    }
+    let tries = bench
+        .world
+        .journal()
+        .iter()
+        .filter(|entry| **entry == Entry::Acted)
+        .count();
+    assert!((3..60).contains(&tries), "{tries} tries in a minute");
+}
+
+#[tokio::test]
+async fn abort_1_a_new_decision_does_not_wait_for_the_pause_of_older_actions() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+    bench.world.apply(spec("web:2"));
+    bench
+        .until("a share", |world| world.status().weight > 0)
+        .await;
+    bench.world.feel(Mood::Refusing);
+    for _ in 0..300 {
+        bench.turn().await; // The pauses have grown to seconds.
+    }
+    bench.world.feel(Mood::Willing);
+    bench.world.journal();
+    bench.world.apply(spec("web:1"));
+    bench.turn().await;
+    let journal = bench.world.journal();
+    assert_eq!(journal.first(), Some(&remembered()), "{journal:?}");
+    assert!(journal.contains(&Entry::Acted), "{journal:?}");
+    assert_eq!(bench.world.status().weight, 0);
+}
+
+#[tokio::test]
+async fn analysis_3_a_source_that_does_not_answer_is_asked_once_and_holds_the_stage() {
+    let mut bench = Bench::new(measured("web:1"));
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+    bench.world.apply(measured("web:2"));
+    let mut asked = 0;
+    for _ in 0..600 {
+        bench.turn().await;
+        tokio::task::yield_now().await; // Questions are asked beside the turns.
+        let journal = bench.world.journal();
+        asked += journal
+            .iter()
+            .filter(|entry| **entry == Entry::Asked)
+            .count();
+    }
+    assert_eq!(asked, 1);
+    let status = bench.world.status();
+    assert_eq!((status.phase, status.stage), (Phase::Progressing, 0));
+}
