@@ -83,10 +83,6 @@ fn safety_5_twenty_rollouts_at_rest_cause_no_write() {
 }
 
 /// Waits until all are Healthy and nothing has been written for [`CALM`].
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long it has been calm is measured"
-)]
 fn until_at_rest(lab: &Lab, names: &[String]) {
     for name in names {
         lab.until(&format!("{name} is Healthy"), 4 * PATIENCE, || {
