@@ -25,7 +25,7 @@ fn scale(lab: &Lab, name: &str, manifest: &Manifest, replicas: u32) {
             let backends = proxy.as_ref().map(|fact| &fact.backends);
             backends
                 .and_then(|all| all.get(name))
-                .map_or(0, |one| one.len())
+                .map_or(0, std::collections::BTreeMap::len)
         };
         let served = lab.observe().values().all(|proxy| servers(proxy) == wanted);
         let filter = format!("label=com.docker.swarm.service.name={}", service(lab, name));

@@ -1,7 +1,7 @@
 //! A rollout whose author changes his mind on the way: templates, replicas, and the verbs. Under light load, of
 //! which nothing is lost although the app ends at once when it is told to.
 
-use rolloutctl::api::{AttemptOutcome, Phase, RolloutStatus, Step};
+use rolloutctl::api::{AbortCause, AttemptOutcome, Phase, RolloutStatus, Step};
 
 use crate::daemon::{Collector, Controller};
 use crate::lab::Lab;
@@ -162,13 +162,15 @@ fn progress_4_replicas_change_on_the_way_without_a_new_attempt() {
 fn progress_6_the_verbs_pause_resume_promote_abort_retry_do_what_they_say() {
     let Some(lab) = Lab::open() else { return };
     let _collector = Collector::start(&lab);
-    let _controller = Controller::start(&lab);
+    let controller = Controller::start(&lab);
     let trial = Trial::start(&lab, "web-9", &[20, 50]);
     let name = trial.name;
     let canary = trial.before.canary_revision.clone().expect("v2");
 
     lab.cli(&["pause", name]).ok();
     lab.until_status(name, "is Paused", |status| status.pause.is_some());
+    controller.kill9();
+    let _controller = Controller::start(&lab);
     lab.cli(&["resume", name]).ok();
     let status = lab.until_status(name, "goes on", |status| status.pause.is_none());
     assert_eq!(status.stage, 0, "the gate still holds it");
@@ -197,4 +199,26 @@ fn progress_6_the_verbs_pause_resume_promote_abort_retry_do_what_they_say() {
     let done = until_left(&lab, name, Phase::Healthy);
     assert_eq!(done.stable_revision, Some(canary));
     trial.end(&lab);
+}
+
+#[test]
+fn progress_5_a_version_that_cannot_start_is_taken_back_at_its_deadline() {
+    let Some(lab) = Lab::open() else { return };
+    let _collector = Collector::start(&lab);
+    let _controller = Controller::start(&lab);
+    let name = "web-10";
+    let v1 = Manifest::new(&lab, name)
+        .env("ON_SIGTERM", "exit")
+        .progress_deadline("8s");
+    v1.clone().progress_deadline("60s").apply(&lab);
+    let stable = lab.until_healthy(name).stable_revision;
+    let load = Load::start(&lab, name, &Options::quick(60));
+
+    v1.version("broken").apply(&lab);
+    let status = until_left(&lab, name, Phase::Degraded);
+    let abort = status.abort.expect("it was taken back");
+    assert_eq!(abort.cause, AbortCause::Deadline, "{abort:?}");
+    assert_eq!(status.stable_revision, stable);
+    load.stop().assert_nothing_lost();
+    lab.clean(name);
 }
