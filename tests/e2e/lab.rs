@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rolloutctl::api::{HaproxyInstance, Name, RolloutStatus};
 use rolloutctl::snapshot::{AdminState, InstanceFact, ProxyFact, ServerFact, ServerName};
 use rolloutctl::world::haproxy::Haproxy;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::daemon::Controller;
@@ -106,19 +106,31 @@ impl Lab {
 
     /// What every rollout refers to.
     fn base(&self) -> String {
-        let instances: Vec<String> = self
+        let addresses: Vec<String> = self
             .instances
             .iter()
-            .map(|one| format!("{{name: {}, address: \"{}\"}}", one.name, one.address))
+            .map(|one| one.address.clone())
             .collect();
-        format!(
-            "apiVersion: rolloutctl.dev/v1alpha1\nkind: LoadBalancer\nmetadata: {{name: edge}}\n\
-             spec: {{haproxy: {{instances: [{}]}}}}\n---\n\
-             apiVersion: rolloutctl.dev/v1alpha1\nkind: MetricSource\nmetadata: {{name: main}}\n\
-             spec: {{influxdb: {{url: \"{}\", database: rollouts, ingestLag: 2s}}}}\n",
-            instances.join(", "),
-            self.influxdb
-        )
+        let source = json!({
+            "apiVersion": "rolloutctl.dev/v1alpha1",
+            "kind": "MetricSource",
+            "metadata": {"name": "main"},
+            "spec": {"influxdb": {"url": self.influxdb, "database": "rollouts", "ingestLag": "2s"}},
+        });
+        format!("{}\n---\n{source}", self.load_balancer(&addresses))
+    }
+
+    /// The load balancer `edge`, whose instances are reached at `addresses`.
+    pub fn load_balancer(&self, addresses: &[String]) -> String {
+        let instance = |(one, address): (&HaproxyInstance, &String)| json!({"name": one.name, "address": address});
+        let instances: Vec<Value> = self.instances.iter().zip(addresses).map(instance).collect();
+        json!({
+            "apiVersion": "rolloutctl.dev/v1alpha1",
+            "kind": "LoadBalancer",
+            "metadata": {"name": "edge"},
+            "spec": {"haproxy": {"instances": instances}},
+        })
+        .to_string()
     }
 
     /// Removes what tests that failed have left.

@@ -7,5 +7,11 @@
 mod daemon;
 mod lab;
 mod load;
+mod lossless;
 mod manifest;
+mod relay;
+mod replicas;
+mod rest;
+mod rollback;
 mod stages;
+mod verbs;

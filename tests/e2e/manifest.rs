@@ -20,7 +20,6 @@ pub struct Manifest {
     drain_timeout: String,
     progress_deadline: String,
     analysis: Option<Value>,
-    on_failure: String,
 }
 
 impl Manifest {
@@ -38,7 +37,6 @@ impl Manifest {
             drain_timeout: "10s".to_owned(),
             progress_deadline: "60s".to_owned(),
             analysis: None,
-            on_failure: "rollback".to_owned(),
         }
     }
 
@@ -85,12 +83,6 @@ impl Manifest {
         self
     }
 
-    /// Does this when a stage fails: `rollback` or `pause`.
-    pub fn on_failure(mut self, what: &str) -> Self {
-        what.clone_into(&mut self.on_failure);
-        self
-    }
-
     /// As `apply` takes it: JSON is YAML.
     pub fn yaml(&self) -> String {
         let mut manifest = json!({
@@ -112,7 +104,6 @@ impl Manifest {
                     "reach": self.reach, "drainTimeout": self.drain_timeout,
                 },
                 "strategy": {"canary": {"stages": self.stages}},
-                "onFailure": self.on_failure,
             }
         });
         if let Some(analysis) = &self.analysis {
