@@ -1,7 +1,7 @@
 //! Deletion, and what is left after it (SAFETY-7).
 
 use crate::daemon::Controller;
-use crate::lab::Lab;
+use crate::lab::{Lab, PATIENCE};
 use crate::load::{Load, Options};
 use crate::manifest::{Manifest, gate};
 use crate::site::{containers, end, serve, servers};
@@ -76,7 +76,10 @@ fn safety_7_a_deletion_drains_first() {
     );
     let refused: Vec<_> = total.proxy_errors.keys().collect();
     assert_eq!(refused, ["503"], "after it, the proxies say so");
-    assert!(containers(&lab, &service).is_empty());
+    // The Swarm stops the tasks of a service that is removed when it gets to it.
+    lab.until("no task is left", PATIENCE, || {
+        containers(&lab, &service).is_empty().then_some(())
+    });
     for instance in ["lb-1", "lb-2"] {
         assert!(servers(&lab, instance, name).is_empty());
     }

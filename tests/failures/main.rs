@@ -5,6 +5,7 @@
 //! it is skipped.
 
 #[path = "../e2e/daemon.rs"]
+#[expect(dead_code, reason = "the end-to-end suite uses more of the harness")]
 mod daemon;
 #[path = "../e2e/lab.rs"]
 mod lab;
@@ -12,6 +13,7 @@ mod lab;
 #[expect(dead_code, reason = "the end-to-end suite uses more of the harness")]
 mod load;
 #[path = "../e2e/manifest.rs"]
+#[expect(dead_code, reason = "the end-to-end suite uses more of the harness")]
 mod manifest;
 
 mod crashes;
