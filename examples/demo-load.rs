@@ -4,10 +4,11 @@
 //! open-loop: a request is due at its time whether or not earlier ones were answered, and its latency counts from
 //! then on, so that a stall shows as the latency it would be to users. No request is ever sent a second time.
 //!
-//! Each second a JSON line on standard output tells what ended in that second and in total; a last one sums up:
+//! Each second, or as often as `--every` says, a JSON line on standard output tells what ended since the last one, in
+//! total and by proxy; a last one sums up:
 //!
 //! ```text
-//! {"elapsedMs":1000,"interval":{…},"total":{…}}
+//! {"elapsedMs":1000,"interval":{…},"urls":{"http://127.0.0.1:8081":{…},…},"total":{…}}
 //! {"summary":{"elapsedMs":60000,"total":{…},"urls":{"http://127.0.0.1:8081":{…},…}}}
 //! ```
 //!
@@ -87,9 +88,12 @@ struct Options {
     /// How many requests to send
     #[arg(long)]
     requests: Option<u64>,
-    /// `none` leaves out the line of each second
+    /// `none` leaves out all lines but the last
     #[arg(long, default_value = "json", value_parser = ["json", "none"])]
     progress: String,
+    /// The time between two lines
+    #[arg(long, default_value = "1s", value_parser = period)]
+    every: Duration,
 }
 
 /// Bounds, both inclusive.
@@ -127,6 +131,14 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time that is not 0.
+fn period(text: &str) -> Result<Duration, String> {
+    match span(text)? {
+        Duration::ZERO => Err("want more than 0".to_owned()),
+        period => Ok(period),
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     // One thread keeps the generator from competing with what it measures on a small machine.
@@ -160,8 +172,8 @@ async fn run(options: &Options) -> anyhow::Result<Tally> {
         ));
     }
     let start = Instant::now();
-    let reporter =
-        (options.progress == "json").then(|| tokio::spawn(report(start, targets.clone())));
+    let reporter = (options.progress == "json")
+        .then(|| tokio::spawn(report(start, options.every, targets.clone())));
 
     let mut open = JoinSet::new();
     tokio::select! {
@@ -176,7 +188,8 @@ async fn run(options: &Options) -> anyhow::Result<Tally> {
         reporter.abort();
     }
 
-    let total = sum(&targets);
+    let tallies: Vec<Tally> = targets.iter().map(|target| target.tally().copy()).collect();
+    let total = Tally::sum(&tallies);
     let urls: BTreeMap<_, _> = targets
         .iter()
         .map(|target| (&target.url, target.tally().to_json()))
@@ -232,21 +245,26 @@ async fn end_asked(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a line each second.
-async fn report(start: Instant, targets: Vec<Arc<Target>>) {
-    let second = Duration::from_secs(1);
-    let mut ticks = interval_at((start + second).into(), second);
-    let mut before = Tally::default();
+/// Prints a line `every` so often.
+async fn report(start: Instant, every: Duration, targets: Vec<Arc<Target>>) {
+    let mut ticks = interval_at((start + every).into(), every);
+    let mut before: Vec<Tally> = targets.iter().map(|_| Tally::default()).collect();
     loop {
         ticks.tick().await;
-        let total = sum(&targets);
         let elapsed = millis(start.elapsed());
-        let interval = total.since(&before).to_json();
+        let now: Vec<Tally> = targets.iter().map(|target| target.tally().copy()).collect();
+        let urls: BTreeMap<_, _> = targets
+            .iter()
+            .zip(now.iter().zip(&before))
+            .map(|(target, (now, before))| (&target.url, now.since(before).to_json()))
+            .collect();
+        let total = Tally::sum(&now);
+        let interval = total.since(&Tally::sum(&before)).to_json();
         println!(
             "{}",
-            json!({"elapsedMs": elapsed, "interval": interval, "total": total.to_json()})
+            json!({"elapsedMs": elapsed, "interval": interval, "urls": urls, "total": total.to_json()})
         );
-        before = total;
+        before = now;
     }
 }
 
@@ -655,6 +673,22 @@ impl Tally {
         Some((STEP.powi(i32::from(step)) / 10.0).round() / 100.0)
     }
 
+    /// The counts of all proxies together.
+    fn sum(tallies: &[Self]) -> Self {
+        let mut total = Self::default();
+        for tally in tallies {
+            total.add(tally);
+        }
+        total
+    }
+
+    /// The counts as they are now.
+    fn copy(&self) -> Self {
+        let mut copy = Self::default();
+        copy.add(self);
+        copy
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "requests": self.requests(),
@@ -674,15 +708,6 @@ impl Tally {
             },
         })
     }
-}
-
-/// The counts of all proxies together.
-fn sum(targets: &[Arc<Target>]) -> Tally {
-    let mut total = Tally::default();
-    for target in targets {
-        total.add(&target.tally());
-    }
-    total
 }
 
 /// The first step of the scale that is not shorter than a latency.

@@ -181,7 +181,7 @@ pub fn explain(record: &MeasurementStatus) -> String {
     format!(
         "metric `{}` failed {times} in stage {}: measured {}, wanted {}",
         record.metric,
-        record.stage,
+        record.stage + 1,
         values.join(", "),
         record.bounds
     )

@@ -31,8 +31,8 @@ pub use revision::{Revision, RevisionError};
 pub use rollout::{Canary, OnFailure, Reach, RolloutSpec, Stage, Strategy, Traffic};
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
-    PauseReason, Phase, RevisionRecord, RolloutStatus, SampleRecord, Step, TrafficStatus,
-    WaitingOn,
+    PauseReason, Phase, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord, ServiceRecord,
+    Step, TrafficStatus, WaitingOn,
 };
 pub use template::{
     CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,

@@ -10,14 +10,14 @@
 use jiff::Timestamp;
 
 use crate::action::Action;
-use crate::api::Deletion;
-use crate::api::{Command, Name, RolloutSpec, RolloutStatus, WaitingOn};
+use crate::api::{Command, Deletion, Name, RolloutSpec, RolloutStatus, Route, WaitingOn};
 use crate::snapshot::Snapshot;
 
 mod attempt;
 mod command;
 mod conditions;
 mod deletion;
+mod hands;
 mod invalid;
 mod leaving;
 mod measuring;
@@ -79,16 +79,20 @@ pub fn plan(input: &Input) -> Plan {
         Ok(resolved) => resolved,
         Err(problem) => return invalid::plan(input, problem),
     };
+    if let Some(problem) = moved(input) {
+        return invalid::plan(input, &problem);
+    }
     let mut status = input.status.clone();
     settle::spec(&mut status, input);
     command::take(&mut status, input);
     measuring::absorb(&mut status, input, resolved);
     progress::advance(&mut status, input, resolved);
     leaving::keep_books(&mut status, input, resolved);
+    hands::mind(&mut status, input, resolved);
 
     let scene = scene::Scene::of(&status, input, resolved);
     let mut actions = services::changes(&status, input, &scene);
-    actions.extend(scene.server_changes(input));
+    actions.extend(scene.server_changes());
     let mut actions = safety::admit(actions, &scene);
     actions.extend(measuring::due(&status, input, resolved));
 
@@ -101,4 +105,12 @@ pub fn plan(input: &Input) -> Plan {
         waiting_on,
         requeue_at,
     }
+}
+
+/// Servers are looked for where the spec says; those in another back end would go on serving
+/// unseen.
+fn moved(input: &Input) -> Option<SpecProblem> {
+    let wanted = Route::of(&input.spec.traffic);
+    let current = input.status.route.clone()?;
+    (current != wanted).then_some(SpecProblem::Moved { current, wanted })
 }

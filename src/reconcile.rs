@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::action::{Action, Measure};
-use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, RolloutStatus};
+use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, RolloutStatus, Route};
 use crate::plan::{Claims, Input, Plan, Resources, plan};
 use crate::retry::{Backoff, Policy};
 use crate::snapshot::Snapshot;
@@ -385,21 +385,26 @@ fn resources(stored: &[Stored]) -> Resources {
     }
     let mut claims = Claims::default();
     for (stored, name, spec) in rollouts(stored) {
-        claims.add(name, stored.created_at, spec);
+        claims.add(name, stored.created_at, route(stored, spec));
     }
     resources.claims = claims;
     resources
 }
 
+/// Where a rollout's servers are, or will be.
+fn route(stored: &Stored, spec: &RolloutSpec) -> Route {
+    let status = stored.draft.status.as_ref();
+    let current = status.and_then(|status| status.route.clone());
+    current.unwrap_or_else(|| Route::of(&spec.traffic))
+}
+
 /// The load balancers that some rollout uses: the others are not even asked.
 fn used_balancers(stored: &[Stored], resources: &Resources) -> BTreeMap<Name, LoadBalancerSpec> {
     rollouts(stored)
-        .filter_map(|(_, _, spec)| {
-            let name = &spec.traffic.load_balancer;
-            resources
-                .load_balancers
-                .get(name)
-                .map(|found| (name.clone(), found.clone()))
+        .filter_map(|(stored, _, spec)| {
+            let name = route(stored, spec).load_balancer;
+            let found = resources.load_balancers.get(&name)?.clone();
+            Some((name, found))
         })
         .collect()
 }

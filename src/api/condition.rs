@@ -79,6 +79,8 @@ pub enum Reason {
     ReferenceMissing,
     /// Another rollout has claimed the same back end or service before.
     ClaimConflict,
+    /// The spec changes what cannot be changed.
+    ImmutableField,
     /// The spec can be carried out.
     SpecValid,
     /// The rollout is being deleted.

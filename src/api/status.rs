@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, CommandRecord, Condition, Event, Name, Reach, Revision, Template};
+use super::{Actor, CommandRecord, Condition, Event, Name, Reach, Revision, Template, Traffic};
 
 mod waiting;
 pub use waiting::WaitingOn;
@@ -41,6 +41,9 @@ pub struct RolloutStatus {
     pub canary_revision: Option<Revision>,
     /// Where in an attempt the rollout stands.
     pub step: Step,
+    /// The back end that its servers are in. It does not change for as long as the rollout lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// Why nothing goes on, if somebody must decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -53,6 +56,10 @@ pub struct RolloutStatus {
     /// Revisions that have left the traffic and are being drained, with the instant since when.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub leaving: BTreeMap<Revision, Timestamp>,
+    /// The services of what serves and of what is tried, as they were last seen, so that another
+    /// hand's changes are told from our own (SAFETY-3).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<Revision, ServiceRecord>,
     /// What the proxies were last seen to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficStatus>,
@@ -99,6 +106,26 @@ impl Phase {
             Self::Progressing => "Progressing",
             Self::Paused => "Paused",
             Self::Degraded => "Degraded",
+        }
+    }
+}
+
+/// A back end of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// The load balancer.
+    pub load_balancer: Name,
+    /// The back end.
+    pub backend: String,
+}
+
+impl Route {
+    /// The route that `traffic` asks for.
+    pub fn of(traffic: &Traffic) -> Self {
+        Self {
+            load_balancer: traffic.load_balancer.clone(),
+            backend: traffic.backend.clone(),
         }
     }
 }
@@ -299,6 +326,32 @@ pub enum AttemptOutcome {
     Superseded,
     /// The spec went back to the stable revision.
     Reverted,
+}
+
+/// A service as it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceRecord {
+    /// The number of tasks that it asked for, once that was what the rollout wants of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// How it was last put back; none when it has been as it was made for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
+}
+
+/// The decision to put a service back to what it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restore {
+    /// In what it differed.
+    pub drift: String,
+    /// The service's version at that time. While it is still the same, the decision was not carried out.
+    pub version: u64,
+    /// How often in a row that difference was to be put right.
+    pub tries: u32,
+    /// When it was last decided.
+    pub at: Timestamp,
 }
 
 /// What a kept revision runs.

@@ -37,7 +37,10 @@ fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
     if (command.attempt, command.stage) != (status.attempt, status.stage) {
         return Err(format!(
             "it was meant for attempt {} stage {}, and the rollout is at attempt {} stage {}; look again and repeat it",
-            command.attempt, command.stage, status.attempt, status.stage
+            command.attempt,
+            command.stage + 1,
+            status.attempt,
+            status.stage + 1
         ));
     }
     match command.verb {

@@ -77,13 +77,6 @@ fn is_available(status: &RolloutStatus, input: &Input, scene: &Scene) -> bool {
 }
 
 fn phase(status: &RolloutStatus, input: &Input, is_available: bool) -> (Phase, String) {
-    let waiting = || {
-        status
-            .waiting_on
-            .as_ref()
-            .map(|on| format!("waiting for {on}"))
-            .unwrap_or_default()
-    };
     if let Some(abort) = &status.abort {
         let message = format!(
             "attempt {} of {} was aborted: {}",
@@ -94,45 +87,43 @@ fn phase(status: &RolloutStatus, input: &Input, is_available: bool) -> (Phase, S
     if let Some(pause) = &status.pause {
         return (Phase::Paused, format!("paused: {}", pause.message));
     }
-    match status.step {
-        Step::Idle if !is_available => (Phase::Progressing, waiting()),
-        Step::Idle if !status.leaving.is_empty() => (Phase::Progressing, waiting()),
-        Step::Idle => (
-            Phase::Healthy,
-            "the spec's revision is stable and serves".into(),
-        ),
-        Step::Initial if is_late(status, input) => (
-            Phase::Degraded,
-            format!(
-                "the first revision is not ready within its deadline; {}",
-                waiting()
-            ),
-        ),
-        Step::Initial => (
-            Phase::Progressing,
-            format!("the first revision comes up; {}", waiting()),
-        ),
-        Step::Running { .. } if status.waiting_on == Some(WaitingOn::Approval) => (
-            Phase::Paused,
-            format!(
-                "stage {} at {} %: {}",
-                status.stage,
-                status.weight,
-                waiting()
-            ),
-        ),
-        Step::Scaling | Step::Shifting | Step::Running { .. } => {
-            let last = status.stage >= stages::count(input.spec);
-            let name = if last {
-                "promotion".into()
-            } else {
-                format!("stage {}", status.stage)
-            };
-            (
-                Phase::Progressing,
-                format!("{name} at {} %: {}", status.weight, waiting()),
-            )
+    let message = match status.step {
+        Step::Idle if !is_available => "fewer tasks serve than are wanted".into(),
+        Step::Idle if !status.leaving.is_empty() => {
+            "a former revision is drained and stopped".into()
         }
+        Step::Idle => {
+            return (
+                Phase::Healthy,
+                "the spec's revision is stable and serves".into(),
+            );
+        }
+        Step::Initial if is_late(status, input) => {
+            return (
+                Phase::Degraded,
+                "the first revision is not ready within its deadline".into(),
+            );
+        }
+        Step::Initial => "the first revision comes up".into(),
+        Step::Scaling | Step::Shifting | Step::Running { .. } => {
+            if status.waiting_on == Some(WaitingOn::Approval) {
+                return (Phase::Paused, "the stage is held for approval".into());
+            }
+            under_way(status, input).into()
+        }
+    };
+    (Phase::Progressing, message)
+}
+
+/// What is being done in an attempt, in a few words.
+fn under_way(status: &RolloutStatus, input: &Input) -> &'static str {
+    let is_last = status.stage >= stages::count(input.spec);
+    match (status.step, is_last) {
+        (Step::Scaling, false) => "the stage's tasks come up",
+        (Step::Shifting, false) => "the stage's share is set",
+        (Step::Scaling, true) => "all of the new revision's tasks come up",
+        (Step::Shifting, true) => "the new revision takes all the traffic",
+        (Step::Running { .. } | Step::Idle | Step::Initial, _) => "the stage bakes and is measured",
     }
 }
 
@@ -205,7 +196,7 @@ fn paused(status: &mut RolloutStatus, input: &Input) {
         None if status.waiting_on == Some(WaitingOn::Approval) => (
             ConditionStatus::True,
             Reason::PausedForApproval,
-            format!("stage {} asks for `promote`", status.stage),
+            format!("stage {} asks for `promote`", status.stage + 1),
         ),
         None => (ConditionStatus::False, Reason::NotPaused, String::new()),
     };
@@ -256,6 +247,6 @@ fn traffic(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Traff
 }
 
 /// Three decimals are enough for people, and for a comparison that does not flicker.
-fn rounded(percent: f64) -> f64 {
+pub(super) fn rounded(percent: f64) -> f64 {
     (percent * 1000.0).round() / 1000.0
 }

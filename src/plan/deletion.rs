@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::scene::Scene;
 use super::{Input, Plan, conditions, services};
 use crate::action::Action;
-use crate::api::{ConditionStatus, ConditionType, Phase, Reason, Revision, WaitingOn};
+use crate::api::{ConditionStatus, ConditionType, Name, Phase, Reason, Revision, WaitingOn};
 use crate::api::{Deletion, Dependents};
 
 /// The plan for a rollout that is being deleted.
@@ -32,10 +32,14 @@ fn remove(input: &Input) -> Plan {
         .services_of(input.name)
         .map(|s| s.revision.clone())
         .collect();
-    // A spec that names what does not exist has never been carried out: it has no servers.
-    let instances = input
-        .references
-        .map(|resolved| resolved.instances.clone())
+    // A rollout that was never carried out has no route, and no servers.
+    let seen = input
+        .status
+        .route
+        .as_ref()
+        .and_then(|route| input.snapshot.load_balancers.get(&route.load_balancer));
+    let instances: BTreeSet<Name> = seen
+        .map(|instances| instances.keys().cloned().collect())
         .unwrap_or_default();
     let mut status = input.status.clone();
     let drained = {
@@ -55,7 +59,7 @@ fn remove(input: &Input) -> Plan {
         status.leaving.entry(revision).or_insert(input.now);
     }
     let scene = Scene::of_deletion(&status, input, &instances);
-    let mut actions = scene.server_changes(input);
+    let mut actions = scene.server_changes();
     if drained {
         // One at a time (SAFETY-2).
         let first = input.snapshot.services_of(input.name).next();

@@ -12,6 +12,7 @@ pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
     status.waiting_on = Some(WaitingOn::Spec);
     let reason = match problem {
         SpecProblem::Claimed { .. } => Reason::ClaimConflict,
+        SpecProblem::Moved { .. } => Reason::ImmutableField,
         SpecProblem::Missing { .. }
         | SpecProblem::NoSource { .. }
         | SpecProblem::NoArgument { .. }

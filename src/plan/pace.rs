@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, Plan};
+use super::{Input, Plan, hands};
 use crate::action::Action;
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
@@ -28,6 +28,21 @@ pub(super) fn requeue_at(
     if loses_tasks(input) {
         return Some(URGENT.after(input.now));
     }
+    [
+        waited_for(status, input, waiting_on),
+        hands::next_restore(status, input),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}
+
+/// When what is waited for may show itself.
+fn waited_for(
+    status: &RolloutStatus,
+    input: &Input,
+    waiting_on: Option<&WaitingOn>,
+) -> Option<Timestamp> {
     let watchful = WATCHFUL.after(input.now);
     match waiting_on? {
         WaitingOn::Resume | WaitingOn::Decision | WaitingOn::Retry | WaitingOn::Spec => {

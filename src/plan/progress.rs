@@ -101,7 +101,7 @@ fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
     }
     let message = format!(
         "stage {} was not ready within the progress deadline of {}{}",
-        status.stage,
+        status.stage + 1,
         input.spec.progress_deadline,
         last_problem(status.canary_revision.as_ref(), input)
             .map(|p| format!(": {p}"))
@@ -157,7 +157,8 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
             None,
             format!(
                 "stage {}: shifting {} % to {canary}",
-                status.stage, stage.weight
+                status.stage + 1,
+                stage.weight
             ),
         );
     }
@@ -175,7 +176,11 @@ fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
             status,
             input.now,
             None,
-            format!("stage {} began: {} % observed", status.stage, stage.weight),
+            format!(
+                "stage {} began: {} % observed",
+                status.stage + 1,
+                stage.weight
+            ),
         );
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, Metric, MetricSourceSpec, Name,
-    NoData, RolloutSpec, TemplateRef,
+    NoData, RolloutSpec, Route, TemplateRef,
 };
 
 /// The interval of a metric that names none.
@@ -101,6 +101,17 @@ pub enum SpecProblem {
         /// The stage, from 0.
         stage: usize,
     },
+    /// The back end of a rollout that has servers was changed: they would be left behind, serving.
+    #[error(
+        "spec.traffic asks for backend `{}` of load balancer `{}`, and the rollout's servers are in backend `{}` of `{}`, which cannot be changed; go back to it, or apply the spec under another name and delete this rollout",
+        wanted.backend, wanted.load_balancer, current.backend, current.load_balancer
+    )]
+    Moved {
+        /// Where the servers are.
+        current: Route,
+        /// Where the spec wants them.
+        wanted: Route,
+    },
     /// Another rollout came first (SAFETY-4).
     #[error(
         "rollout `{owner}` has backend `{backend}` of load balancer `{load_balancer}` already; use another backend, or delete one of the two"
@@ -117,18 +128,14 @@ pub enum SpecProblem {
 
 /// Which rollout has which back end: the first one that was created (SAFETY-4).
 #[derive(Clone, Debug, Default)]
-pub struct Claims(BTreeMap<(Name, String), (Timestamp, Name)>);
+pub struct Claims(BTreeMap<Route, (Timestamp, Name)>);
 
 impl Claims {
-    /// Notes that the rollout `name`, created at `created_at`, wants the back end of `spec`.
-    pub fn add(&mut self, name: &Name, created_at: Timestamp, spec: &RolloutSpec) {
-        let key = (
-            spec.traffic.load_balancer.clone(),
-            spec.traffic.backend.clone(),
-        );
+    /// Notes that the rollout `name`, created at `created_at`, has or wants the back end `route`.
+    pub fn add(&mut self, name: &Name, created_at: Timestamp, route: Route) {
         let claim = (created_at, name.clone());
         self.0
-            .entry(key)
+            .entry(route)
             .and_modify(|first| {
                 if claim < *first {
                     first.clone_from(&claim);
@@ -137,12 +144,8 @@ impl Claims {
             .or_insert_with(|| claim.clone());
     }
 
-    fn owner(&self, spec: &RolloutSpec) -> Option<&Name> {
-        let key = (
-            spec.traffic.load_balancer.clone(),
-            spec.traffic.backend.clone(),
-        );
-        self.0.get(&key).map(|(_, owner)| owner)
+    fn owner(&self, route: &Route) -> Option<&Name> {
+        self.0.get(route).map(|(_, owner)| owner)
     }
 }
 
@@ -161,7 +164,11 @@ impl Resources {
                 kind: crate::api::Kind::LoadBalancer,
                 name: traffic.load_balancer.clone(),
             })?;
-        if let Some(owner) = self.claims.owner(spec).filter(|owner| *owner != name) {
+        if let Some(owner) = self
+            .claims
+            .owner(&Route::of(traffic))
+            .filter(|owner| *owner != name)
+        {
             return Err(SpecProblem::Claimed {
                 owner: owner.clone(),
                 load_balancer: traffic.load_balancer.clone(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
-use crate::api::{Name, Reach, Revision, RolloutStatus};
+use crate::api::{Name, Reach, Revision, RolloutStatus, Route};
 use crate::snapshot::{Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState};
 
 /// One proxy, as far as it can be seen.
@@ -30,6 +30,8 @@ pub(super) struct Scene<'a> {
     pub canary: Option<Revision>,
     /// How many tasks each service asks for.
     asked: BTreeMap<ServiceId, u32>,
+    /// The back end that the servers are in.
+    route: Route,
     /// Servers that leave and may be cut.
     overdue: Overdue,
 }
@@ -72,18 +74,16 @@ impl<'a> Scene<'a> {
         for task in &tasks {
             *ready.entry(task.server.revision().clone()).or_insert(0) += 1;
         }
-        let seen = input
-            .snapshot
-            .load_balancers
-            .get(&input.spec.traffic.load_balancer);
+        let route = status
+            .route
+            .clone()
+            .unwrap_or_else(|| Route::of(&input.spec.traffic));
+        let seen = input.snapshot.load_balancers.get(&route.load_balancer);
         let instances: BTreeMap<_, _> = instances
             .iter()
             .map(|name| {
                 let fact = seen.and_then(|instances| instances.get(name));
-                (
-                    name.clone(),
-                    view(intent, &tasks, fact, &input.spec.traffic.backend),
-                )
+                (name.clone(), view(intent, &tasks, fact, &route.backend))
             })
             .collect();
         let overdue = overdue(&instances, status, input);
@@ -97,6 +97,7 @@ impl<'a> Scene<'a> {
             instances,
             canary: intent.canary.clone(),
             asked,
+            route,
             overdue,
         }
     }
@@ -139,14 +140,14 @@ impl<'a> Scene<'a> {
     }
 
     /// The changes of servers, one action per instance.
-    pub fn server_changes(&self, input: &Input) -> Vec<Action> {
+    pub fn server_changes(&self) -> Vec<Action> {
         let one = |(instance, picture): (&Name, &Picture)| {
             let changes = changes(picture, &self.overdue);
             (!changes.is_empty()).then(|| {
                 Action::ChangeServers(ServerChanges {
-                    load_balancer: input.spec.traffic.load_balancer.clone(),
+                    load_balancer: self.route.load_balancer.clone(),
                     instance: instance.clone(),
-                    backend: input.spec.traffic.backend.clone(),
+                    backend: self.route.backend.clone(),
                     changes,
                 })
             })

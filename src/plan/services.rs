@@ -1,7 +1,7 @@
 //! Services: one per revision, with as many tasks as its role wants.
 
 use super::scene::Scene;
-use super::{Input, leaving, stages};
+use super::{Input, hands, leaving, stages};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::api::{Revision, RolloutStatus};
 use crate::snapshot::ServiceFact;
@@ -10,16 +10,8 @@ use crate::snapshot::ServiceFact;
 /// may be done in one turn is a matter of [`super::safety`].
 pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> Vec<Action> {
     let mut actions = Vec::new();
-    if let Some(stable) = &status.stable_revision {
-        actions.extend(keep(status, input, stable, input.spec.replicas));
-    }
-    if let Some(canary) = &status.canary_revision {
-        actions.extend(keep(
-            status,
-            input,
-            canary,
-            stages::canary_size(input.spec, status),
-        ));
+    for (revision, replicas) in kept(status, input) {
+        actions.extend(keep(status, input, revision, replicas));
     }
     for service in input.snapshot.services_of(input.name) {
         if !leaving::is_kept(status, &service.revision)
@@ -33,6 +25,20 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
         service: target(service),
     }));
     actions
+}
+
+/// What serves and what is tried, each with the number of tasks that it should have.
+pub(super) fn kept<'a>(
+    status: &'a RolloutStatus,
+    input: &Input,
+) -> impl Iterator<Item = (&'a Revision, u32)> {
+    let stable = status.stable_revision.as_ref();
+    let canary = status.canary_revision.as_ref();
+    let canary_size = stages::canary_size(input.spec, status);
+    stable
+        .map(|revision| (revision, input.spec.replicas))
+        .into_iter()
+        .chain(canary.map(|revision| (revision, canary_size)))
 }
 
 /// A revision that serves or is tried: its service exists, is as it was made, and has `replicas` tasks.
@@ -55,10 +61,11 @@ fn keep(
         return Some(Action::CreateService(wanted));
     };
     if service.drift.is_some() {
-        return Some(Action::RestoreService {
+        // SAFETY-3; how often is a matter of `hands`. Nothing else is written to it meanwhile.
+        return hands::may_restore(status, service).then(|| Action::RestoreService {
             service: target(service),
             spec: wanted,
-        }); // SAFETY-3
+        });
     }
     (service.replicas != replicas).then(|| scale(service, replicas))
 }

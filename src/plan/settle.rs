@@ -2,13 +2,14 @@
 //! replaced by another one, or is no longer wanted.
 
 use super::{Input, attempt, stages};
-use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step};
+use crate::api::{AttemptOutcome, Revision, RolloutStatus, Route, Step};
 
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
     let is_new_spec = status.observed_generation != input.generation;
     status.observed_generation = input.generation;
+    status.route = Some(Route::of(&input.spec.traffic));
     status.stages = stages::count(input.spec);
     match (
         status.stable_revision.clone(),

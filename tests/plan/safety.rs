@@ -2,7 +2,7 @@
 
 use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::{
-    ConditionStatus, ConditionType, Deletion, Dependents, OnFailure, Phase, Step, Verb,
+    ConditionStatus, ConditionType, Deletion, Dependents, Duration, OnFailure, Phase, Step, Verb,
 };
 use rolloutctl::plan::SpecProblem;
 
@@ -82,6 +82,10 @@ fn safety_3_what_another_hand_changed_is_put_back() {
     toy.turns(5);
     assert_eq!(toy.replicas(&v1), Some(6));
     assert_eq!(toy.snapshot.services[&service].drift, None);
+    assert_eq!(toy.said("changed the service"), 1);
+    assert_eq!(toy.said("image: evil instead of v1"), 1);
+    assert_eq!(toy.said("scaled the service"), 1);
+    assert_eq!(toy.said("changed the server"), 2, "one on each instance");
     for proxy in toy.proxies() {
         assert!(
             proxy.backends[BACKEND]
@@ -98,6 +102,105 @@ fn safety_3_a_service_that_another_hand_removed_is_made_again() {
     toy.snapshot.services.clear();
     toy.turns(2);
     assert_eq!(toy.replicas(&v1), Some(6));
+    assert_eq!(toy.said("another hand removed the service"), 1);
+}
+
+#[test]
+fn safety_3_a_service_that_does_not_stay_put_back_is_not_written_in_every_turn() {
+    let mut toy = Toy::stable(spec("v1"));
+    let service = toy.revision("v1").service_name(&name("news-web"));
+    let mut restores = 0;
+    // Four minutes in turns of 100 ms; whatever is done, the drift comes back.
+    for _ in 0..2_400 {
+        toy.service(&service).drift = Some("image: evil instead of v1".into());
+        toy.turn();
+        let is_restore = |action: &&Action| matches!(action, Action::RestoreService { .. });
+        if toy.last.iter().any(|action| is_restore(&action)) {
+            restores += 1;
+            toy.service(&service).version += 1;
+        }
+    }
+    assert!(
+        (8..=14).contains(&restores),
+        "every 30 s after a few quick tries, not {restores} times"
+    );
+    assert_eq!(toy.said("changed the service"), 1, "said once");
+    assert_eq!(toy.said("find out what changes it"), 1, "and once more");
+    toy.service(&service).drift = None;
+    toy.wait(Duration::from_secs(31));
+    toy.turns(2);
+    toy.service(&service).drift = Some("image: evil instead of v1".into());
+    toy.turn();
+    assert_eq!(toy.said("another hand changed the service"), 2, "afresh");
+}
+
+#[test]
+fn safety_3_a_restore_that_was_decided_and_not_done_is_planned_again() {
+    let mut toy = Toy::stable(spec("v1"));
+    let service = toy.revision("v1").service_name(&name("news-web"));
+    toy.service(&service).drift = Some("image: evil instead of v1".into());
+    let decided = toy.plan();
+    toy.status = decided.status.clone();
+    assert_eq!(toy.plan().actions, decided.actions);
+}
+
+#[test]
+fn safety_3_a_server_that_another_hand_drained_or_weighed_is_said_and_put_back() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(spec("v2"));
+    toy.until("the second stage runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    let settled = toy.share(&v2);
+    toy.command(Verb::Pause);
+    toy.turns(3);
+    let first_of = |toy: &mut Toy, revision: &rolloutctl::api::Revision| {
+        let proxy = toy.proxies().next().expect("a proxy");
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        let key = servers
+            .keys()
+            .find(|name| name.starts_with(revision.as_str()));
+        key.expect("a server").clone()
+    };
+    let (stable, canary) = (first_of(&mut toy, &v1), first_of(&mut toy, &v2));
+    toy.server("lb-1", &stable).admin = rolloutctl::snapshot::AdminState::Drain;
+    toy.turn();
+    assert_eq!(toy.said(&format!("changed the server {stable} on lb-1")), 1);
+    toy.turns(2);
+    toy.server("lb-1", &canary).weight = rolloutctl::api::ServerWeight::new(250);
+    toy.turn();
+    assert_eq!(toy.said(&format!("changed the server {canary} on lb-1")), 1);
+    toy.turns(3);
+    assert_eq!(toy.share(&v2), settled);
+    assert_eq!(toy.said("another hand"), 2, "{:?}", toy.status.events);
+}
+
+#[test]
+fn safety_3_our_own_changes_are_not_taken_for_another_hands() {
+    let mut toy = Toy::stable(spec("v1"));
+    for image in ["v2", "v3", "v2", "v1", "v4"] {
+        let mut next = spec(image);
+        next.replicas = if image == "v2" { 4 } else { 7 };
+        toy.apply(next);
+        toy.turns(40);
+        let task = toy.snapshot.tasks.keys().next().expect("a task").clone();
+        toy.snapshot.tasks.remove(&task);
+        toy.turns(7);
+        // A restart of one proxy.
+        let proxy = toy.proxies().next().expect("a proxy");
+        proxy
+            .backends
+            .get_mut(BACKEND)
+            .expect("the backend")
+            .clear();
+        toy.turns(20);
+        if image == "v3" {
+            toy.command(Verb::Abort);
+            toy.turns(10);
+        }
+    }
+    assert_eq!(toy.said("another hand"), 0, "{:#?}", toy.status.events);
 }
 
 #[test]
@@ -184,4 +287,22 @@ fn safety_7_an_orphaning_deletion_leaves_everything() {
     });
     let plan = toy.turn();
     assert_eq!(plan.actions, [Action::Forget]);
+}
+
+#[test]
+fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut moved = spec("v1");
+    moved.traffic.backend = "elsewhere".into();
+    toy.apply(moved);
+    let plan = toy.turn();
+    assert_eq!(plan.actions, []);
+    assert!(
+        plan.status.message.contains(BACKEND),
+        "{}",
+        plan.status.message
+    );
+    toy.apply(spec("v1"));
+    toy.turns(3);
+    assert_eq!(toy.status.phase, Phase::Healthy);
 }

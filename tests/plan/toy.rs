@@ -253,6 +253,22 @@ impl Toy {
             .map(|service| service.replicas)
     }
 
+    /// How many of the remembered events hold `text`.
+    pub fn said(&self, text: &str) -> usize {
+        let events = self.status.events.iter();
+        events.filter(|event| event.message.contains(text)).count()
+    }
+
+    /// A server of one instance.
+    pub fn server(&mut self, instance: &str, server: &str) -> &mut ServerFact {
+        let instances = self.snapshot.load_balancers.get_mut("edge");
+        let instance = instances.and_then(|instances| instances.get_mut(instance));
+        let Some(InstanceFact::Reachable(proxy)) = instance else {
+            panic!("an instance that answers");
+        };
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        servers.get_mut(server).expect("the server")
+    }
     pub fn service(&mut self, name: &str) -> &mut ServiceFact {
         self.snapshot.services.get_mut(name).expect("the service")
     }

@@ -51,6 +51,7 @@ fn traffic_1_without_a_ready_canary_the_share_is_nothing() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn traffic_2_no_other_integers_are_nearer(percent in 1_u8..100, stables in 1_u32..40, canaries in 1_u32..40) {
         let share = Share::percent(percent);

@@ -1,9 +1,9 @@
 //! One proxy as the planner sees it: its servers of ours, each with the role of its revision, and
 //! the weights that they should have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::apportion::{Weights, apportion};
+use super::apportion::{Weights, achieved, apportion};
 use crate::api::{Revision, ServerWeight, Share};
 use crate::plan::stages::Sizing;
 use crate::snapshot::{AdminState, CheckState, Endpoint, OperationalState, ServerFact, ServerName};
@@ -188,6 +188,52 @@ impl<'a> Picture<'a> {
         self.servers
             .iter()
             .all(|server| server.role != Role::Leaving || !server.takes_requests())
+    }
+
+    /// The share that the canary should have here now.
+    pub fn wanted_share(&self) -> Share {
+        achieved(self.weights, self.stables_up, self.canaries_up)
+    }
+
+    /// Servers that cannot be as they are by our doing: drained or in maintenance with a weight,
+    /// which we set to 0 first, or with another weight than the servers beside them in the same
+    /// role, which get theirs in one batch. A proxy that is found empty says nothing.
+    pub fn out_of_line(&self) -> BTreeSet<&ServerName> {
+        if self.cold {
+            return BTreeSet::new();
+        }
+        let in_line = |role| {
+            self.servers
+                .iter()
+                .any(|s| s.role == role && s.takes_requests() && self.is_at_target(s))
+        };
+        let is_odd = |server: &&Server| {
+            let Some(fact) = server.seen else {
+                return false;
+            };
+            let is_weighed = server.role != Role::Leaving && !fact.weight.is_zero();
+            let is_off = server.is_up() && !self.is_at_target(server) && in_line(server.role);
+            is_weighed && (fact.admin != AdminState::Ready || is_off)
+        };
+        self.servers
+            .iter()
+            .filter(is_odd)
+            .map(|server| &server.name)
+            .collect()
+    }
+
+    /// The one server with another weight than it should have, where all others are kept, up and right.
+    pub fn only_one_off(&self) -> Option<&ServerName> {
+        let is_kept = |server: &Server| server.role != Role::Leaving && server.takes_requests();
+        let mut off = self.servers.iter().filter(|s| !self.is_at_target(s));
+        let one = off.next().filter(|_| off.next().is_none())?;
+        (!self.cold && self.servers.iter().all(is_kept)).then_some(&one.name)
+    }
+
+    fn is_at_target(&self, server: &Server) -> bool {
+        server
+            .seen
+            .is_some_and(|fact| fact.weight == self.target(server))
     }
 
     /// The canary's share of the requests by the weights that were seen.

@@ -1,0 +1,104 @@
+//! Brings together what clients counted and what the rollout's status said at that time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::load::{Counts, Slice};
+use crate::running;
+use crate::watch::Look;
+
+/// How much of the past the live shares are taken from, in slices of a quarter of a second.
+const RECENT: usize = 8;
+
+/// How long requests that were routed before a stage began may take to end.
+const SETTLED: SignedDuration = SignedDuration::from_millis(300);
+
+/// What was counted in one stage, between its begin and the last look that still showed it.
+pub struct StageCount {
+    /// The share that the stage wants for the canary, in percent.
+    pub wanted: u8,
+    /// What ended, by HAProxy.
+    pub proxies: BTreeMap<String, Counts>,
+}
+
+/// When a version answered.
+#[derive(Clone, Copy)]
+pub struct Seen {
+    /// The first answer came after this.
+    pub first: Timestamp,
+    /// The last answer came before this.
+    pub last: Timestamp,
+}
+
+/// All that was counted.
+#[derive(Default)]
+pub struct Account {
+    /// All, over all HAProxies.
+    pub total: Counts,
+    /// Of late, by HAProxy.
+    recent: VecDeque<Slice>,
+    /// What no look has spoken of yet.
+    open: VecDeque<Slice>,
+    /// By attempt and stage.
+    pub stages: BTreeMap<(u32, u32), StageCount>,
+    /// By version.
+    pub seen: BTreeMap<String, Seen>,
+}
+
+impl Account {
+    /// Takes in what clients counted.
+    pub fn take(&mut self, slice: Slice) {
+        for counts in slice.proxies.values() {
+            self.total.add(counts);
+            for version in counts.versions.keys().chain(counts.app_errors.keys()) {
+                let seen = self.seen.entry(version.clone()).or_insert(Seen {
+                    first: slice.from,
+                    last: slice.to,
+                });
+                seen.last = slice.to;
+            }
+        }
+        self.recent.push_back(slice.clone());
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        self.open.push_back(slice);
+    }
+
+    /// Books the slices before this look. A slice counts for a stage only if the stage had begun before it and the
+    /// look, which is later, still shows the stage: weights change after the status that announces it.
+    pub fn look(&mut self, look: &Look) {
+        let stage = running(look);
+        while let Some(slice) = self.open.pop_front() {
+            if slice.to > look.at {
+                self.open.push_front(slice);
+                return;
+            }
+            let Some((key, since, wanted)) = stage else {
+                continue;
+            };
+            if slice.from < since + SETTLED {
+                continue;
+            }
+            let stage = self.stages.entry(key).or_insert_with(|| StageCount {
+                wanted,
+                proxies: BTreeMap::new(),
+            });
+            for (proxy, counts) in &slice.proxies {
+                stage.proxies.entry(proxy.clone()).or_default().add(counts);
+            }
+        }
+    }
+
+    /// What ended at one HAProxy in the last two seconds.
+    pub fn lately(&self, proxy: &str) -> Counts {
+        let mut sum = Counts::default();
+        for slice in &self.recent {
+            if let Some(counts) = slice.proxies.get(proxy) {
+                sum.add(counts);
+            }
+        }
+        sum
+    }
+}

@@ -1,0 +1,17 @@
+//! The end-to-end suite: the program against the Swarm, proxies and database of the lab (`tests/lab env`).
+//!
+//! Here the modules are listed; the harness first, then the tests, by what they show. Every test has the lab for
+//! itself, whatever `--test-threads` says, and leaves no rollout behind. Without a lab each one says that it is
+//! skipped.
+
+mod daemon;
+mod lab;
+mod load;
+mod lossless;
+mod manifest;
+mod relay;
+mod replicas;
+mod rest;
+mod rollback;
+mod stages;
+mod verbs;

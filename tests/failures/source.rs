@@ -1,0 +1,94 @@
+//! InfluxDB is away for a while (ANALYSIS-3).
+
+use rolloutctl::api::{PauseReason, Phase, WaitingOn};
+use serde_json::{Value, json};
+
+use crate::daemon::{Collector, Controller};
+use crate::lab::{Lab, PATIENCE};
+use crate::manifest::{Manifest, bake, error_ratio};
+use crate::site::{end, is_at_rest, serve, switch};
+
+fn tolerant(errors: u32) -> Value {
+    let mut analysis = error_ratio(0.5);
+    analysis["metrics"][0]["consecutiveErrorLimit"] = json!(errors);
+    analysis
+}
+
+/// How many requests for `backend` the collector has written.
+fn counted(lab: &Lab, backend: &str) -> Option<u64> {
+    let query =
+        format!("SELECT sum(\"requests\") FROM \"haproxy\" WHERE \"backend\" = '{backend}'");
+    let request = reqwest::Client::new()
+        .get(format!("{}/query", lab.influxdb))
+        .query(&[("db", "rollouts"), ("q", &query)]);
+    let answer = lab.runtime().block_on(async {
+        let text = request.send().await.ok()?.text().await.ok()?;
+        serde_json::from_str::<Value>(&text).ok()
+    })?;
+    answer["results"][0]["series"][0]["values"][0][1].as_u64()
+}
+
+#[test]
+fn analysis_3_an_outage_of_the_source_holds_the_stage() {
+    let Some(lab) = Lab::open() else { return };
+    let _collector = Collector::start(&lab);
+    let controller = Controller::start(&lab);
+    let name = "web-7";
+    let already = counted(&lab, name).unwrap_or(0);
+    let v1 = Manifest::new(&lab, name)
+        .stages([bake(50, "6s")])
+        .analysis(tolerant(10_000));
+    let (_, load) = serve(&lab, &v1, name);
+
+    v1.clone().version("v2").apply(&lab);
+    lab.until_status(name, "has measured", |status| {
+        status.attempt == 2 && status.measurements.iter().any(|one| one.valid > 0)
+    });
+    switch(&lab, &["stop-influxdb"]);
+    let held = lab.until_status(
+        name,
+        "is held by the source for longer than its bake",
+        |status| {
+            matches!(status.waiting_on, Some(WaitingOn::Source { .. }))
+                && status.measurements.iter().any(|one| one.errors_in_row >= 8)
+        },
+    );
+    assert_eq!(
+        (held.attempt, held.stage, held.phase),
+        (2, 0, Phase::Progressing)
+    );
+    switch(&lab, &["start-influxdb"]);
+    lab.until_status(name, "v2 is stable", |status| {
+        status.phase == Phase::Healthy && is_at_rest(status)
+    });
+
+    v1.version("v3").analysis(tolerant(2)).apply(&lab);
+    lab.until_status(name, "has measured", |status| {
+        status.attempt == 3 && status.measurements.iter().any(|one| one.valid > 0)
+    });
+    switch(&lab, &["stop-influxdb"]);
+    let paused = lab.until_status(name, "is paused", |status| status.phase == Phase::Paused);
+    assert_eq!(
+        paused.pause.map(|pause| pause.reason),
+        Some(PauseReason::Inconclusive)
+    );
+    switch(&lab, &["start-influxdb"]);
+    lab.cli(&["resume", name]).ok();
+    let done = lab.until_status(name, "v3 is stable", |status| {
+        status.phase == Phase::Healthy && is_at_rest(status)
+    });
+    assert_eq!(done.attempt, 3);
+
+    let total = end(&lab, load);
+    total.assert_nothing_lost();
+    // The points of both outages were kept, and written once the database was back.
+    let all = already + total.requests;
+    let seen = lab.until(
+        &format!("all {all} requests are in the database"),
+        PATIENCE,
+        || counted(&lab, name).filter(|seen| *seen >= all),
+    );
+    assert_eq!(seen, all, "each request once");
+    lab.clean(name);
+    controller.stop();
+}
