@@ -35,7 +35,10 @@ impl File {
 
     /// The lines, numbered from 1.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().zip(1..).map(|(line, number)| (number, line))
+        self.text
+            .lines()
+            .zip(1..)
+            .map(|(line, number)| (number, line))
     }
 }
 
