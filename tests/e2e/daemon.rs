@@ -39,7 +39,10 @@ impl Daemon {
     fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         // Fails only if it is gone, which is as good.
-        let _ = Command::new("kill").args(["-s", signal, &id]).status();
+        let _ = Command::new("kill")
+            .args(["-s", signal, &id])
+            .stderr(Stdio::null())
+            .status();
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {

@@ -1,4 +1,4 @@
-//! The end-to-end suite: the program against the lab's Swarm, HAProxies and InfluxDB (`tests/lab env`).
+//! The end-to-end suite: the program against the Swarm, proxies and database of the lab (`tests/lab env`).
 //!
 //! Here the modules are listed; the harness first, then the tests, by what they show. Every test has the lab for
 //! itself, whatever `--test-threads` says, and leaves no rollout behind. Without a lab each one says that it is
