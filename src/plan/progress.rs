@@ -99,13 +99,18 @@ fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
     if !expired || status.canary_revision.is_none() {
         return false;
     }
+    // What a task said tells most; a task that is only slow says nothing.
+    let reason = last_problem(status.canary_revision.as_ref(), input)
+        .map(|problem| format!(": {problem}"))
+        .or_else(|| {
+            let waited = input.status.waiting_on.as_ref()?;
+            Some(format!("; it was waiting for {waited}"))
+        });
     let message = format!(
         "stage {} was not ready within the progress deadline of {}{}",
         status.stage + 1,
         input.spec.progress_deadline,
-        last_problem(status.canary_revision.as_ref(), input)
-            .map(|p| format!(": {p}"))
-            .unwrap_or_default()
+        reason.unwrap_or_default()
     );
     match input.spec.on_failure {
         OnFailure::Rollback => attempt::abort(status, input, AbortCause::Deadline, message),
@@ -201,7 +206,7 @@ fn pass_on(status: &mut RolloutStatus, input: &Input, since: Timestamp) {
 
 /// Whether every metric of the stage has passed (ANALYSIS-5). A turn before the records exist
 /// cannot be one in which they have passed: they are made before the stage is looked at.
-pub(super) fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
+fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
     match analysis::verdict(&status.measurements, input.now) {
         Verdict::Passed => true,
         Verdict::Pending | Verdict::Failed(_) | Verdict::Inconclusive(_) => false,

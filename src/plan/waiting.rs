@@ -4,7 +4,7 @@ use super::progress::{last_problem, silent_instance};
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
 use super::traffic::Picture;
-use super::{Input, Resolved, leaving, progress};
+use super::{Input, Resolved, leaving};
 use crate::api::{
     MeasurementPhase, MeasurementStatus, NoData, PauseReason, Revision, RolloutStatus, Step,
     WaitingOn,
@@ -54,17 +54,21 @@ fn stage(
     if input.now < until {
         return WaitingOn::Bake { until };
     }
-    let pending = status
-        .measurements
-        .iter()
-        .find(|record| record.phase == MeasurementPhase::Pending || record.next_at <= input.now);
-    if let Some(record) = pending {
+    // Who is asked to approve is not told otherwise for the moment of each further sample.
+    let holds = |record: &&MeasurementStatus| {
+        record.phase == MeasurementPhase::Pending
+            || (stage.gate == Gate::Open && record.next_at <= input.now)
+    };
+    if let Some(record) = status.measurements.iter().find(holds) {
         return WaitingOn::Measurement {
             metric: record.metric.clone(),
             next: record.next_at,
         };
     }
-    if stage.gate == Gate::Approval && progress::is_measured(status, input) {
+    // In the turn in which a stage begins there are no records yet.
+    let index = usize::try_from(status.stage).unwrap_or(usize::MAX);
+    let metrics = resolved.stages.get(index).map_or(0, Vec::len);
+    if stage.gate == Gate::Approval && status.measurements.len() >= metrics {
         return WaitingOn::Approval;
     }
     readiness(status, input, scene).unwrap_or(WaitingOn::Observation)

@@ -29,7 +29,7 @@ fn safety_1_a_controller_killed_in_any_phase_loses_nothing() {
         .env("READY_AFTER", "2s")
         .replicas(3)
         .analysis(error_ratio(0.5))
-        .stages([bake(5, "5s"), gate(50)]);
+        .stages([bake(33, "8s"), gate(50)]);
 
     v1.apply(&lab);
     let initial = lab.until_status(name, "comes up", |status| status.step == Step::Initial);

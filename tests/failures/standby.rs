@@ -49,8 +49,12 @@ fn safety_6_one_controller_acts_and_another_takes_over() {
 
     // The one that acts dies; there is work to do.
     two.kill9();
-    lab.cli(&["promote", name]).ok();
     let undone = Instant::now();
+    let promoted = lab.cli(&["promote", name]);
+    assert_eq!(
+        promoted.code, 3,
+        "nobody takes it up for a while: {promoted:?}"
+    );
     lab.until_status(name, "runs stage 1", |status| runs(status, 1));
     let taken = undone.elapsed();
     eprintln!("the standby took over and ran the next stage {taken:.1?} after the work came up");

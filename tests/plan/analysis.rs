@@ -145,3 +145,25 @@ fn a_tolerated_failure_does_not_abort() {
         toy.status.stable_revision == Some(v2.clone())
     });
 }
+
+#[test]
+fn progress_6_a_wait_for_approval_is_not_interrupted_by_further_samples() {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = measured("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("it waits for approval", |toy| {
+        toy.status.waiting_on == Some(WaitingOn::Approval)
+    });
+    for _ in 0..1_000 {
+        toy.turn();
+        assert_eq!(
+            (toy.status.phase, &toy.status.waiting_on),
+            (Phase::Paused, &Some(WaitingOn::Approval))
+        );
+    }
+    assert!(toy.asked.len() > 3, "it was measured on meanwhile");
+}
