@@ -18,6 +18,37 @@ fn crash(lab: &Lab, controller: Controller, name: &str) -> (Controller, RolloutS
     (Controller::start(lab), left)
 }
 
+fn assert_attempts(status: &RolloutStatus) {
+    let history = status.history.iter();
+    let attempts: Vec<_> = history.map(|one| (one.attempt, one.outcome)).collect();
+    let wanted = [
+        (1, AttemptOutcome::Completed),
+        (2, AttemptOutcome::Completed),
+        (3, AttemptOutcome::Aborted),
+    ];
+    assert_eq!(attempts, wanted);
+}
+
+/// Aborts the third attempt, and lets the controller die after the decision.
+fn abort_and_crash(
+    lab: &Lab,
+    controller: Controller,
+    manifest: &Manifest,
+    name: &str,
+) -> (Controller, RolloutStatus) {
+    manifest.apply(lab);
+    lab.until_status(name, "v3 runs", |status| {
+        status.attempt == 3 && runs(status, 0)
+    });
+    lab.cli(&["abort", name]).ok();
+    lab.until_status(name, "is aborted", |status| status.abort.is_some());
+    let controller = crash(lab, controller, name).0;
+    let status = lab.until_status(name, "v3 has left", |status| {
+        status.abort.is_some() && is_at_rest(status)
+    });
+    (controller, status)
+}
+
 #[test]
 fn safety_1_a_controller_killed_in_any_phase_loses_nothing() {
     let Some(lab) = Lab::open() else { return };
@@ -83,29 +114,11 @@ fn safety_1_a_controller_killed_in_any_phase_loses_nothing() {
     });
     assert_ne!(second.stable_revision, first.stable_revision);
 
-    v1.clone().version("v3").apply(&lab);
-    lab.until_status(name, "v3 runs", |status| {
-        status.attempt == 3 && runs(status, 0)
-    });
-    lab.cli(&["abort", name]).ok();
-    lab.until_status(name, "is aborted", |status| status.abort.is_some());
-    controller = crash(&lab, controller, name).0;
-    let third = lab.until_status(name, "v3 has left", |status| {
-        status.abort.is_some() && is_at_rest(status)
-    });
+    let third;
+    (controller, third) = abort_and_crash(&lab, controller, &v1.version("v3"), name);
     assert_eq!(third.phase, Phase::Degraded);
     assert_eq!(third.stable_revision, second.stable_revision);
-    let attempts: Vec<_> = third
-        .history
-        .iter()
-        .map(|one| (one.attempt, one.outcome))
-        .collect();
-    let wanted = [
-        (1, AttemptOutcome::Completed),
-        (2, AttemptOutcome::Completed),
-        (3, AttemptOutcome::Aborted),
-    ];
-    assert_eq!(attempts, wanted);
+    assert_attempts(&third);
     end(&lab, load).assert_nothing_lost();
     lab.clean(name);
     controller.stop();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rolloutctl::api::{
-    ConditionStatus, ConditionType, Metadata, Name, Phase, Resource, RolloutStatus,
+    ConditionStatus, ConditionType, Metadata, Name, Phase, Resource, Revision, RolloutStatus,
 };
 use rolloutctl::snapshot::AdminState;
 use rolloutctl::world::Draft;
@@ -22,6 +22,45 @@ fn until_said(lab: &Lab, name: &str, text: &str) -> RolloutStatus {
     lab.until_status(name, &format!("says: {text}"), |status| {
         said(status, text) == 1
     })
+}
+
+/// Changes servers of both revisions on the second proxy: each is put back.
+fn change_servers(lab: &Lab, name: &str, stable: &Revision, canary: &Revision) {
+    let of = |revision: &Revision| {
+        let servers = servers(lab, "lb-2", name).into_keys();
+        servers
+            .into_iter()
+            .find(|server| server.revision() == revision)
+            .expect("a server")
+    };
+    let (of_stable, of_canary) = (of(stable), of(canary));
+    by_hand(
+        lab,
+        1,
+        &format!("set server {name}/{of_stable} state maint"),
+    );
+    until_said(
+        lab,
+        name,
+        &format!("changed the server {of_stable} on lb-2"),
+    );
+    until_share(lab, name, canary.as_str(), 50.0);
+    by_hand(lab, 1, &format!("set server {name}/{of_canary} weight 1"));
+    until_said(
+        lab,
+        name,
+        &format!("changed the server {of_canary} on lb-2"),
+    );
+    until_share(lab, name, canary.as_str(), 50.0);
+    by_hand(
+        lab,
+        1,
+        &format!("set server {name}/{of_stable} state maint; del server {name}/{of_stable}"),
+    );
+    lab.until("the deleted server is there again", PATIENCE, || {
+        let back = servers(lab, "lb-2", name).get(&of_stable)?.admin == AdminState::Ready;
+        (back && has_share(lab, name, canary.as_str(), 50.0)).then_some(())
+    });
 }
 
 #[test]
@@ -62,41 +101,7 @@ fn safety_3_what_another_hand_changes_is_said_and_put_back() {
         runs(status, 0) && status.attempt == 2
     });
     let canary = stage.canary_revision.expect("a canary");
-    let of = |revision: &rolloutctl::api::Revision| {
-        let servers = servers(&lab, "lb-2", name).into_keys();
-        servers
-            .into_iter()
-            .find(|server| server.revision() == revision)
-            .expect("a server")
-    };
-    let (of_stable, of_canary) = (of(&stable), of(&canary));
-    by_hand(
-        &lab,
-        1,
-        &format!("set server {name}/{of_stable} state maint"),
-    );
-    until_said(
-        &lab,
-        name,
-        &format!("changed the server {of_stable} on lb-2"),
-    );
-    until_share(&lab, name, canary.as_str(), 50.0);
-    by_hand(&lab, 1, &format!("set server {name}/{of_canary} weight 1"));
-    until_said(
-        &lab,
-        name,
-        &format!("changed the server {of_canary} on lb-2"),
-    );
-    until_share(&lab, name, canary.as_str(), 50.0);
-    by_hand(
-        &lab,
-        1,
-        &format!("set server {name}/{of_stable} state maint; del server {name}/{of_stable}"),
-    );
-    lab.until("the deleted server is there again", PATIENCE, || {
-        let back = servers(&lab, "lb-2", name).get(&of_stable)?.admin == AdminState::Ready;
-        (back && has_share(&lab, name, canary.as_str(), 50.0)).then_some(())
-    });
+    change_servers(&lab, name, &stable, &canary);
     end(&lab, load).assert_nothing_lost();
 
     // What runs in a service that is removed ends at once: nothing can be promised then.

@@ -1,4 +1,4 @@
-//! What goes wrong in production, on the lab's real Swarm, HAProxies and InfluxDB (`tests/lab env`): crashes, restarts,
+//! What goes wrong in production, on the lab's real Swarm, proxies and InfluxDB (`tests/lab env`): crashes, restarts,
 //! outages, bad releases and other hands. Each test has load on its rollout and ends in the right end state.
 //!
 //! The harness is that of the end-to-end suite. Every test has the lab for itself; without a lab each one says that
