@@ -34,7 +34,7 @@ pub struct Seen {
 /// All that was counted.
 #[derive(Default)]
 pub struct Account {
-    /// All, over all HAProxies.
+    /// All, over all instances.
     pub total: Counts,
     /// Of late, by HAProxy.
     recent: VecDeque<Slice>,

@@ -71,7 +71,7 @@ pub fn percent(part: u64, whole: u64) -> Option<f64> {
 /// What all requests came to.
 #[derive(Clone, Default)]
 pub struct Total {
-    /// The counts over all HAProxies.
+    /// The counts over all instances.
     pub counts: Counts,
     /// The latency that 99 % of the answers did not exceed, in milliseconds.
     pub p99: Option<f64>,

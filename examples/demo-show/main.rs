@@ -238,7 +238,8 @@ impl<'a> Show<'a> {
             None => anyhow::bail!("there was no load"),
         };
         self.view.end();
-        let summary = summary::Summary::new(&self.last.status, &self.account, total, &self.proxies);
+        let summary =
+            summary::Summary::new(&self.last.status, &self.account, &total, &self.proxies);
         self.view.summary(&summary, self.began.elapsed());
         Ok(summary.is_good())
     }

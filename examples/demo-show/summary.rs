@@ -23,8 +23,13 @@ pub struct Summary(pub Vec<Fact>);
 
 impl Summary {
     /// Sums up.
-    pub fn new(status: &RolloutStatus, account: &Account, total: Total, proxies: &[Proxy]) -> Self {
-        let mut facts = vec![lost(&total), unexpected_errors(&total.counts)];
+    pub fn new(
+        status: &RolloutStatus,
+        account: &Account,
+        total: &Total,
+        proxies: &[Proxy],
+    ) -> Self {
+        let mut facts = vec![lost(total), unexpected_errors(&total.counts)];
         for stage in 0..3 {
             facts.extend(shares(2, stage, account.stages.get(&(2, stage)), proxies));
         }

@@ -264,10 +264,8 @@ fn clock(elapsed: Duration) -> String {
 
 /// The share that the newest version is meant to have.
 fn wanted(look: &Look) -> u8 {
-    match look.status.phase {
-        Phase::Healthy => 100,
-        Phase::Progressing | Phase::Paused | Phase::Degraded => look.status.weight,
-    }
+    let is_tried = look.status.canary_revision.is_some() || look.status.abort.is_some();
+    if is_tried { look.status.weight } else { 100 }
 }
 
 /// The version that serves and the one that is tried, as the attempt's number tells them: the `n`th attempt is at

@@ -234,10 +234,10 @@ fn every_dependency_is_used_and_has_its_reason() {
         }
         let crate_name = name.replace('-', "_");
         let used = sources.iter().filter(|file| !file.is_this_test());
-        let uses = [format!("{crate_name}::"), format!("use {crate_name};")];
+        let mentions = [format!("{crate_name}::"), format!("use {crate_name};")];
         if !used
             .into_iter()
-            .any(|file| uses.iter().any(|word| file.text.contains(word)))
+            .any(|file| mentions.iter().any(|word| file.text.contains(word)))
         {
             findings.push(format!("`{name}` is used nowhere: remove it"));
         }
