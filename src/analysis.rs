@@ -148,7 +148,7 @@ pub fn verdict<'a>(records: &'a [MeasurementStatus], now: Timestamp) -> Verdict<
     let done = |record: &'a MeasurementStatus| {
         let answered = match record.phase {
             MeasurementPhase::Passing => record.valid > 0 && record.errors_in_row == 0,
-            MeasurementPhase::Skipped => true,
+            MeasurementPhase::Skipped => record.errors_in_row == 0,
             MeasurementPhase::Pending
             | MeasurementPhase::Failed
             | MeasurementPhase::Inconclusive => false,

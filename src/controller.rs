@@ -37,7 +37,7 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// The time between two looks when nothing hints at a change and nothing is under way.
     ///
-    /// Swarm tells nobody of tasks that it is about to stop, and stops them 2 s later: with more
+    /// Swarm tells nobody of tasks that it is about to stop, and signals them 1 s to 3 s later: with more
     /// than about 1 s between two looks, their last requests may be lost.
     pub resync: Duration,
     /// Who this controller is, in the lease.

@@ -32,7 +32,7 @@ mod stages;
 pub mod traffic;
 mod waiting;
 
-pub use references::{Claims, Resolved, ResolvedMetric, Resources, SpecProblem};
+pub use references::{Claim, Claims, Resolved, ResolvedMetric, Resources, SpecProblem};
 
 /// All that a decision may depend on.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use crate::action::{Action, Measure};
 use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, RolloutStatus, Route};
-use crate::plan::{Claims, Input, Plan, Resources, plan};
+use crate::plan::{Claim, Claims, Input, Plan, Resources, plan};
 use crate::retry::{Backoff, Policy};
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
@@ -385,7 +385,10 @@ fn resources(stored: &[Stored]) -> Resources {
     }
     let mut claims = Claims::default();
     for (stored, name, spec) in rollouts(stored) {
-        claims.add(name, stored.created_at, route(stored, spec));
+        let status = stored.draft.status.as_ref();
+        let holds = status.is_some_and(|status| status.route.is_some());
+        let claim = if holds { Claim::Holds } else { Claim::Wants };
+        claims.add(name, stored.created_at, route(stored, spec), claim);
     }
     resources.claims = claims;
     resources

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::{CollectorArgs, ControllerArgs, Target};
 use super::exit::{Exit, Failure};
 use crate::api::{HaproxyInstance, NameError};
-use crate::collector::{self, CollectorOptions, InfluxDbTarget, MissingDatabase};
+use crate::collector::{self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase};
 use crate::controller;
 use crate::retry::{self, Policy};
 use crate::world::docker::{ConnectError, Settings};
@@ -15,6 +15,9 @@ use crate::world::{RealWorld, World, WorldError};
 
 /// How long work may lie undone until a controller that stands by takes over.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// The shortest time between two regular looks.
+const SHORTEST_RESYNC: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Connects to the Swarm that `target` and the environment choose.
 ///
@@ -56,6 +59,12 @@ fn world_error(error: ConnectError) -> WorldError {
 /// # Errors
 /// When it is not clear which Swarm is meant, or the address to listen on is taken.
 pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, Failure> {
+    if args.resync.as_std() < SHORTEST_RESYNC {
+        return Err(Failure::Usage(format!(
+            "--resync {}: looks at the whole Swarm that often; write 100ms or more",
+            args.resync
+        )));
+    }
     let settings = settings(target);
     let connecting = retry::with_backoff(Policy::UNTIL_IT_COMES_BACK, || async {
         RealWorld::connect(&settings)
@@ -125,7 +134,12 @@ pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
     let counters = (!instances.is_empty()).then(|| collector::counters_of(instances));
     collector::run(options, counters, interrupted())
         .await
-        .map_err(|error| Failure::No(error.to_string()))?;
+        .map_err(|error| match error {
+            CollectorError::Target(_) => Failure::Usage(error.to_string()),
+            CollectorError::Listen { .. } | CollectorError::Receive { .. } => {
+                Failure::No(error.to_string())
+            }
+        })?;
     Ok(Exit::Done)
 }
 

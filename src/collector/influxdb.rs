@@ -47,6 +47,11 @@ pub struct TargetError {
     reason: String,
 }
 
+/// What may be shown of a URL: nothing before an `@`, where a user and password would stand.
+fn without_credentials(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, rest)| rest)
+}
+
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
@@ -74,7 +79,7 @@ impl InfluxDb {
     /// When the URL is none, or none that can be used.
     pub fn new(target: InfluxDbTarget) -> Result<Self, TargetError> {
         let error = |reason: String| TargetError {
-            url: target.url.clone(),
+            url: without_credentials(&target.url).to_owned(),
             reason,
         };
         let base = Url::parse(&target.url).map_err(|e| error(e.to_string()))?;
@@ -243,6 +248,21 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let target = InfluxDbTarget {
+            url: "http://ada:secret@127.0.0.1:8086".into(),
+            database: "rollouts".into(),
+            token_file: None,
+            missing_database: MissingDatabase::Report,
+        };
+        let error = InfluxDb::new(target).expect_err("a password").to_string();
+        assert!(
+            !error.contains("secret") && error.contains("token"),
+            "{error}"
+        );
+    }
 
     fn target(url: &str) -> InfluxDbTarget {
         InfluxDbTarget {

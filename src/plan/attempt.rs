@@ -39,6 +39,8 @@ pub(super) fn begin(
 ) {
     status.attempt += 1;
     status.stage = 0;
+    status.weight = 0;
+    status.sized_for = 0;
     status.abort = None;
     status.pause = status
         .pause

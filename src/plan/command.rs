@@ -73,6 +73,9 @@ fn promote(status: &mut RolloutStatus, input: &Input) -> Result<(), String> {
         }
         Step::Scaling | Step::Shifting if status.pause.is_some() => {
             attempt::unpause(status, input);
+            if status.deadline.is_none() {
+                attempt::start_clock(status, input); // It had run out.
+            }
             Ok(())
         }
         Step::Scaling | Step::Shifting | Step::Idle | Step::Initial => {

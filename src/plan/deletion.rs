@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::scene::Scene;
-use super::{Input, Plan, conditions, services};
+use super::{Input, Plan, conditions, leaving, services};
 use crate::action::Action;
 use crate::api::{ConditionStatus, ConditionType, Name, Phase, Reason, Revision, WaitingOn};
 use crate::api::{Deletion, Dependents};
@@ -45,7 +45,7 @@ fn remove(input: &Input) -> Plan {
     let drained = {
         let scene = Scene::of_deletion(&status, input, &instances);
         instances.is_empty()
-            || scene.everywhere(|picture| picture.servers.iter().all(|s| s.seen.is_none()))
+            || scene.wherever_it_is(|picture| picture.servers.iter().all(|s| s.seen.is_none()))
     };
     if drained && services.is_empty() {
         return forget(input);
@@ -59,6 +59,7 @@ fn remove(input: &Input) -> Plan {
         status.leaving.entry(revision).or_insert(input.now);
     }
     let scene = Scene::of_deletion(&status, input, &instances);
+    leaving::restart_clocks(&mut status, input, &scene);
     let mut actions = scene.server_changes();
     if drained {
         // One at a time (SAFETY-2).

@@ -27,7 +27,26 @@ pub(super) fn keep_books(status: &mut RolloutStatus, input: &Input, resolved: &R
         status.leaving.remove(&revision);
         attempt::note(status, input.now, None, format!("{revision} has left"));
     }
+    restart_clocks(status, input, &scene);
     forget_templates(status, input);
+}
+
+/// A server that begins to drain late (its proxy did not answer, or it was the last one) has its
+/// time to drain all the same (TRAFFIC-4).
+pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
+    let timeout = input.spec.traffic.drain_timeout;
+    for (revision, since) in &mut status.leaving {
+        let drains_now = scene.pictures().any(|(_, picture)| {
+            let serves = picture
+                .servers
+                .iter()
+                .any(|s| s.name.revision() == revision && s.takes_requests());
+            serves && picture.is_relieved()
+        });
+        if drains_now && input.now >= timeout.after(*since) {
+            *since = input.now;
+        }
+    }
 }
 
 /// Revisions that should leave and of which something is left: tasks asked for, tasks not over, or

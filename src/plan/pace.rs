@@ -8,7 +8,7 @@ use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
 const WATCHFUL: Duration = Duration::from_millis(250);
-/// While Swarm stops tasks of a service that serves: it gives 2 s from the decision to the signal,
+/// While Swarm stops tasks of a service that serves: it gives 1 s to 3 s from the decision to the signal,
 /// in which their servers must be drained.
 const URGENT: Duration = Duration::from_millis(100);
 

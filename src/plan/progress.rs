@@ -26,7 +26,7 @@ pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Reso
         (Step::Initial, Some(stable), _) => settle_first(status, input, &scene, &stable),
         (Step::Scaling, _, Some(canary)) => begin_shift(status, input, &scene, &canary),
         (Step::Shifting, _, Some(_)) => begin_stage(status, input, &scene),
-        (Step::Running { since }, ..) => pass_on(status, input, since),
+        (Step::Running { since }, ..) => pass_on(status, input, &scene, since),
         (Step::Idle, ..) | (Step::Initial, None, _) | (Step::Scaling | Step::Shifting, _, None) => {
         }
     }
@@ -151,7 +151,9 @@ fn settle_first(status: &mut RolloutStatus, input: &Input, scene: &Scene, stable
 /// (PROGRESS-2): the share may be raised.
 fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary: &Revision) {
     let stage = stages::stage(input.spec, status.stage);
-    let up = |picture: &Picture| picture.canaries_up >= stage.sized && picture.leaving_is_out();
+    // What cannot be relieved by stable keeps serving until this canary relieves it.
+    let is_free = |picture: &Picture| picture.leaving_is_out() || !picture.is_relieved();
+    let up = |picture: &Picture| picture.canaries_up >= stage.sized && is_free(picture);
     if scene.ready_of(canary) >= stage.sized && scene.everywhere(up) {
         status.step = Step::Shifting;
         status.weight = stage.weight;
@@ -191,16 +193,21 @@ fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
 }
 
 /// The stage has baked, is measured and approved: on to the next one, or the canary is stable.
-fn pass_on(status: &mut RolloutStatus, input: &Input, since: Timestamp) {
+fn pass_on(status: &mut RolloutStatus, input: &Input, scene: &Scene, since: Timestamp) {
     let stage = stages::stage(input.spec, status.stage);
     let baked = input.now >= stage.bake.after(since);
     if !baked || stage.gate == Gate::Approval || !is_measured(status, input) {
         return;
     }
-    if status.stage >= stages::count(input.spec) {
+    let is_last = status.stage >= stages::count(input.spec);
+    // The last stage may have been observed long ago, before a pause: promotion needs it now.
+    let is_whole = |picture: &Picture| picture.canaries_up >= stage.sized && picture.is_settled();
+    if !is_last {
+        attempt::enter_stage(status, input, status.stage + 1);
+    } else if scene.everywhere(is_whole) {
         attempt::promote(status, input);
     } else {
-        attempt::enter_stage(status, input, status.stage + 1);
+        attempt::enter_stage(status, input, status.stage);
     }
 }
 

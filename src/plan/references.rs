@@ -126,14 +126,24 @@ pub enum SpecProblem {
     },
 }
 
-/// Which rollout has which back end: the first one that was created (SAFETY-4).
+/// Which rollout has which back end: the one whose servers are there, or else the first one that
+/// was created (SAFETY-4).
 #[derive(Clone, Debug, Default)]
-pub struct Claims(BTreeMap<Route, (Timestamp, Name)>);
+pub struct Claims(BTreeMap<Route, (Claim, Timestamp, Name)>);
+
+/// What a rollout has to do with a back end. Who has servers there comes before who wants some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// Its servers are there.
+    Holds,
+    /// Its spec asks for it.
+    Wants,
+}
 
 impl Claims {
-    /// Notes that the rollout `name`, created at `created_at`, has or wants the back end `route`.
-    pub fn add(&mut self, name: &Name, created_at: Timestamp, route: Route) {
-        let claim = (created_at, name.clone());
+    /// Notes what the rollout `name`, created at `created_at`, has to do with the back end `route`.
+    pub fn add(&mut self, name: &Name, created_at: Timestamp, route: Route, claim: Claim) {
+        let claim = (claim, created_at, name.clone());
         self.0
             .entry(route)
             .and_modify(|first| {
@@ -145,7 +155,7 @@ impl Claims {
     }
 
     fn owner(&self, route: &Route) -> Option<&Name> {
-        self.0.get(route).map(|(_, owner)| owner)
+        self.0.get(route).map(|(_, _, owner)| owner)
     }
 }
 

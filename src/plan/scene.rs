@@ -119,6 +119,17 @@ impl<'a> Scene<'a> {
             })
     }
 
+    /// Whether `holds` of every instance that has the back end, and every instance answered. One
+    /// that has no such back end serves nothing from it.
+    pub fn wherever_it_is(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
+        !self.instances.is_empty()
+            && self.instances.values().all(|view| match view {
+                View::Seen(picture) => holds(picture),
+                View::NoBackend => true,
+                View::Unreachable(_) => false,
+            })
+    }
+
     /// How many tasks of `revision` may be given requests.
     pub fn ready_of(&self, revision: &Revision) -> u32 {
         self.ready.get(revision).copied().unwrap_or(0)
@@ -131,7 +142,7 @@ impl<'a> Scene<'a> {
 
     /// Whether any proxy may still have a server of `revision`. One that does not answer may.
     pub fn may_serve(&self, revision: &Revision) -> bool {
-        !self.everywhere(|picture| {
+        !self.wherever_it_is(|picture| {
             picture
                 .servers
                 .iter()

@@ -7,7 +7,6 @@ use crate::api::{AttemptOutcome, Revision, RolloutStatus, Route, Step};
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
-    let is_new_spec = status.observed_generation != input.generation;
     status.observed_generation = input.generation;
     status.route = Some(Route::of(&input.spec.traffic));
     status.stages = stages::count(input.spec);
@@ -19,11 +18,7 @@ pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
         (Some(stable), None) if stable == wanted => return_to_rest(status, input),
         (Some(stable), None) => replace_stable(status, input, &stable, wanted),
         (Some(stable), Some(_)) if stable == wanted => revert(status, input),
-        (Some(_), Some(canary)) if canary == wanted => {
-            if is_new_spec {
-                adjust_stage(status, input);
-            }
-        }
+        (Some(_), Some(canary)) if canary == wanted => adjust_stage(status, input),
         (Some(_), Some(canary)) => {
             supersede(status, input, &canary, &wanted);
             attempt::begin(status, input, wanted, None);
@@ -114,7 +109,7 @@ fn supersede(status: &mut RolloutStatus, input: &Input, canary: &Revision, wante
 }
 
 /// The stages were edited under a running attempt: the stage at hand is prepared again if its
-/// share is another one now. Anything else, `replicas` among it, applies as it is (PROGRESS-4).
+/// share is another one now, whenever that is found. Anything else, `replicas` among it, applies as it is (PROGRESS-4).
 fn adjust_stage(status: &mut RolloutStatus, input: &Input) {
     let last = stages::count(input.spec);
     if status.stage > last {

@@ -124,7 +124,7 @@ pub struct NodeFact {
     pub id: NodeId,
     /// Its host name.
     pub hostname: String,
-    /// Whether the managers hear from it (`Status.State == ready`).
+    /// Whether it is not known to be down or disconnected (`Status.State`).
     pub ready: bool,
     /// Its address, by which host-mode ports are reached.
     pub address: Option<IpAddr>,

@@ -167,3 +167,21 @@ fn progress_6_a_wait_for_approval_is_not_interrupted_by_further_samples() {
     }
     assert!(toy.asked.len() > 3, "it was measured on meanwhile");
 }
+
+#[test]
+fn analysis_3_a_waived_metric_whose_source_fails_holds_the_stage() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.answer = SampleOutcome::NoData;
+    let mut next = measured("v2");
+    next.analysis.as_mut().expect("an analysis").metrics[0].no_data = NoData::Skip;
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "25s"}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("there was no data", |toy| toy.asked.len() == 1);
+    toy.answer = SampleOutcome::Error("connection refused".into());
+    toy.until("the source failed", |toy| toy.asked.len() == 3);
+    toy.turns(20);
+    assert_eq!(toy.status.stage, 0);
+}

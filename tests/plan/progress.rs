@@ -302,3 +302,105 @@ fn a_first_revision_that_never_serves_is_replaced_at_once() {
             .any(|action| matches!(action, Action::Forget))
     );
 }
+
+#[test]
+fn progress_4_stages_that_were_edited_are_prepared_again_whenever_that_is_found() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    let stages = |stages: serde_json::Value| {
+        let mut spec = spec("v2");
+        let canary = serde_json::json!({"canary": {"stages": stages}});
+        spec.strategy = serde_json::from_value(canary).expect("a strategy");
+        spec
+    };
+    toy.apply(stages(
+        serde_json::json!([{"weight": 5}, {"weight": 33, "bake": "1h"}]),
+    ));
+    toy.until("stage 1 runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    // The shorter spec is seen first while it cannot be carried out.
+    toy.apply(stages(serde_json::json!([{"weight": 5}])));
+    toy.problem = Some(rolloutctl::plan::SpecProblem::NoSource {
+        metric: crate::toy::name("errors"),
+    });
+    toy.turns(2);
+    toy.problem = None;
+    toy.turns(2);
+    assert_eq!(
+        toy.status.stable_revision,
+        Some(v1),
+        "not on two of six tasks"
+    );
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+    assert_eq!(toy.share(&v2), [100.0, 100.0]);
+    assert_eq!(toy.replicas(&v2), Some(6));
+}
+
+#[test]
+fn a_stable_whose_checks_fail_can_be_replaced() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(crate::toy::BACKEND);
+        let sick = servers
+            .expect("the backend")
+            .values_mut()
+            .next()
+            .expect("a server");
+        sick.check = rolloutctl::snapshot::CheckState::Failed;
+        sick.operational = rolloutctl::snapshot::OperationalState::Stopped;
+    }
+    toy.apply(spec("v2"));
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
+fn progress_6_a_retry_begins_without_a_share() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = crate::toy::measured("v2");
+    next.on_failure = rolloutctl::api::OnFailure::Pause;
+    toy.apply(next);
+    toy.until("stage 1 runs", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.answer = rolloutctl::snapshot::SampleOutcome::Value(0.5);
+    toy.until("it is paused", |toy| toy.status.pause.is_some());
+    // The first stage cannot begin while an instance does not answer.
+    toy.cut_off("lb-2");
+    toy.command(Verb::Retry);
+    toy.turns(3);
+    assert_eq!((toy.status.attempt, toy.status.stage), (3, 0));
+    assert_eq!(toy.share(&v2), [0.0]);
+}
+
+#[test]
+fn a_promotion_needs_the_whole_canary_at_its_own_moment() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.apply(spec("v2"));
+    toy.until("all is at the canary", |toy| {
+        toy.status.stage == 3 && matches!(toy.status.step, Step::Running { .. })
+    });
+    // Before anybody looks again, all but one of its tasks are lost.
+    let service = v2.service_name(&crate::toy::name("news-web"));
+    let lost = toy
+        .snapshot
+        .tasks
+        .values_mut()
+        .filter(|task| task.service.0 == service);
+    for task in lost.skip(1) {
+        task.desired = rolloutctl::snapshot::TaskState::Shutdown;
+    }
+    toy.turn();
+    assert_ne!(toy.status.stable_revision, Some(v2.clone()));
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+    assert_eq!(toy.replicas(&v2), Some(6));
+}

@@ -306,3 +306,33 @@ fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
     toy.turns(3);
     assert_eq!(toy.status.phase, Phase::Healthy);
 }
+
+#[test]
+fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
+    use rolloutctl::plan::{Claim, Claims};
+    let mut resources = crate::toy::resources();
+    let (first, second) = (name("first"), name("second"));
+    let at = |second| jiff::Timestamp::from_second(second).expect("an instant");
+    let route = rolloutctl::api::Route::of(&spec("v1").traffic);
+    let mut claims = Claims::default();
+    claims.add(&first, at(1), route.clone(), Claim::Wants);
+    claims.add(&second, at(2), route, Claim::Holds);
+    resources.claims = claims;
+    assert!(resources.resolve(&second, &spec("v1")).is_ok());
+    let refused = resources.resolve(&first, &spec("v1"));
+    assert!(matches!(refused, Err(SpecProblem::Claimed { owner, .. }) if owner == second));
+}
+
+#[test]
+fn safety_7_a_backend_that_is_gone_does_not_hold_a_deletion() {
+    let mut toy = Toy::stable(spec("v1"));
+    for proxy in toy.proxies() {
+        proxy.backends.clear();
+    }
+    toy.deletion = Some(Deletion {
+        at: toy.now,
+        dependents: Dependents::Remove,
+    });
+    toy.until("it is forgotten", |toy| toy.forgotten);
+    assert!(toy.snapshot.services.is_empty());
+}

@@ -257,3 +257,80 @@ fn traffic_4_a_task_that_swarm_stops_is_drained_at_once() {
             .any(|a| matches!(a, Action::ScaleService { .. }))
     );
 }
+
+#[test]
+fn traffic_4_a_server_that_begins_to_drain_late_has_its_time_all_the_same() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.open_requests = 2;
+    // One proxy is away for longer than the drain timeout while the rollout is taken back.
+    let away = toy.snapshot.load_balancers["edge"][&name("lb-2")].clone();
+    toy.cut_off("lb-2");
+    toy.command(rolloutctl::api::Verb::Abort);
+    toy.turns(3);
+    toy.wait(Duration::from_secs(60));
+    toy.turns(3);
+    let instances = toy.snapshot.load_balancers.get_mut("edge");
+    instances
+        .expect("the load balancer")
+        .insert(name("lb-2"), away);
+    let back = toy.now;
+    let mut cut_at = None;
+    while toy.replicas(&v2) > Some(0) && cut_at.is_none() {
+        let plan = toy.turn();
+        let cut = |action: &Action| match action {
+            Action::ChangeServers(changes) => {
+                changes.instance == name("lb-2")
+                    && changes.changes.iter().any(|c| c.verb == ServerVerb::Cut)
+            }
+            _ => false,
+        };
+        if plan.actions.iter().any(cut) {
+            cut_at = Some(toy.now);
+        }
+    }
+    let cut_at = cut_at.expect("open requests that never end are cut");
+    assert!(cut_at >= Duration::from_secs(5).after(back), "cut at once");
+}
+
+#[test]
+fn traffic_1_a_stable_that_comes_back_by_itself_meets_a_canary_of_little_weight() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    toy.apply(next);
+    toy.until("the stage runs", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    let is_stable = |server: &str| !server.starts_with(v2.as_str());
+    for (check, operational) in [
+        (CheckState::Failed, OperationalState::Stopped),
+        (CheckState::Passed, OperationalState::Running),
+    ] {
+        for proxy in toy.proxies() {
+            let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+            for (_, fact) in servers.iter_mut().filter(|(server, _)| is_stable(server)) {
+                (fact.check, fact.operational) = (check, operational);
+            }
+        }
+        if check == CheckState::Failed {
+            toy.turns(2);
+        }
+    }
+    for share in toy.share(&v2) {
+        assert!(share <= 5.1, "{share} % before anybody has looked");
+    }
+}

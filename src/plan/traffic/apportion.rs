@@ -25,7 +25,8 @@ struct Ratio {
 
 /// The weights that give `canaries` servers the share `share` beside `stables` servers.
 ///
-/// Where one side has no servers, the other one takes everything whatever its weights are; where
+/// Where stable has no servers, the canary takes everything whatever its weight is; it gets the
+/// smallest one, so that its share is too small, never too large, when stable comes back. Where
 /// the canary has none, or no share, its weight is 0. Ties go to the smaller share.
 pub fn apportion(share: Share, stables: u32, canaries: u32) -> Weights {
     if canaries == 0 || share.is_none() {
@@ -42,8 +43,8 @@ pub fn apportion(share: Share, stables: u32, canaries: u32) -> Weights {
     }
     if stables == 0 {
         return Weights {
-            stable: ServerWeight::EVEN,
-            canary: ServerWeight::EVEN,
+            stable: ServerWeight::new(MAX_WEIGHT),
+            canary: ServerWeight::new(1),
         };
     }
     let (below, above) = neighbours(
@@ -149,7 +150,7 @@ mod tests {
         check(0, 6, 1, (100, 0));
         check(100, 6, 6, (0, 100));
         check(5, 6, 0, (100, 0));
-        check(5, 0, 2, (100, 100));
+        check(5, 0, 2, (256, 1));
     }
 
     #[test]

@@ -168,13 +168,15 @@ impl<'a> Picture<'a> {
     }
 
     /// Whether the proxy shows just what it should (TRAFFIC-3). Servers that leave only have to
-    /// be out of the traffic.
+    /// be out of the traffic, and a stable server that is down is out of it anyway.
     pub fn is_settled(&self) -> bool {
         self.servers
             .iter()
             .all(|server| match (server.role, server.seen) {
                 (Role::Leaving, _) => !server.takes_requests(),
                 (Role::Stable | Role::Canary, None) => false,
+                // It takes nothing, and it must not keep a better revision from coming.
+                (Role::Stable, Some(fact)) if !is_usable(fact) => true,
                 (Role::Stable | Role::Canary, Some(fact)) => {
                     server.is_up()
                         && fact.admin == AdminState::Ready

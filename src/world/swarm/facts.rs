@@ -98,7 +98,12 @@ pub(super) fn node(node: Node) -> Option<NodeFact> {
             .description
             .and_then(|description| description.hostname)
             .unwrap_or_default(),
-        ready: status.state == Some(NodeState::READY),
+        // A node that is not heard of for a moment (`unknown`, as all are after a change of leader)
+        // may well serve: HAProxy's own checks tell. Tasks of one that is down do not count.
+        ready: !matches!(
+            status.state,
+            Some(NodeState::DOWN | NodeState::DISCONNECTED)
+        ),
         address: address(status.addr.as_deref(), manager.as_deref()),
     })
 }
