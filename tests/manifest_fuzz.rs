@@ -46,7 +46,12 @@ fn examples() -> Vec<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut texts: Vec<_> = fs::read_dir(directory)
         .expect("the examples are there")
-        .map(|entry| fs::read_to_string(entry.expect("readable").path()).expect("text"))
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .map(|path| fs::read_to_string(path).expect("text"))
         .collect();
     texts.sort();
     texts

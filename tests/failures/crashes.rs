@@ -89,7 +89,7 @@ fn safety_1_a_controller_killed_in_any_phase_loses_nothing() {
         runs(status, 1) && status.waiting_on == Some(WaitingOn::Approval)
     });
     assert!(
-        said(&approval, "stage 0 began") == 1,
+        said(&approval, "stage 1 began") == 1,
         "{:#?}",
         approval.events
     );

@@ -68,7 +68,7 @@ fn safety_6_one_controller_acts_and_another_takes_over() {
     let three = controller(&lab, "three");
     lab.cli(&["promote", name]).ok();
     lab.until_status(name, "runs stage 2", |status| runs(status, 2));
-    until_logged(&lab, "three", "stage 2 began");
+    until_logged(&lab, "three", "stage 3 began");
     three.stop();
     let stopped = Instant::now();
     lab.cli(&["promote", name]).ok();
