@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, Plan, hands};
+use super::{Input, hands};
 use crate::action::Action;
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
@@ -88,16 +88,5 @@ fn next_sample(status: &RolloutStatus) -> Option<Timestamp> {
             .map(|record| record.next_at)
             .min(),
         Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => None,
-    }
-}
-
-impl Plan {
-    /// Whether there is anything to remember or to do besides measuring.
-    pub fn is_idle(&self, before: &RolloutStatus) -> bool {
-        self.status == *before
-            && self
-                .actions
-                .iter()
-                .all(|action| matches!(action, Action::Measure(_)))
     }
 }
