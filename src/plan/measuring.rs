@@ -16,7 +16,7 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
         return;
     };
     forget_removed(status, resolved);
-    for metric in metrics(status, resolved) {
+    for metric in resolved.metrics_of(status.stage) {
         prepare(status, metric, since);
         let Some(record) = status
             .measurements
@@ -45,7 +45,7 @@ fn take_in(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &Sam
 
 /// A metric that was taken out of the spec is not waited for; a verdict stays (ABORT-3).
 fn forget_removed(status: &mut RolloutStatus, resolved: &Resolved) {
-    let wanted = metrics(status, resolved);
+    let wanted = resolved.metrics_of(status.stage);
     let is_wanted = |record: &MeasurementStatus| {
         wanted
             .iter()
@@ -66,11 +66,6 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
         let record = analysis::fresh(metric, status.attempt, status.stage, since);
         status.measurements.push(record);
     }
-}
-
-fn metrics<'a>(status: &RolloutStatus, resolved: &'a Resolved) -> &'a [ResolvedMetric] {
-    let stage = usize::try_from(status.stage).unwrap_or(usize::MAX);
-    resolved.stages.get(stage).map_or(&[], Vec::as_slice)
 }
 
 fn next_key(input: &Input, record: &MeasurementStatus) -> SampleKey {
@@ -108,7 +103,11 @@ pub(super) fn due(status: &RolloutStatus, input: &Input, resolved: &Resolved) ->
             window: analysis::window(metric, since, input.now)?,
         }))
     };
-    metrics(status, resolved).iter().filter_map(ask).collect()
+    resolved
+        .metrics_of(status.stage)
+        .iter()
+        .filter_map(ask)
+        .collect()
 }
 
 fn values(

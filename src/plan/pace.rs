@@ -30,6 +30,7 @@ pub(super) fn requeue_at(
     }
     [
         waited_for(status, input, waiting_on),
+        departure(status, input),
         hands::next_restore(status, input),
     ]
     .into_iter()
@@ -66,6 +67,11 @@ fn waited_for(
         | WaitingOn::Source { .. }
         | WaitingOn::Observation => Some(watchful),
     }
+}
+
+/// What drains shows its end only to who looks, whatever else is waited for.
+fn departure(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
+    (!status.leaving.is_empty()).then(|| WATCHFUL.after(input.now))
 }
 
 /// Whether a service has more living tasks than it asks for.

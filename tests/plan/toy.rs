@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Verb,
+    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Step,
+    Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
@@ -63,6 +64,8 @@ pub struct Toy {
     pub answer: SampleOutcome,
     /// The questions that were asked, each once.
     pub asked: Vec<Measure>,
+    /// What the spec may refer to.
+    pub resources: Resources,
     /// Problem of the spec, if it has one.
     pub problem: Option<SpecProblem>,
     pub forgotten: bool,
@@ -105,6 +108,7 @@ impl Toy {
             open_requests: 0,
             answer: SampleOutcome::Value(0.0),
             asked: Vec::new(),
+            resources: resources(),
             problem: None,
             forgotten: false,
             last: Vec::new(),
@@ -123,10 +127,8 @@ impl Toy {
 
     /// What the planner says now; nothing is done.
     pub fn plan(&self) -> Plan {
-        let resolved = resources()
-            .resolve(&name("news-web"), &self.spec)
-            .expect("references");
-        let references = self.problem.as_ref().map_or(Ok(&resolved), Err);
+        let resolved = self.resources.resolve(&name("news-web"), &self.spec);
+        let references = self.problem.as_ref().map_or(resolved.as_ref(), Err);
         plan(&Input {
             name: &name("news-web"),
             generation: self.generation,
@@ -158,6 +160,16 @@ impl Toy {
         self.swarm_moves();
         self.now = TURN.after(self.now);
         plan
+    }
+
+    /// A rollout from v1 to `spec` whose stage number `stage`, from 0, has begun.
+    pub fn in_stage(spec: RolloutSpec, stage: u32) -> Self {
+        let mut toy = Self::stable(self::spec("v1"));
+        toy.apply(spec);
+        toy.until("the stage begins", |toy| {
+            toy.status.stage == stage && matches!(toy.status.step, Step::Running { .. })
+        });
+        toy
     }
 
     pub fn turns(&mut self, count: u32) {
@@ -269,6 +281,7 @@ impl Toy {
         let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
         servers.get_mut(server).expect("the server")
     }
+
     pub fn service(&mut self, name: &str) -> &mut ServiceFact {
         self.snapshot.services.get_mut(name).expect("the service")
     }
