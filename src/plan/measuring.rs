@@ -25,7 +25,7 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
         else {
             continue;
         };
-        let wanted = next_key(input, record);
+        let wanted = next_key(input, record, since);
         if let Some(sample) = input
             .snapshot
             .samples
@@ -68,11 +68,12 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
     }
 }
 
-fn next_key(input: &Input, record: &MeasurementStatus) -> SampleKey {
+fn next_key(input: &Input, record: &MeasurementStatus, since: Timestamp) -> SampleKey {
     SampleKey {
         rollout: input.name.clone(),
         attempt: record.attempt,
         stage: record.stage,
+        since,
         metric: record.metric.clone(),
         number: record.taken + 1,
     }
@@ -96,7 +97,7 @@ pub(super) fn due(status: &RolloutStatus, input: &Input, resolved: &Resolved) ->
             return None;
         }
         Some(Action::Measure(Measure {
-            key: next_key(input, record),
+            key: next_key(input, record, since),
             source: metric.source.clone(),
             query: metric.metric.query.clone(),
             values: values(status, input, metric),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::action::Measure;
-use crate::api::{Name, RolloutStatus};
+use crate::api::{Name, RolloutStatus, Step};
 use crate::snapshot::{Sample, SampleKey, SampleOutcome};
 
 /// Samples on their way and samples that have come back.
@@ -56,11 +56,12 @@ impl Inbox {
     /// Forgets the samples of a rollout that its stored status has taken in, or has no use for.
     pub fn forget_taken(&self, rollout: &Name, status: &RolloutStatus) {
         let awaited = |key: &SampleKey| {
-            status.measurements.iter().any(|record| {
-                record.metric == key.metric
-                    && (record.attempt, record.stage) == (key.attempt, key.stage)
-                    && record.taken < key.number
-            })
+            status.step == Step::Running { since: key.since }
+                && status.measurements.iter().any(|record| {
+                    record.metric == key.metric
+                        && (record.attempt, record.stage) == (key.attempt, key.stage)
+                        && record.taken < key.number
+                })
         };
         self.lock()
             .arrived

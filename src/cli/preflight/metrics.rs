@@ -131,6 +131,7 @@ fn requests(
             rollout: rollout.clone(),
             attempt: 0,
             stage: 0,
+            since: now,
             metric: rollout.clone(),
             number: 1,
         },
