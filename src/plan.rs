@@ -66,7 +66,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What the rollout waits for, if it does.
     pub waiting_on: Option<WaitingOn>,
-    /// When to look again at the latest, even without a hint; none when nothing is under way.
+    /// When to look again at the latest if nothing is done before, even without a hint; none when
+    /// nothing is under way.
     pub requeue_at: Option<Timestamp>,
 }
 
@@ -107,7 +108,7 @@ pub fn plan(input: &Input) -> Plan {
     if let Err(problem) = &resolved.metrics {
         invalid::say(&mut status, input, problem);
     }
-    let requeue_at = pace::requeue_at(&status, input, &actions, waiting_on.as_ref());
+    let requeue_at = pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,
         actions,

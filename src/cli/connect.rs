@@ -9,6 +9,7 @@ use crate::api::{HaproxyInstance, NameError};
 use crate::collector::{self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase};
 use crate::controller;
 use crate::retry::{self, Policy};
+use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
 use crate::world::haproxy::{Address, AddressError};
 use crate::world::{RealWorld, World, WorldError};
@@ -87,9 +88,14 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
         identity: args.identity.clone().unwrap_or_else(identity),
         patience: PATIENCE,
     };
-    controller::run(Arc::new(world), options, interrupted())
-        .await
-        .map_err(|error| Failure::No(error.to_string()))?;
+    controller::run(
+        Arc::new(world),
+        Arc::new(Tokio::default()),
+        options,
+        interrupted(),
+    )
+    .await
+    .map_err(|error| Failure::No(error.to_string()))?;
     Ok(Exit::Done)
 }
 

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{Input, hands};
-use crate::action::Action;
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
@@ -12,19 +11,13 @@ const WATCHFUL: Duration = Duration::from_millis(250);
 /// in which their servers must be drained.
 const URGENT: Duration = Duration::from_millis(100);
 
-/// When to look again at the latest; none when only a hint or the regular look can bring news.
+/// When to look again at the latest if nothing is done before; none when only a hint or the regular
+/// look can bring news. After what is done, the shell looks at once.
 pub(super) fn requeue_at(
     status: &RolloutStatus,
     input: &Input,
-    actions: &[Action],
     waiting_on: Option<&WaitingOn>,
 ) -> Option<Timestamp> {
-    let acts = actions
-        .iter()
-        .any(|action| !matches!(action, Action::Measure(_)));
-    if acts || *status != *input.status {
-        return Some(input.now);
-    }
     if loses_tasks(input) {
         return Some(URGENT.after(input.now));
     }

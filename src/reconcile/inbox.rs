@@ -32,6 +32,12 @@ impl Inbox {
         !contents.arrived.contains_key(key) && contents.expected.insert(key.clone())
     }
 
+    /// Whether a sample is on its way or has come back.
+    pub fn knows(&self, key: &SampleKey) -> bool {
+        let contents = self.lock();
+        contents.arrived.contains_key(key) || contents.expected.contains(key)
+    }
+
     /// Puts a sample in and wakes who waits for one.
     pub fn deliver(&self, question: &Measure, outcome: SampleOutcome, at: Timestamp) {
         let key = question.key.clone();
