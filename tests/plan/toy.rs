@@ -176,6 +176,15 @@ impl Toy {
         panic!("never: {what}; status: {:#?}", self.status);
     }
 
+    /// One task dies, and the Swarm starts another.
+    pub fn fail_task(&mut self) {
+        let mut tasks = self.snapshot.tasks.values_mut();
+        let task = tasks.next().expect("a task");
+        task.state = TaskState::Failed;
+        task.desired = TaskState::Shutdown;
+        task.since = self.now;
+    }
+
     /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
     pub fn lose_node(&mut self) {
         let lost = NodeFact {

@@ -163,6 +163,22 @@ fn traffic_5_the_last_server_stays_although_it_should_leave() {
 }
 
 #[test]
+fn traffic_4_requests_of_a_task_that_died_have_their_time_to_go_elsewhere() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.open_requests = 2;
+    toy.fail_task();
+    let died = toy.now;
+    toy.until("what hangs is cut in the end", |toy| {
+        let verbs = server_verbs(&toy.last);
+        verbs.iter().any(|(_, verb)| *verb == ServerVerb::Cut)
+    });
+    assert!(
+        toy.now >= Duration::from_secs(5).after(died),
+        "cut before the drain timeout"
+    );
+}
+
+#[test]
 fn traffic_4_what_the_swarm_gave_up_on_a_lost_node_is_not_waited_for() {
     let mut toy = Toy::stable(spec("v1"));
     let v1 = toy.revision("v1");

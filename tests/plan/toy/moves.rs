@@ -82,7 +82,7 @@ impl Toy {
             node.is_some_and(|node| node.ready)
         };
         for task in self.snapshot.tasks.values_mut() {
-            if !is_heard(task) {
+            if !is_heard(task) || task.state == TaskState::Failed {
                 continue;
             }
             if task.desired != TaskState::Running {
