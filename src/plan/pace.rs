@@ -70,11 +70,7 @@ fn departure(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
 /// Whether a service has more living tasks than it asks for.
 fn loses_tasks(input: &Input) -> bool {
     input.snapshot.services_of(input.name).any(|service| {
-        let alive = input
-            .snapshot
-            .tasks_of(&service.id)
-            .filter(|task| !task.state.is_over())
-            .count();
+        let alive = input.snapshot.living_tasks_of(&service.id).count();
         alive > usize::try_from(service.replicas).unwrap_or(usize::MAX)
     })
 }

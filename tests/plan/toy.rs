@@ -13,7 +13,7 @@ use rolloutctl::api::{
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
     AdminState, InstanceFact, NodeFact, NodeId, ProxyFact, SampleOutcome, ServerFact, ServerName,
-    ServiceFact, Snapshot,
+    ServiceFact, Snapshot, TaskState,
 };
 
 #[path = "toy/moves.rs"]
@@ -186,6 +186,35 @@ impl Toy {
             self.turn();
         }
         panic!("never: {what}; status: {:#?}", self.status);
+    }
+
+    /// One task dies, and the Swarm starts another.
+    pub fn fail_task(&mut self) {
+        let mut tasks = self.snapshot.tasks.values_mut();
+        let task = tasks.next().expect("a task");
+        task.state = TaskState::Failed;
+        task.desired = TaskState::Shutdown;
+        task.since = self.now;
+    }
+
+    /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
+    pub fn lose_node(&mut self) {
+        let lost = NodeFact {
+            id: NodeId("lost".into()),
+            hostname: "lost".into(),
+            ready: false,
+            address: None,
+        };
+        let services: Vec<_> = self.snapshot.services.values().cloned().collect();
+        for service in services {
+            let mut tasks = self.snapshot.tasks.values_mut();
+            let task = tasks.find(|task| task.service == service.id);
+            if let Some(task) = task {
+                task.node = Some(lost.id.clone());
+                task.desired = TaskState::Shutdown;
+            }
+        }
+        self.snapshot.nodes.insert(lost.id.clone(), lost);
     }
 
     pub fn wait(&mut self, duration: Duration) {
