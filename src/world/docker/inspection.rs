@@ -3,7 +3,7 @@
 use bollard::models::{LocalNodeState, SwarmInfo, SystemInfo};
 use jiff::Timestamp;
 
-use super::{Engine, call, timestamp};
+use super::{Engine, ask, timestamp};
 use crate::world::WorldError;
 
 /// One engine, as far as a preflight check can see.
@@ -45,7 +45,7 @@ impl Engine {
     /// # Errors
     /// When the engine does not answer or refuses.
     pub async fn inspect(&self) -> Result<Inspection, WorldError> {
-        let info = call("inspect the engine", self.client().info()).await?;
+        let info = ask("inspect the engine", self.client().info()).await?;
         Ok(Inspection::read(self, info))
     }
 }
