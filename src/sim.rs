@@ -35,7 +35,8 @@ mod haproxy;
 mod hints;
 mod influxdb;
 mod journal;
-mod point;
+pub mod point;
+pub mod query;
 mod random;
 mod setup;
 mod state;
@@ -53,7 +54,7 @@ pub use influxdb::{Answer, Oracle};
 pub use journal::{
     ControllerId, Entry, NodeChange, Outcome, ProxyChange, ServiceChange, What, Who, Write,
 };
-pub use point::{Code, Point};
+pub use point::{Code, Latency, Point};
 pub use setup::{
     App, BackendSetup, Form, InstanceSetup, Keep, OnStop, Pace, RequestClass, Setup, Starts,
 };
