@@ -1,7 +1,7 @@
 //! Writing to InfluxDB over HTTP. What is written is decided elsewhere, and so is when to try again.
 //!
 //! `POST /write` takes line protocol in InfluxDB 1.x and, for compatibility, in 2.x (with a DBRP mapping of the
-//! database) and 3.x. The token is read from its file at each use, so that it can be replaced.
+//! database). The token is read from its file at each use, so that it can be replaced.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
