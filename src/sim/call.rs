@@ -33,7 +33,7 @@ pub(super) enum Leg {
 #[derive(Clone, Debug)]
 pub(super) enum Request {
     Observe(Vec<(Name, Name)>),
-    Act(Action),
+    Act(Box<Action>),
     Load,
     Create(Box<Draft>),
     Replace(StoreId, u64, Box<Draft>),
@@ -58,7 +58,7 @@ impl Request {
     pub fn target(&self) -> Target {
         match self {
             Self::Observe(_) => Target::Swarm,
-            Self::Act(action) => match action {
+            Self::Act(action) => match action.as_ref() {
                 Action::ChangeServers(_) => Target::Haproxy,
                 Action::CreateService(_)
                 | Action::RestoreService { .. }
@@ -219,12 +219,13 @@ impl State {
                     ends = ends.max(fate.ends);
                 }
             }
-            Request::Act(Action::ChangeServers(changes)) => {
-                ends += self.hang(&changes.load_balancer, &changes.instance);
-                ends = ends.min(micros(Target::Haproxy.limit()));
+            Request::Act(action) => {
+                if let Action::ChangeServers(changes) = action.as_ref() {
+                    ends += self.hang(&changes.load_balancer, &changes.instance);
+                    ends = ends.min(micros(Target::Haproxy.limit()));
+                }
             }
-            Request::Act(_)
-            | Request::Load
+            Request::Load
             | Request::Create(_)
             | Request::Replace(..)
             | Request::Remove(_)
@@ -300,7 +301,10 @@ impl State {
             Request::Replace(id, version, draft) => {
                 Reply::Done(self.replace_stored(who, id, *version, draft, &rates))
             }
-            Request::Remove(id) => Reply::Done(self.remove_stored(who, id)),
+            Request::Remove(id) => {
+                self.remove_stored(who, id);
+                Reply::Done(Ok(()))
+            }
             Request::Lease => Reply::Lease(Ok(self.read_lease(&rates))),
             Request::TakeLease(seen, holder) => {
                 Reply::Taken(self.write_lease(who, seen.as_ref(), holder, &rates))

@@ -64,7 +64,7 @@ impl Scope<'_> {
             ));
         }
         if matches!(self.origin, Origin::Inner(_)) {
-            return Err(self.no_column(name));
+            return Err(Self::no_column(name));
         }
         self.absent.insert(Absent::Field(name.text.clone()));
         Ok(FieldRef::Absent)
@@ -76,13 +76,13 @@ impl Scope<'_> {
             return Ok(tag);
         }
         if matches!(self.origin, Origin::Inner(_)) {
-            return Err(self.no_column(name));
+            return Err(Self::no_column(name));
         }
         self.absent.insert(Absent::Tag(name.text.clone()));
         Ok(TagRef::Absent)
     }
 
-    fn no_column(&self, name: &Name) -> Unsupported {
+    fn no_column(name: &Name) -> Unsupported {
         let part = format!("`{}`, which the subquery does not have,", name.text);
         Unsupported::at(
             name.column,
