@@ -4,10 +4,10 @@ use rolloutctl::sim::point::{Code, Latency, Point};
 use rolloutctl::sim::query::Query;
 use rolloutctl::sim::query::field::{Field, Tag};
 use rolloutctl::snapshot::SampleOutcome;
-use rolloutctl::world::influxdb::influxql;
+use rolloutctl::world::influxdb::{InfluxDb, influxql};
 
 use super::server::Server;
-use super::{START, ask, question, source};
+use super::{START, question, source};
 
 /// What both are asked, by placeholders as people write them. The window is two seconds long.
 const QUERIES: &[&str] = &[
@@ -25,15 +25,15 @@ const QUERIES: &[&str] = &[
     "SELECT sum(requests) + sum(tr_p99) FROM haproxy WHERE code = '5xx' AND {{ window }} fill(5)",
     "SELECT sum(requests) + count(tr_p99) FROM haproxy WHERE code = '5xx' AND {{ window }} fill(0.7)",
     "SELECT sum(requests) + sum(tr_p99) FROM haproxy WHERE code = '5xx' AND {{ window }} fill(none)",
-    // Functions.
+    // Functions. Of values of one instant InfluxDB takes any for the first or last one.
     "SELECT mean(ta_p99) FROM haproxy WHERE {{ window }}",
     "SELECT max(ta_max) FROM haproxy WHERE {{ window }}",
     "SELECT min(ta_p50) FROM haproxy WHERE {{ window }}",
     "SELECT median(ta_p90) FROM haproxy WHERE {{ window }}",
     "SELECT median(ta_p90) FROM haproxy WHERE revision = '{{ canary }}' AND {{ window }}",
     "SELECT spread(requests) FROM haproxy WHERE {{ window }}",
-    "SELECT first(requests) FROM haproxy WHERE {{ window }}",
-    "SELECT last(requests) FROM haproxy WHERE {{ window }}",
+    "SELECT first(requests) FROM haproxy WHERE code = '2xx' AND revision = '{{ canary }}' AND {{ window }}",
+    "SELECT last(requests) FROM haproxy WHERE code = '2xx' AND revision = '{{ canary }}' AND {{ window }}",
     "SELECT percentile(requests, 50) FROM haproxy WHERE {{ window }}",
     "SELECT percentile(requests, 99.5) FROM haproxy WHERE {{ window }}",
     "SELECT percentile(requests, 1) FROM haproxy WHERE {{ window }}",
@@ -51,6 +51,7 @@ const QUERIES: &[&str] = &[
     "SELECT -(sum(requests)) + .5 FROM haproxy WHERE {{ window }}",
     // Where.
     "SELECT sum(requests) FROM haproxy WHERE code = '5xx' OR code = '2xx' AND revision = '{{ canary }}' AND {{ window }}",
+    "SELECT sum(requests) FROM haproxy WHERE {{ window }} OR revision = '{{ canary }}'",
     "SELECT sum(requests) FROM haproxy WHERE (code = '5xx' OR code = 'none') AND {{ window }}",
     "SELECT sum(requests) FROM haproxy WHERE code != '2xx' AND revision <> '{{ canary }}' AND {{ window }}",
     "SELECT sum(requests) FROM haproxy WHERE code =~ /^[45]/ AND backend !~ /^a\\w+$/ AND {{ window }}",
@@ -176,12 +177,13 @@ async fn analysis_1_the_simulation_answers_as_influxdb_does() {
     let lines: Vec<String> = points.iter().map(line).collect();
     server.write("rollouts", &lines.join("\n")).await;
     let source = source(&server.url);
+    let influxdb = InfluxDb::new().expect("a client");
     let values = [("backend", "web"), ("canary", "aaaaaaaaaa")];
     let mut wrong = Vec::new();
     let mut counts = [0; 3];
     for query in QUERIES {
-        let real = ask(&source, query, &values).await;
         let question = question(query, &values);
+        let real = influxdb.measure(&question, &source).await;
         let text = influxql::fill(&question.query, &question.values, question.window);
         let text = text.unwrap_or_else(|error| panic!("{query}: {error}"));
         let read = Query::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -251,11 +251,6 @@ fn what_is_not_understood_is_refused_where_it_stands() {
             "already says which time",
         ),
         (
-            "SELECT sum(requests) FROM haproxy WHERE time > 1s OR code = '2xx'",
-            41,
-            "takes for AND",
-        ),
-        (
             "SELECT sum(requests) FROM haproxy WHERE time != 1s",
             49,
             "this comparison of `time`",
