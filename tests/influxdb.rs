@@ -41,6 +41,7 @@ fn question(query: &str, values: &[(&str, &str)]) -> Measure {
             rollout: name("news-web"),
             attempt: 1,
             stage: 0,
+            since: second(0),
             metric: name("errors"),
             number: 1,
         },

@@ -1,0 +1,434 @@
+//! Calls: a request on its way to a neighbour, and its answer on its way back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::SimWorld;
+use super::agenda::Event;
+use super::faults::{CrashAt, Fate, LastCall, Target, Way};
+use super::journal::{ControllerId, What, Who};
+use super::state::State;
+use super::time::{Micros, micros};
+use crate::action::{Action, Measure};
+use crate::api::{Duration, Name};
+use crate::snapshot::{InstanceFact, SampleOutcome, Snapshot};
+use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CallId(u64);
+
+/// The part of a call that arrives somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leg {
+    /// The whole call, or the Swarm's part of a look.
+    Main,
+    /// The question to the how-manieth instance of a look.
+    Instance(usize),
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    Observe(Vec<(Name, Name)>),
+    Act(Action),
+    Load,
+    Create(Box<Draft>),
+    Replace(StoreId, u64, Box<Draft>),
+    Remove(StoreId),
+    Lease,
+    TakeLease(Option<Lease>, String),
+    Measure(Box<Measure>, Duration),
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Observed(Result<Snapshot, WorldError>),
+    Done(Result<(), WorldError>),
+    Loaded(Result<Vec<Stored>, WorldError>),
+    Lease(Result<Option<Lease>, WorldError>),
+    Taken(Result<Lease, WorldError>),
+    Sampled(SampleOutcome),
+}
+
+impl Request {
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Observe(_) => Target::Swarm,
+            Self::Act(action) => match action {
+                Action::ChangeServers(_) => Target::Haproxy,
+                Action::CreateService(_)
+                | Action::RestoreService { .. }
+                | Action::ScaleService { .. }
+                | Action::RemoveService { .. }
+                | Action::Measure(_)
+                | Action::Forget => Target::Swarm,
+            },
+            Self::Load | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => Target::Store,
+            Self::Lease | Self::TakeLease(..) => Target::Lease,
+            Self::Measure(..) => Target::Source,
+        }
+    }
+
+    /// The answer of whoever hears nothing.
+    fn unanswered(&self) -> Reply {
+        let error = || WorldError::Unreachable {
+            what: "a call".into(),
+            reason: "no answer".into(),
+        };
+        match self {
+            Self::Observe(_) => Reply::Observed(Err(error())),
+            Self::Act(_) | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => {
+                Reply::Done(Err(error()))
+            }
+            Self::Load => Reply::Loaded(Err(error())),
+            Self::Lease => Reply::Lease(Err(error())),
+            Self::TakeLease(..) => Reply::Taken(Err(error())),
+            Self::Measure(..) => Reply::Sampled(SampleOutcome::Error("no answer".into())),
+        }
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Pending {
+    who: ControllerId,
+    request: Request,
+    way: Way,
+    /// What the instances of a look answered, each with what becomes of the question to it.
+    instances: Vec<(Way, Option<InstanceFact>)>,
+    reply: Option<Reply>,
+    ended: bool,
+    waker: Option<Waker>,
+    caller: Caller,
+}
+
+/// Whether anybody waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    Waits,
+    Gone,
+}
+
+/// All calls under way, and who is to die at which.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    last: u64,
+    pending: BTreeMap<CallId, Pending>,
+    crashes: BTreeMap<ControllerId, CrashAt>,
+    pub dead: BTreeSet<ControllerId>,
+    pub begun: BTreeMap<ControllerId, u64>,
+}
+
+/// What the death of its caller does to a call that is begun.
+enum Death {
+    No,
+    Unsent,
+    Unanswered,
+}
+
+impl Calls {
+    pub fn crash(&mut self, who: ControllerId, at: CrashAt) {
+        self.crashes.insert(who, at);
+    }
+
+    fn death(&mut self, who: ControllerId) -> Death {
+        *self.begun.entry(who).or_insert(0) += 1;
+        if self.dead.contains(&who) {
+            return Death::Unsent;
+        }
+        let Some(crash) = self.crashes.get_mut(&who) else {
+            return Death::No;
+        };
+        crash.calls = crash.calls.saturating_sub(1);
+        if crash.calls > 0 {
+            return Death::No;
+        }
+        let last = crash.last;
+        self.crashes.remove(&who);
+        self.dead.insert(who);
+        match last {
+            LastCall::Done => Death::Unanswered,
+            LastCall::NotDone => Death::Unsent,
+        }
+    }
+}
+
+impl State {
+    /// Sends a request: from here on it happens, whatever becomes of its caller.
+    fn send(&mut self, who: ControllerId, request: Request) -> CallId {
+        self.calls.last += 1;
+        let id = CallId(self.calls.last);
+        let was_dead = self.calls.dead.contains(&who);
+        let death = self.calls.death(who);
+        if !was_dead && self.calls.dead.contains(&who) {
+            self.journal.note(Who::Controller(who), || What::Crashed);
+        }
+        let mut pending = Pending {
+            who,
+            way: Way::Lost,
+            instances: Vec::new(),
+            reply: None,
+            ended: false,
+            waker: None,
+            caller: Caller::Waits,
+            request,
+        };
+        match death {
+            Death::Unsent => {}
+            Death::No | Death::Unanswered => {
+                let ends = self.dispatch(id, &mut pending);
+                if matches!(death, Death::No) {
+                    self.plan(ends, Event::Answer(id));
+                }
+            }
+        }
+        self.calls.pending.insert(id, pending);
+        self.settle();
+        id
+    }
+
+    /// Plans when a request arrives; says how long the caller will wait.
+    fn dispatch(&mut self, id: CallId, pending: &mut Pending) -> Micros {
+        if let Request::Measure(question, limit) = &pending.request {
+            let key = question.key.clone();
+            self.journal
+                .note(Who::Controller(pending.who), || What::Asked(key));
+            let (outcome, takes) = self.sample(question, *limit);
+            pending.reply = Some(Reply::Sampled(outcome));
+            return takes;
+        }
+        let target = pending.request.target();
+        let fate = self.fate(target);
+        pending.way = fate.way;
+        if fate.way != Way::Lost {
+            self.plan(fate.arrives, Event::Arrive(id, Leg::Main));
+        }
+        let mut ends = fate.ends;
+        match &pending.request {
+            Request::Observe(instances) => {
+                for (index, (load_balancer, name)) in instances.iter().enumerate() {
+                    let fate = self.proxy_fate(load_balancer, name);
+                    pending.instances.push((fate.way, None));
+                    if fate.way != Way::Lost {
+                        self.plan(fate.arrives, Event::Arrive(id, Leg::Instance(index)));
+                    }
+                    ends = ends.max(fate.ends);
+                }
+            }
+            Request::Act(Action::ChangeServers(changes)) => {
+                ends += self.hang(&changes.load_balancer, &changes.instance);
+                ends = ends.min(micros(Target::Haproxy.limit()));
+            }
+            Request::Act(_)
+            | Request::Load
+            | Request::Create(_)
+            | Request::Replace(..)
+            | Request::Remove(_)
+            | Request::Lease
+            | Request::TakeLease(..)
+            | Request::Measure(..) => {}
+        }
+        ends
+    }
+
+    fn fate(&mut self, target: Target) -> Fate {
+        let rates = self.faults.rates(target, self.now);
+        let usual = match target {
+            Target::Swarm | Target::Store | Target::Lease => self.pace.swarm,
+            Target::Haproxy => self.pace.proxy,
+            Target::Source => self.pace.source,
+        };
+        Fate::draw(&mut self.random, &rates, self.faults.slow, usual, target)
+    }
+
+    fn proxy_fate(&mut self, load_balancer: &Name, name: &Name) -> Fate {
+        let fate = self.fate(Target::Haproxy);
+        let hang = self.hang(load_balancer, name);
+        let ends = (fate.ends + hang).min(micros(Target::Haproxy.limit()));
+        Fate { ends, ..fate }
+    }
+
+    /// What an instance that takes connections and says nothing costs: the time limit.
+    fn hang(&self, load_balancer: &Name, name: &Name) -> Micros {
+        if self.proxies.hangs(load_balancer, name) {
+            micros(Target::Haproxy.limit())
+        } else {
+            0
+        }
+    }
+
+    /// A part of a call reaches its neighbour.
+    pub(super) fn arrive(&mut self, id: CallId, leg: Leg) {
+        let Some(mut pending) = self.calls.pending.remove(&id) else {
+            return;
+        };
+        match leg {
+            Leg::Instance(index) => {
+                if let (Request::Observe(instances), Some(place)) =
+                    (&pending.request, pending.instances.get_mut(index))
+                {
+                    let (load_balancer, name) = &instances[index];
+                    place.1 = Some(self.instance_fact(load_balancer, name));
+                }
+            }
+            Leg::Main => {
+                let reply = self.perform(pending.who, &pending.request, pending.way);
+                pending.reply = Some(match pending.way {
+                    Way::Through => reply,
+                    Way::Twice => self.perform(pending.who, &pending.request, pending.way),
+                    Way::Lost | Way::ReplyLost | Way::Partly => pending.request.unanswered(),
+                });
+            }
+        }
+        if pending.caller == Caller::Waits || !pending.ended {
+            self.calls.pending.insert(id, pending);
+        }
+    }
+
+    /// Does what is asked, now.
+    fn perform(&mut self, who: ControllerId, request: &Request, way: Way) -> Reply {
+        let rates = self.faults.rates(request.target(), self.now);
+        match request {
+            Request::Observe(_) => Reply::Observed(Ok(self.swarm_snapshot(&rates))),
+            Request::Act(action) => Reply::Done(self.do_action(who, action, &rates, way)),
+            Request::Load => Reply::Loaded(Ok(self.load(&rates))),
+            Request::Create(draft) => Reply::Done(self.create_stored(who, draft)),
+            Request::Replace(id, version, draft) => {
+                Reply::Done(self.replace_stored(who, id, *version, draft, &rates))
+            }
+            Request::Remove(id) => Reply::Done(self.remove_stored(who, id)),
+            Request::Lease => Reply::Lease(Ok(self.read_lease(&rates))),
+            Request::TakeLease(seen, holder) => {
+                Reply::Taken(self.write_lease(who, seen.as_ref(), holder, &rates))
+            }
+            // Its answer was worked out when it was sent.
+            Request::Measure(..) => request.unanswered(),
+        }
+    }
+
+    /// A call's answer comes back, or its caller gives up.
+    pub(super) fn answer(&mut self, id: CallId) {
+        let Some(pending) = self.calls.pending.get_mut(&id) else {
+            return;
+        };
+        pending.ended = true;
+        let reply = pending
+            .reply
+            .take()
+            .unwrap_or_else(|| pending.request.unanswered());
+        pending.reply = Some(with_instances(reply, pending));
+        self.woken.extend(pending.waker.take());
+        if let (Request::Measure(question, _), Some(Reply::Sampled(outcome))) =
+            (&pending.request, &pending.reply)
+        {
+            let told = (question.key.clone(), outcome.clone());
+            let who = Who::Controller(pending.who);
+            self.journal.note(who, || What::Answered(told.0, told.1));
+        }
+        if pending.caller == Caller::Gone {
+            self.calls.pending.remove(&id);
+        }
+    }
+
+    fn take_reply(&mut self, id: CallId, waker: &Waker) -> Option<Reply> {
+        let pending = self.calls.pending.get_mut(&id)?;
+        if pending.ended {
+            return self.calls.pending.remove(&id)?.reply;
+        }
+        match &mut pending.waker {
+            Some(known) if known.will_wake(waker) => {}
+            place => *place = Some(waker.clone()),
+        }
+        None
+    }
+
+    fn abandon(&mut self, id: CallId) {
+        if let Some(pending) = self.calls.pending.get_mut(&id) {
+            pending.caller = Caller::Gone;
+            pending.waker = None;
+            if pending.ended {
+                self.calls.pending.remove(&id);
+            }
+        }
+    }
+}
+
+/// Puts what the instances answered into the snapshot of a look.
+fn with_instances(reply: Reply, pending: &mut Pending) -> Reply {
+    let Reply::Observed(Ok(mut snapshot)) = reply else {
+        return reply;
+    };
+    let Request::Observe(instances) = &pending.request else {
+        return Reply::Observed(Ok(snapshot));
+    };
+    for ((load_balancer, name), (way, fact)) in instances.iter().zip(&mut pending.instances) {
+        let heard = match way {
+            Way::Through | Way::Twice => fact.take(),
+            Way::Lost | Way::ReplyLost | Way::Partly => None,
+        };
+        let fact = heard.unwrap_or_else(|| InstanceFact::Unreachable {
+            problem: "no answer".into(),
+        });
+        let group = snapshot.load_balancers.entry(load_balancer.clone());
+        group.or_default().insert(name.clone(), fact);
+    }
+    Reply::Observed(Ok(snapshot))
+}
+
+/// Waits for the answer to a call. The call begins when this is first polled.
+pub(super) struct Answer<'a> {
+    world: &'a SimWorld,
+    step: Step,
+}
+
+enum Step {
+    Unsent(Option<Request>),
+    Sent(CallId),
+    Over,
+}
+
+impl<'a> Answer<'a> {
+    pub const fn to(world: &'a SimWorld, request: Request) -> Self {
+        Self {
+            world,
+            step: Step::Unsent(Some(request)),
+        }
+    }
+}
+
+impl Future for Answer<'_> {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        let world = self.world;
+        let mut state = world.lock();
+        if let Step::Unsent(request) = &mut self.step {
+            let Some(request) = request.take() else {
+                return Poll::Pending;
+            };
+            self.step = Step::Sent(state.send(world.caller, request));
+        }
+        let Step::Sent(id) = self.step else {
+            return Poll::Pending;
+        };
+        match state.take_reply(id, context.waker()) {
+            Some(reply) => {
+                self.step = Step::Over;
+                Poll::Ready(reply)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        if let Step::Sent(id) = self.step {
+            self.world.lock().abandon(id);
+        }
+    }
+}
