@@ -186,8 +186,8 @@ async fn analysis_1_the_simulation_answers_as_influxdb_does() {
         let real = influxdb.measure(&question, &source).await;
         let text = influxql::fill(&question.query, &question.values, question.window);
         let text = text.unwrap_or_else(|error| panic!("{query}: {error}"));
-        let read = Query::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let simulated = read.evaluate(points.iter());
+        let query = Query::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let simulated = query.evaluate(points.iter());
         if !agree(&real, &simulated) {
             wrong.push(format!(
                 "{text}\n  real:      {real:?}\n  simulated: {simulated:?}"

@@ -95,11 +95,11 @@ impl State {
                         .map_or(number, |sum| Operator::Plus.apply(sum, number)),
                 );
             }
-            Function::Min => self.least = chosen(self.least, number, Ordering::Less),
-            Function::Max => self.value = chosen(self.value, number, Ordering::Greater),
+            Function::Min => self.least = Some(chosen(self.least, number, Ordering::Less)),
+            Function::Max => self.value = Some(chosen(self.value, number, Ordering::Greater)),
             Function::Spread => {
-                self.least = chosen(self.least, number, Ordering::Less);
-                self.value = chosen(self.value, number, Ordering::Greater);
+                self.least = Some(chosen(self.least, number, Ordering::Less));
+                self.value = Some(chosen(self.value, number, Ordering::Greater));
             }
             Function::First => self.choose(nanos, number, Ordering::Less),
             Function::Last => self.choose(nanos, number, Ordering::Greater),
@@ -145,10 +145,10 @@ fn compare(left: Number, right: Number) -> Ordering {
     }
 }
 
-fn chosen(value: Option<Number>, number: Number, wanted: Ordering) -> Option<Number> {
+fn chosen(value: Option<Number>, number: Number, wanted: Ordering) -> Number {
     match value {
-        Some(value) if compare(number, value) != wanted => Some(value),
-        Some(_) | None => Some(number),
+        Some(value) if compare(number, value) != wanted => value,
+        Some(_) | None => number,
     }
 }
 

@@ -70,9 +70,9 @@ impl Record for Inner<'_> {
 }
 
 /// What the controller would take InfluxDB's answer for (`world::influxdb`, ANALYSIS-1).
-pub(super) fn outcome<'a>(
+pub(super) fn outcome(
     program: &Program,
-    points: &mut dyn Iterator<Item = &'a Point>,
+    points: &mut dyn Iterator<Item = &Point>,
 ) -> SampleOutcome {
     let series = series(program, points);
     let wrong = |found: String| SampleOutcome::Error(InfluxDbError::Shape(found).to_string());
@@ -95,7 +95,7 @@ pub(super) fn outcome<'a>(
 }
 
 /// The groups that have rows.
-fn series<'a>(program: &Program, points: &mut dyn Iterator<Item = &'a Point>) -> Vec<Series> {
+fn series(program: &Program, points: &mut dyn Iterator<Item = &Point>) -> Vec<Series> {
     match &program.origin {
         Origin::Foreign => Vec::new(),
         Origin::Points => {

@@ -189,97 +189,100 @@ fn a_subquery_aggregates_what_another_one_did() {
     );
 }
 
+/// Queries, the column that the refusal names, and words of it.
+const REFUSED: &[(&str, usize, &str)] = &[
+    ("", 1, "the end of the query"),
+    ("DROP MEASUREMENT haproxy", 1, "`DROP`"),
+    ("SELECT mode(requests) FROM haproxy", 8, "`mode()`"),
+    ("SELECT sum(*) FROM haproxy", 12, "name one field"),
+    (
+        "SELECT sum(requests * 2) FROM haproxy",
+        8,
+        "compute outside of it",
+    ),
+    ("SELECT sum(code) FROM haproxy", 12, "the tag `code`"),
+    ("SELECT sum(requests) % 2 FROM haproxy", 22, "`%`"),
+    (
+        "SELECT sum(requests), errors FROM haproxy",
+        23,
+        "beside a plain field",
+    ),
+    ("SELECT 1 FROM haproxy", 8, "without a field"),
+    (
+        "SELECT sum(requests) FROM haproxy, other",
+        34,
+        "one measurement",
+    ),
+    ("SELECT sum(requests) FROM haproxy LIMIT 1", 35, "`LIMIT`"),
+    (
+        "SELECT sum(requests) FROM haproxy; SELECT 1",
+        34,
+        "more than one statement",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE code = \"2xx\"",
+        48,
+        "single quotes",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE code = 2",
+        48,
+        "single quotes",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE requests = '2'",
+        52,
+        "with a number",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE code > '2xx'",
+        48,
+        "an order of texts",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE code =~ /(/",
+        49,
+        "the pattern",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE time > now() - 5m",
+        48,
+        "already says which time",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy WHERE time != 1s",
+        49,
+        "this comparison of `time`",
+    ),
+    (
+        "SELECT sum(requests) FROM haproxy GROUP BY time(1s)",
+        44,
+        "{{ window }}",
+    ),
+    (
+        "SELECT max(r) FROM (SELECT sum(errors) / sum(requests) AS r FROM haproxy)",
+        28,
+        "cuts to a whole number",
+    ),
+    (
+        "SELECT max(r) FROM (SELECT sum(errors) AS x FROM haproxy)",
+        12,
+        "does not have",
+    ),
+    (
+        "SELECT max(x) FROM (SELECT sum(errors) AS x FROM haproxy WHERE time >= 0 AND time < 9s GROUP BY time(1s)) WHERE time > 1s",
+        113,
+        "into the subquery",
+    ),
+];
+
 #[test]
 fn what_is_not_understood_is_refused_where_it_stands() {
-    for (query, column, words) in [
-        ("", 1, "the end of the query"),
-        ("DROP MEASUREMENT haproxy", 1, "`DROP`"),
-        ("SELECT mode(requests) FROM haproxy", 8, "`mode()`"),
-        ("SELECT sum(*) FROM haproxy", 12, "name one field"),
-        (
-            "SELECT sum(requests * 2) FROM haproxy",
-            8,
-            "compute outside of it",
-        ),
-        ("SELECT sum(code) FROM haproxy", 12, "the tag `code`"),
-        ("SELECT sum(requests) % 2 FROM haproxy", 22, "`%`"),
-        (
-            "SELECT sum(requests), errors FROM haproxy",
-            23,
-            "beside a plain field",
-        ),
-        ("SELECT 1 FROM haproxy", 8, "without a field"),
-        (
-            "SELECT sum(requests) FROM haproxy, other",
-            34,
-            "one measurement",
-        ),
-        ("SELECT sum(requests) FROM haproxy LIMIT 1", 35, "`LIMIT`"),
-        (
-            "SELECT sum(requests) FROM haproxy; SELECT 1",
-            34,
-            "more than one statement",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE code = \"2xx\"",
-            48,
-            "single quotes",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE code = 2",
-            48,
-            "single quotes",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE requests = '2'",
-            52,
-            "with a number",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE code > '2xx'",
-            48,
-            "an order of texts",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE code =~ /(/",
-            49,
-            "the pattern",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE time > now() - 5m",
-            48,
-            "already says which time",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy WHERE time != 1s",
-            49,
-            "this comparison of `time`",
-        ),
-        (
-            "SELECT sum(requests) FROM haproxy GROUP BY time(1s)",
-            44,
-            "{{ window }}",
-        ),
-        (
-            "SELECT max(r) FROM (SELECT sum(errors) / sum(requests) AS r FROM haproxy)",
-            28,
-            "cuts to a whole number",
-        ),
-        (
-            "SELECT max(r) FROM (SELECT sum(errors) AS x FROM haproxy)",
-            12,
-            "does not have",
-        ),
-        (
-            "SELECT max(x) FROM (SELECT sum(errors) AS x FROM haproxy WHERE time >= 0 AND time < 9s GROUP BY time(1s)) WHERE time > 1s",
-            113,
-            "into the subquery",
-        ),
-    ] {
+    for (query, column, words) in REFUSED {
         let error = Query::parse(query).expect_err(query);
         let text = error.to_string();
         assert!(text.contains(words), "{query}: {text}");
-        assert_eq!(error.column, column, "{query}: {text}");
+        assert_eq!(error.column, *column, "{query}: {text}");
         assert!(text.contains("--metric NAME=VALUE"), "{query}: {text}");
     }
 }
