@@ -5,6 +5,8 @@
 
 #[path = "influxdb/server.rs"]
 mod server;
+#[path = "influxdb/simulated.rs"]
+mod simulated;
 
 use std::collections::BTreeMap;
 

@@ -107,7 +107,8 @@ impl State {
         }
     }
 
-    /// Of two values of one instant InfluxDB takes the greater one (measured on 1.6.7).
+    /// Of values of one instant the greatest is taken. InfluxDB takes one of them, and which one depends on how
+    /// it shared the series out among processors (measured on 1.6.7): nobody can rely on it.
     fn choose(&mut self, nanos: i128, number: Number, wanted: Ordering) {
         let takes = self.value.is_none_or(|value| {
             let order = nanos.cmp(&self.instant);

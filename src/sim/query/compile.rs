@@ -64,7 +64,7 @@ impl Scope<'_> {
             ));
         }
         if matches!(self.origin, Origin::Inner(_)) {
-            return Err(Self::no_column(name));
+            return Err(no_column(name));
         }
         self.absent.insert(Absent::Field(name.text.clone()));
         Ok(FieldRef::Absent)
@@ -76,19 +76,10 @@ impl Scope<'_> {
             return Ok(tag);
         }
         if matches!(self.origin, Origin::Inner(_)) {
-            return Err(Self::no_column(name));
+            return Err(no_column(name));
         }
         self.absent.insert(Absent::Tag(name.text.clone()));
         Ok(TagRef::Absent)
-    }
-
-    fn no_column(name: &Name) -> Unsupported {
-        let part = format!("`{}`, which the subquery does not have,", name.text);
-        Unsupported::at(
-            name.column,
-            part,
-            "name a column of the subquery, or a tag in its GROUP BY",
-        )
     }
 
     fn kind(&self, field: FieldRef) -> Kind {
@@ -97,6 +88,15 @@ impl Scope<'_> {
             (Origin::Inner(_) | Origin::Points | Origin::Foreign, _) => Kind::Integer,
         }
     }
+}
+
+fn no_column(name: &Name) -> Unsupported {
+    let part = format!("`{}`, which the subquery does not have,", name.text);
+    Unsupported::at(
+        name.column,
+        part,
+        "name a column of the subquery, or a tag in its GROUP BY",
+    )
 }
 
 fn program(select: &Select, absent: &mut BTreeSet<Absent>) -> Result<Program, Unsupported> {

@@ -35,6 +35,9 @@ pub(super) enum Word {
     End,
 }
 
+/// More words than anybody writes: what is read is a tree, and a deep one would exhaust the stack.
+const MOST: usize = 1_000;
+
 /// The longer ones first.
 const SIGNS: [&str; 22] = [
     "!=", "<>", "=~", "!~", "<=", ">=", "::", "=", "<", ">", "+", "-", "*", "/", "%", "&", "|",
@@ -86,6 +89,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Unsupported> {
     loop {
         lexer.skip_blanks()?;
         let column = lexer.column;
+        if tokens.len() == MOST {
+            return Err(Unsupported::at(
+                column,
+                format!("a query of more than {MOST} words"),
+                "make it shorter",
+            ));
+        }
         // A `/` begins a regular expression where one can be compared with; else it divides.
         let pattern = matches!(
             tokens.last(),

@@ -48,27 +48,25 @@ fn cut(
     match condition {
         Condition::And(left, right) => {
             let ((left, first), (right, second)) = (cut(left, scope)?, cut(right, scope)?);
-            let filter = match (left, right) {
-                (Some(left), Some(right)) => Some(Filter::And(Box::new(left), Box::new(right))),
-                (one, other) => one.or(other),
-            };
-            Ok((filter, first.and(second)))
+            Ok((joined(Filter::And, left, right), first.and(second)))
         }
+        // Times are taken out of OR too: they are joined by AND wherever they stand (measured on 1.6.7).
         Condition::Or(left, right) => {
             let ((left, first), (right, second)) = (cut(left, scope)?, cut(right, scope)?);
-            match (left, right, first.and(second).column) {
-                (Some(left), Some(right), None) => Ok((
-                    Some(Filter::Or(Box::new(left), Box::new(right))),
-                    Times::ALL,
-                )),
-                (_, _, column) => Err(Unsupported::at(
-                    column.unwrap_or(1),
-                    "a time beside OR, which InfluxDB takes for AND,",
-                    "put what OR joins in parentheses, and `AND {{ window }}` after them",
-                )),
-            }
+            Ok((joined(Filter::Or, left, right), first.and(second)))
         }
         Condition::Compare(left, comparison, right) => compare(left, *comparison, right, scope),
+    }
+}
+
+fn joined(
+    join: fn(Box<Filter>, Box<Filter>) -> Filter,
+    left: Option<Filter>,
+    right: Option<Filter>,
+) -> Option<Filter> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(join(Box::new(left), Box::new(right))),
+        (one, other) => one.or(other),
     }
 }
 

@@ -8,10 +8,11 @@ use jiff::tz::TimeZone;
 /// since 1970.
 pub(super) fn instant(text: &str) -> Option<i128> {
     let plain = |c: char| c.is_ascii_digit() || "-:.T Z+".contains(c);
-    if !text.chars().all(plain) {
+    let bytes = text.as_bytes();
+    if !text.chars().all(plain) || bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
         return None;
     }
-    let timestamp = match text.as_bytes().get(10) {
+    let timestamp = match bytes.get(10) {
         Some(b'T') => text.parse::<Timestamp>().ok()?,
         Some(b' ') => in_utc(text.parse().ok()?)?,
         Some(_) => return None,
