@@ -35,7 +35,7 @@ mod haproxy;
 mod hints;
 mod influxdb;
 mod journal;
-mod point;
+pub mod point;
 mod random;
 mod setup;
 mod state;
@@ -53,7 +53,7 @@ pub use influxdb::{Answer, Oracle};
 pub use journal::{
     ControllerId, Entry, NodeChange, Outcome, ProxyChange, ServiceChange, What, Who, Write,
 };
-pub use point::{Code, Point};
+pub use point::{Code, Latency, Point};
 pub use setup::{
     App, BackendSetup, Form, InstanceSetup, Keep, OnStop, Pace, RequestClass, Setup, Starts,
 };

@@ -1,4 +1,6 @@
 //! Points: what the collector would have written of the simulated requests (`haproxy` in InfluxDB).
+//!
+//! What names their fields have, and what a query makes of them, is in `query`.
 
 use crate::api::Revision;
 
@@ -24,6 +26,25 @@ pub struct Point {
     /// The time that 99 % of them took at most, in milliseconds.
     pub p99: f64,
     /// The longest time, in milliseconds.
+    pub max: f64,
+    /// Bytes sent to clients.
+    pub bytes: u64,
+    /// The most requests that were open at once.
+    pub active: u64,
+    /// What of these times the server took to respond; none when it did not.
+    pub response: Option<Latency>,
+}
+
+/// Times of requests, by four of their percentiles, in milliseconds and in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    /// The time that half of them took at most.
+    pub p50: f64,
+    /// The time that 90 % of them took at most.
+    pub p90: f64,
+    /// The time that 99 % of them took at most.
+    pub p99: f64,
+    /// The longest time.
     pub max: f64,
 }
 

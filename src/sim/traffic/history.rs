@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::point::{Code, Point};
+use super::super::point::{Code, Latency, Point};
 use super::super::random::Random;
 use super::super::setup::{App, RequestClass};
 use super::super::time::{Micros, SECOND, Time, micros, seconds};
@@ -174,8 +174,17 @@ impl Tally {
     }
 
     fn point(mut self, second: i64, backend: &str, revision: &Revision, code: Code) -> Point {
+        /// What an answer has, on average.
+        const BYTES: u64 = 1_200;
         self.0.sort_by(|a, b| a.0.total_cmp(&b.0));
         let requests = self.0.iter().map(|(_, count)| count).sum();
+        let quantile = |percent| self.quantile(percent, requests);
+        let latency = Latency {
+            p50: quantile(50),
+            p90: quantile(90),
+            p99: quantile(99),
+            max: quantile(100),
+        };
         Point {
             second,
             backend: backend.to_owned(),
@@ -183,11 +192,27 @@ impl Tally {
             code,
             requests,
             errors: if code.is_error() { requests } else { 0 },
-            p50: self.quantile(50, requests),
-            p90: self.quantile(90, requests),
-            p99: self.quantile(99, requests),
-            max: self.quantile(100, requests),
+            p50: latency.p50,
+            p90: latency.p90,
+            p99: latency.p99,
+            max: latency.max,
+            bytes: requests.saturating_mul(BYTES),
+            active: self.active(),
+            response: Some(latency),
         }
+    }
+
+    /// How many of the requests were open at once (Little's law), at least one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a small count, never negative"
+    )]
+    fn active(&self) -> u64 {
+        let times = self.0.iter();
+        let busy: f64 = times.map(|(takes, count)| takes * *count as f64).sum();
+        (busy / 1_000.0).ceil() as u64
     }
 
     /// The time that `percent` of the requests took at most.
