@@ -128,7 +128,7 @@ impl State {
             }
             Hand::Condition(index, condition) => {
                 self.on_proxy(*index, |state, index| {
-                    state.set_condition(index, *condition)
+                    state.set_condition(index, *condition);
                 });
             }
             Hand::Load(backend, rps) => self.set_load(backend, *rps),

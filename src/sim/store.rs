@@ -205,19 +205,14 @@ impl State {
         });
     }
 
-    pub(super) fn remove_stored(
-        &mut self,
-        who: ControllerId,
-        id: &StoreId,
-    ) -> Result<(), WorldError> {
+    pub(super) fn remove_stored(&mut self, who: ControllerId, id: &StoreId) {
         let Some(stored) = self.store.find(id).cloned() else {
-            return Ok(());
+            return;
         };
         self.next_index();
         self.change_store(|contents| contents.retain(|stored| stored.id != *id));
         let who = Who::Controller(who);
         self.tell_stored(who, &stored.draft, Write::Remove, &Ok(()));
-        Ok(())
     }
 
     pub(super) fn change_store(&mut self, change: impl FnOnce(&mut Contents)) {

@@ -234,7 +234,7 @@ impl<'a> View<'a> {
             .map_or_else(Answered::default, |index| self.answered_by(index, revision))
     }
 
-    fn answered_by(&self, index: usize, revision: &Revision) -> Answered {
+    fn answered_by(self, index: usize, revision: &Revision) -> Answered {
         let key = (index, revision.clone());
         let mut answered = self
             .0
@@ -301,7 +301,7 @@ impl<'a> View<'a> {
         self.0.calls.dead.contains(&who)
     }
 
-    fn instance(&self, name: &Name) -> Option<&'a Instance> {
+    fn instance(self, name: &Name) -> Option<&'a Instance> {
         let mut instances = self.0.proxies.instances.iter();
         instances.find(|instance| instance.name == *name)
     }

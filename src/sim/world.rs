@@ -45,7 +45,7 @@ impl World for SimWorld {
         action: &Action,
         _: &BTreeMap<Name, LoadBalancerSpec>,
     ) -> Result<(), WorldError> {
-        self.done(Request::Act(action.clone())).await
+        self.done(Request::Act(Box::new(action.clone()))).await
     }
 
     async fn measure(&self, question: &Measure, source: &MetricSourceSpec) -> SampleOutcome {

@@ -12,7 +12,7 @@ use rolloutctl::api::{
     Duration, HaproxyInstance, HaproxySpec, LoadBalancerSpec, Name, Reach, Revision, ServerWeight,
     Template,
 };
-use rolloutctl::sim::{App, Keep, Setup, SimWorld, Span, What};
+use rolloutctl::sim::{App, Keep, Losses, Setup, SimWorld, Span, What};
 use rolloutctl::snapshot::{
     Endpoint, InstanceFact, ProxyFact, ServerFact, ServerName, ServiceFact, Snapshot, TaskFact,
     TaskState,
@@ -220,6 +220,14 @@ impl Site {
         self.proxy(instance).backends[BACKEND]
             .get(&server.to_string())
             .cloned()
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in its lifetime"
+    )]
+    pub fn losses(&self) -> Losses {
+        self.world.view(|view| view.losses())
     }
 
     pub fn happened(&self, is_it: impl Fn(&What) -> bool) -> usize {

@@ -112,7 +112,7 @@ fn slots_have_gaps_after_a_scale_down_and_the_lowest_are_filled_first() {
         site.scale(&one, 3).expect("scaled");
         site.pass(5_000);
         let now: BTreeSet<u32> = site.running(&one).iter().map(|task| task.slot).collect();
-        let lowest = (1..).find(|slot| !left.contains(slot)).expect("a slot");
+        let lowest = (1..10).find(|slot| !left.contains(slot)).expect("a slot");
         assert!(now.contains(&lowest), "{left:?} then {now:?}");
         left != BTreeSet::from([1, 2])
     });
