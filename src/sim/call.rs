@@ -255,7 +255,7 @@ impl State {
                 Reply::Done(self.replace_stored(who, id, *version, draft, &rates))
             }
             Request::Remove(id) => {
-                self.remove_stored(who, id);
+                self.remove_stored(Who::Controller(who), id);
                 Reply::Done(Ok(()))
             }
             Request::Lease => Reply::Lease(Ok(self.read_lease(&rates))),

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{Manifest, Phase, Resource, RolloutSpec, RolloutStatus};
+use rolloutctl::api::{
+    Dependents, Duration, Kind, Manifest, Phase, Resource, RolloutSpec, RolloutStatus, Verb,
+};
 use rolloutctl::reconcile::{Inbox, Mandate, Reconciler};
-use rolloutctl::sim::{Form, Loss, Setup};
+use rolloutctl::sim::{FaultPlan, Form, Hand, Loss, Outcome, Rates, Setup, What, Write};
 use rolloutctl::world::{Draft, Lease, World};
 use serde_json::json;
 
@@ -70,9 +72,8 @@ impl Run {
 
     fn turn(&mut self) {
         let mandate = Mandate::Act(&self.lease);
-        self.site
-            .run(self.reconciler.turn(mandate))
-            .expect("a turn");
+        // What goes wrong in a turn is looked at again in the next one.
+        let _ = self.site.run(self.reconciler.turn(mandate));
         self.site.pass(500);
         self.turns += 1;
     }
@@ -96,21 +97,9 @@ impl Run {
         panic!("never: {what}; {:#?}", self.status());
     }
 
-    fn apply(&mut self, draft: &Draft) {
-        let stored = self.site.run(self.site.world.load()).expect("the store");
-        let known = stored
-            .iter()
-            .find(|stored| matches!(stored.draft.resource, Resource::Rollout(_)))
-            .expect("the rollout");
-        let draft = Draft {
-            generation: known.draft.generation + 1,
-            resource: draft.resource.clone(),
-            ..known.draft.clone()
-        };
-        let world = &self.site.world;
-        self.site
-            .run(world.replace(&known.id, known.version, &draft))
-            .expect("applied");
+    fn apply(&self, draft: &Draft) {
+        let resource = Box::new(draft.resource.clone());
+        self.site.world.hand(&Hand::Apply(resource));
     }
 
     fn is_healthy(status: &RolloutStatus, attempt: u32) -> bool {
@@ -155,4 +144,71 @@ fn safety_5_at_rest_nothing_is_written() {
     }
     let journal = run.site.world.journal();
     assert_eq!(journal, [], "{journal:#?}");
+}
+
+#[test]
+fn with_everything_going_wrong_a_release_ends_well_once_the_world_is_healed() {
+    for seed in 0..5 {
+        let mut run = Run::new(seed);
+        run.until("the first revision is stable", |status| {
+            Run::is_healthy(status, 1)
+        });
+        let begin = run.site.world.now();
+        run.site.world.set_faults(FaultPlan {
+            healed_at: Duration::from_secs(300).after(begin),
+            swarm: Rates::all(0.03),
+            store: Rates::all(0.03),
+            haproxy: Rates::all(0.03),
+            ..FaultPlan::none()
+        });
+        let at = |secs| Duration::from_secs(secs).after(begin);
+        run.site.world.hand_at(at(20), Hand::Reload(0));
+        run.site.world.hand_at(at(40), Hand::CrashNode(1));
+        run.site.world.hand_at(at(90), Hand::ReturnNode(1));
+        run.apply(&rollout("app:v2"));
+        for _ in 0..600 {
+            run.turn();
+        }
+        let status = run.status();
+        assert!(Run::is_healthy(&status, 2), "seed {seed}: {status:#?}");
+    }
+}
+
+#[test]
+fn users_apply_command_and_delete() {
+    let mut run = Run::new(1);
+    run.until("it is stable", |status| Run::is_healthy(status, 1));
+    let version = |run: &Run| {
+        let world = &run.site.world;
+        world.view(|view| view.rollout(&name("web")).map(|stored| stored.version))
+    };
+    let before = version(&run);
+    run.apply(&rollout("app:v1"));
+    assert_eq!(version(&run), before, "nothing has changed");
+    run.apply(&rollout("app:v2"));
+    assert_ne!(version(&run), before);
+    run.until("the canary is on its way", |status| status.weight == 25);
+    run.site
+        .world
+        .hand(&Hand::Command(name("web"), Verb::Abort));
+    run.until("it is taken back", |status| status.phase == Phase::Degraded);
+    let delete = Hand::Delete(Kind::Rollout, name("web"), Dependents::Remove);
+    run.site.world.hand(&delete);
+    for _ in 0..200 {
+        run.turn();
+    }
+    let world = &run.site.world;
+    assert!(world.view(|view| view.rollout(&name("web")).is_none()));
+    assert_eq!(world.view(|view| view.services().count()), 0);
+    let removed = run.site.happened(|what| {
+        matches!(
+            what,
+            What::Stored {
+                write: Write::Remove,
+                outcome: Outcome::Done,
+                ..
+            }
+        )
+    });
+    assert_eq!(removed, 1, "by its controller, once");
 }
