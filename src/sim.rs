@@ -76,8 +76,10 @@ pub struct SimWorld {
 impl SimWorld {
     /// A world made of `setup`, as controller 0 sees it.
     pub fn new(setup: Setup) -> Self {
+        let mut state = State::new(setup);
+        state.settle();
         Self {
-            state: Arc::new(Mutex::new(State::new(setup))),
+            state: Arc::new(Mutex::new(state)),
             caller: ControllerId(0),
         }
     }

@@ -1,20 +1,22 @@
 //! Calls: a request on its way to a neighbour, and its answer on its way back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use super::SimWorld;
 use super::agenda::Event;
 use super::faults::{CrashAt, Fate, LastCall, Target, Way};
 use super::journal::{ControllerId, What, Who};
 use super::state::State;
 use super::time::{Micros, micros};
-use crate::action::{Action, Measure};
-use crate::api::{Duration, Name};
-use crate::snapshot::{InstanceFact, SampleOutcome, Snapshot};
-use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
+use crate::action::Action;
+use crate::api::Name;
+use crate::snapshot::InstanceFact;
+
+mod answer;
+mod request;
+
+pub(super) use answer::Answer;
+pub(super) use request::{Reply, Request};
 
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,69 +31,6 @@ pub(super) enum Leg {
     Instance(usize),
 }
 
-/// What is asked.
-#[derive(Clone, Debug)]
-pub(super) enum Request {
-    Observe(Vec<(Name, Name)>),
-    Act(Box<Action>),
-    Load,
-    Create(Box<Draft>),
-    Replace(StoreId, u64, Box<Draft>),
-    Remove(StoreId),
-    Lease,
-    TakeLease(Option<Lease>, String),
-    Measure(Box<Measure>, Duration),
-}
-
-/// What is answered.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Observed(Result<Snapshot, WorldError>),
-    Done(Result<(), WorldError>),
-    Loaded(Result<Vec<Stored>, WorldError>),
-    Lease(Result<Option<Lease>, WorldError>),
-    Taken(Result<Lease, WorldError>),
-    Sampled(SampleOutcome),
-}
-
-impl Request {
-    pub fn target(&self) -> Target {
-        match self {
-            Self::Observe(_) => Target::Swarm,
-            Self::Act(action) => match action.as_ref() {
-                Action::ChangeServers(_) => Target::Haproxy,
-                Action::CreateService(_)
-                | Action::RestoreService { .. }
-                | Action::ScaleService { .. }
-                | Action::RemoveService { .. }
-                | Action::Measure(_)
-                | Action::Forget => Target::Swarm,
-            },
-            Self::Load | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => Target::Store,
-            Self::Lease | Self::TakeLease(..) => Target::Lease,
-            Self::Measure(..) => Target::Source,
-        }
-    }
-
-    /// The answer of whoever hears nothing.
-    fn unanswered(&self) -> Reply {
-        let error = || WorldError::Unreachable {
-            what: "a call".into(),
-            reason: "no answer".into(),
-        };
-        match self {
-            Self::Observe(_) => Reply::Observed(Err(error())),
-            Self::Act(_) | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => {
-                Reply::Done(Err(error()))
-            }
-            Self::Load => Reply::Loaded(Err(error())),
-            Self::Lease => Reply::Lease(Err(error())),
-            Self::TakeLease(..) => Reply::Taken(Err(error())),
-            Self::Measure(..) => Reply::Sampled(SampleOutcome::Error("no answer".into())),
-        }
-    }
-}
-
 /// A call under way.
 #[derive(Debug)]
 struct Pending {
@@ -100,10 +39,20 @@ struct Pending {
     way: Way,
     /// What the instances of a look answered, each with what becomes of the question to it.
     instances: Vec<(Way, Option<InstanceFact>)>,
+    /// How many of its parts have not arrived yet.
+    under_way: usize,
     reply: Option<Reply>,
     ended: bool,
     waker: Option<Waker>,
     caller: Caller,
+}
+
+impl Pending {
+    /// Whether it may be forgotten: all of it has arrived, and nobody waits for its answer. What arrives
+    /// later than its caller waits is not forgotten before.
+    fn is_over(&self) -> bool {
+        self.ended && self.under_way == 0 && self.caller == Caller::Gone
+    }
 }
 
 /// Whether anybody waits for the answer.
@@ -171,6 +120,7 @@ impl State {
             who,
             way: Way::Lost,
             instances: Vec::new(),
+            under_way: 0,
             reply: None,
             ended: false,
             waker: None,
@@ -205,6 +155,7 @@ impl State {
         let fate = self.fate(target);
         pending.way = fate.way;
         if fate.way != Way::Lost {
+            pending.under_way += 1;
             self.plan(fate.arrives, Event::Arrive(id, Leg::Main));
         }
         let mut ends = fate.ends;
@@ -214,6 +165,7 @@ impl State {
                     let fate = self.proxy_fate(load_balancer, name);
                     pending.instances.push((fate.way, None));
                     if fate.way != Way::Lost {
+                        pending.under_way += 1;
                         self.plan(fate.arrives, Event::Arrive(id, Leg::Instance(index)));
                     }
                     ends = ends.max(fate.ends);
@@ -267,6 +219,7 @@ impl State {
         let Some(mut pending) = self.calls.pending.remove(&id) else {
             return;
         };
+        pending.under_way = pending.under_way.saturating_sub(1);
         match leg {
             Leg::Instance(index) => {
                 if let (Request::Observe(instances), Some(place)) =
@@ -285,7 +238,7 @@ impl State {
                 });
             }
         }
-        if pending.caller == Caller::Waits || !pending.ended {
+        if !pending.is_over() {
             self.calls.pending.insert(id, pending);
         }
     }
@@ -302,7 +255,7 @@ impl State {
                 Reply::Done(self.replace_stored(who, id, *version, draft, &rates))
             }
             Request::Remove(id) => {
-                self.remove_stored(who, id);
+                self.remove_stored(Who::Controller(who), id);
                 Reply::Done(Ok(()))
             }
             Request::Lease => Reply::Lease(Ok(self.read_lease(&rates))),
@@ -333,7 +286,7 @@ impl State {
             let who = Who::Controller(pending.who);
             self.journal.note(who, || What::Answered(told.0, told.1));
         }
-        if pending.caller == Caller::Gone {
+        if pending.is_over() {
             self.calls.pending.remove(&id);
         }
     }
@@ -341,7 +294,12 @@ impl State {
     fn take_reply(&mut self, id: CallId, waker: &Waker) -> Option<Reply> {
         let pending = self.calls.pending.get_mut(&id)?;
         if pending.ended {
-            return self.calls.pending.remove(&id)?.reply;
+            let reply = pending.reply.take();
+            pending.caller = Caller::Gone;
+            if pending.is_over() {
+                self.calls.pending.remove(&id);
+            }
+            return reply;
         }
         match &mut pending.waker {
             Some(known) if known.will_wake(waker) => {}
@@ -354,7 +312,7 @@ impl State {
         if let Some(pending) = self.calls.pending.get_mut(&id) {
             pending.caller = Caller::Gone;
             pending.waker = None;
-            if pending.ended {
+            if pending.is_over() {
                 self.calls.pending.remove(&id);
             }
         }
@@ -381,58 +339,4 @@ fn with_instances(reply: Reply, pending: &mut Pending) -> Reply {
         group.or_default().insert(name.clone(), fact);
     }
     Reply::Observed(Ok(snapshot))
-}
-
-/// Waits for the answer to a call. The call begins when this is first polled.
-pub(super) struct Answer<'a> {
-    world: &'a SimWorld,
-    step: Step,
-}
-
-enum Step {
-    Unsent(Option<Request>),
-    Sent(CallId),
-    Over,
-}
-
-impl<'a> Answer<'a> {
-    pub const fn to(world: &'a SimWorld, request: Request) -> Self {
-        Self {
-            world,
-            step: Step::Unsent(Some(request)),
-        }
-    }
-}
-
-impl Future for Answer<'_> {
-    type Output = Reply;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
-        let world = self.world;
-        let mut state = world.lock();
-        if let Step::Unsent(request) = &mut self.step {
-            let Some(request) = request.take() else {
-                return Poll::Pending;
-            };
-            self.step = Step::Sent(state.send(world.caller, request));
-        }
-        let Step::Sent(id) = self.step else {
-            return Poll::Pending;
-        };
-        match state.take_reply(id, context.waker()) {
-            Some(reply) => {
-                self.step = Step::Over;
-                Poll::Ready(reply)
-            }
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Answer<'_> {
-    fn drop(&mut self) {
-        if let Step::Sent(id) = self.step {
-            self.world.lock().abandon(id);
-        }
-    }
 }

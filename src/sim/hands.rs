@@ -1,5 +1,9 @@
 //! Other hands: what people, failures and neighbours do to the world.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use super::agenda::Event;
 use super::haproxy::{Condition, set_admin};
 use super::journal::{Outcome, ServiceChange, What, Who};
@@ -7,16 +11,20 @@ use super::setup::App;
 use super::state::State;
 use super::swarm::ServiceKey;
 use super::time::Time;
-use crate::api::{Duration, Name, ServerWeight};
+use crate::api::{Dependents, Duration, Kind, Name, Resource, ServerWeight, Verb};
 use crate::snapshot::AdminState;
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
+mod desk;
 
 /// Something that is done to the world by another hand. What is not there is left alone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hand {
+    /// Applies a manifest.
+    Apply(Box<Resource>),
+    /// Gives a rollout a command, for the attempt and stage at hand.
+    Command(Name, Verb),
+    /// Deletes a resource.
+    Delete(Kind, Name, Dependents),
     /// Scales a service of ours.
     Scale(Which, u32),
     /// Edits a service of ours.
@@ -93,7 +101,12 @@ impl State {
 
     /// Does what a hand does.
     pub(super) fn lend(&mut self, hand: &Hand) {
+        let told = || What::Lent(Box::new(hand.clone()));
+        self.journal.note(Who::Hand, told);
         match hand {
+            Hand::Apply(resource) => self.desk_applies(resource),
+            Hand::Command(rollout, verb) => self.desk_commands(rollout, *verb),
+            Hand::Delete(kind, name, dependents) => self.desk_deletes(*kind, name, *dependents),
             Hand::Scale(which, replicas) => self.hand_scales(which, *replicas),
             Hand::Edit(which, edit) => self.hand_edits(which, edit),
             Hand::RemoveService(which) => self.hand_removes(which),
@@ -137,9 +150,6 @@ impl State {
                 self.proxies.touch_all();
             }
         }
-        let said = hand;
-        self.journal
-            .note(Who::Hand, || What::Changed(format!("{said:?}")));
     }
 
     fn on_node(&mut self, node: usize, change: impl FnOnce(&mut Self, usize)) {

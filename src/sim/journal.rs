@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::hands::Hand;
 use super::traffic::Loss;
 use crate::action::ServerChanges;
 use crate::api::{Name, Revision};
@@ -149,8 +150,8 @@ pub enum What {
         /// Why; nothing if they are no longer.
         loss: Option<Loss>,
     },
-    /// Something else was changed by another hand.
-    Changed(String),
+    /// A hand is about to do this; what follows from it has entries of its own.
+    Lent(Box<Hand>),
 }
 
 /// How an object of the store was written.

@@ -130,7 +130,7 @@ impl State {
         result
     }
 
-    fn try_create(&mut self, draft: &Draft) -> Result<(), WorldError> {
+    pub(super) fn try_create(&mut self, draft: &Draft) -> Result<(), WorldError> {
         let what = || format!("create {} in the store", title(draft));
         let kept = self.store.kept("create", draft)?;
         let stored = Stored {
@@ -205,13 +205,12 @@ impl State {
         });
     }
 
-    pub(super) fn remove_stored(&mut self, who: ControllerId, id: &StoreId) {
+    pub(super) fn remove_stored(&mut self, who: Who, id: &StoreId) {
         let Some(stored) = self.store.find(id).cloned() else {
             return;
         };
         self.next_index();
         self.change_store(|contents| contents.retain(|stored| stored.id != *id));
-        let who = Who::Controller(who);
         self.tell_stored(who, &stored.draft, Write::Remove, &Ok(()));
     }
 

@@ -167,6 +167,35 @@ fn only_the_shell_reads_the_clock() {
 }
 
 #[test]
+fn a_simulated_world_depends_on_its_seed_alone() {
+    let forbidden = [
+        ("tokio", "virtual time has no runtime"),
+        ("std::thread", "nothing happens side by side"),
+        ("HashMap", "use BTreeMap: its order is always the same"),
+        ("HashSet", "use BTreeSet: its order is always the same"),
+        ("Instant::now", "use virtual time"),
+        ("thread_local", "a world shares nothing with another one"),
+        ("LazyLock", "a world shares nothing with another one"),
+        ("OnceLock", "a world shares nothing with another one"),
+    ];
+    let mut findings = Vec::new();
+    for file in rust_files(&["src"]) {
+        if module_of(&file.path) != "sim" {
+            continue;
+        }
+        for (number, line) in file.lines() {
+            let code = line.trim_start();
+            for (word, why) in forbidden {
+                if code.contains(word) && !code.starts_with("//") {
+                    findings.push(format!("{}:{number}: `{word}`: {why}", file.path));
+                }
+            }
+        }
+    }
+    check(findings);
+}
+
+#[test]
 fn nothing_is_left_undone_and_no_lint_is_silenced() {
     let forbidden = [
         ("#[allow(", "use #[expect(…, reason = \"…\")]"),

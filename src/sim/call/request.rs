@@ -1,0 +1,70 @@
+//! What is asked of a neighbour, and what it answers.
+
+use super::super::faults::Target;
+use crate::action::{Action, Measure};
+use crate::api::{Duration, Name};
+use crate::snapshot::{SampleOutcome, Snapshot};
+use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(in crate::sim) enum Request {
+    Observe(Vec<(Name, Name)>),
+    Act(Box<Action>),
+    Load,
+    Create(Box<Draft>),
+    Replace(StoreId, u64, Box<Draft>),
+    Remove(StoreId),
+    Lease,
+    TakeLease(Option<Lease>, String),
+    Measure(Box<Measure>, Duration),
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(in crate::sim) enum Reply {
+    Observed(Result<Snapshot, WorldError>),
+    Done(Result<(), WorldError>),
+    Loaded(Result<Vec<Stored>, WorldError>),
+    Lease(Result<Option<Lease>, WorldError>),
+    Taken(Result<Lease, WorldError>),
+    Sampled(SampleOutcome),
+}
+
+impl Request {
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Observe(_) => Target::Swarm,
+            Self::Act(action) => match action.as_ref() {
+                Action::ChangeServers(_) => Target::Haproxy,
+                Action::CreateService(_)
+                | Action::RestoreService { .. }
+                | Action::ScaleService { .. }
+                | Action::RemoveService { .. }
+                | Action::Measure(_)
+                | Action::Forget => Target::Swarm,
+            },
+            Self::Load | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => Target::Store,
+            Self::Lease | Self::TakeLease(..) => Target::Lease,
+            Self::Measure(..) => Target::Source,
+        }
+    }
+
+    /// The answer of whoever hears nothing.
+    pub(super) fn unanswered(&self) -> Reply {
+        let error = || WorldError::Unreachable {
+            what: "a call".into(),
+            reason: "no answer".into(),
+        };
+        match self {
+            Self::Observe(_) => Reply::Observed(Err(error())),
+            Self::Act(_) | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => {
+                Reply::Done(Err(error()))
+            }
+            Self::Load => Reply::Loaded(Err(error())),
+            Self::Lease => Reply::Lease(Err(error())),
+            Self::TakeLease(..) => Reply::Taken(Err(error())),
+            Self::Measure(..) => Reply::Sampled(SampleOutcome::Error("no answer".into())),
+        }
+    }
+}
