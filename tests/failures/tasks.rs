@@ -48,7 +48,6 @@ fn traffic_1_a_killed_task_is_replaced_and_the_shares_are_right_again() {
             (whole && has_share(&lab, name, canary.as_str(), 50.0)).then_some(())
         });
         let after = lab.until_status(name, "is in the same stage", |_| true);
-        let t = load.totals(&lab);
         assert_eq!((after.attempt, after.step), (stage.attempt, stage.step));
     }
     lab.cli(&["promote", name]).ok();
