@@ -71,7 +71,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut stage = Show::new(options)?;
     stage
         .view
-        .say("Two HAProxies and an empty Swarm. First v1, which has nobody to be compared with:");
+        .say("Two HAProxies, an empty Swarm. First v1, with nobody to be compared with:");
     stage
         .apply(&["edge.yaml", "metrics.yaml", "v1.yaml"])
         .await?;

@@ -14,8 +14,8 @@ use crate::running;
 use crate::summary::Summary;
 use crate::watch::Look;
 
-/// The length of a bar, in characters.
-const BAR: usize = 40;
+/// The length of a bar, in characters: with what is beside it, it fits into 80 columns.
+const BAR: usize = 32;
 
 /// Where it is shown, and how.
 pub struct View {
@@ -192,6 +192,9 @@ impl View {
             return format!("{:5}  no requests yet", proxy.name);
         };
         let share = counts.percent(&new).unwrap_or_default();
+        if look.status.attempt == 1 {
+            return format!("{:5}  {new} {share:5.1} %", proxy.name);
+        }
         let cells = cells(share);
         format!(
             "{:5}  {old} {:5.1} % {}{} {share:5.1} % {new}   wanted {} %",
