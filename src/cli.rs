@@ -19,6 +19,7 @@ mod describe;
 mod diff;
 mod exit;
 mod get;
+mod listen;
 mod logs;
 mod object;
 mod preflight;
@@ -26,6 +27,7 @@ mod read;
 mod refers;
 mod standing;
 mod status;
+mod stray;
 mod table;
 mod target;
 #[cfg(test)]
@@ -49,9 +51,11 @@ use crate::manifest;
 
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = stray::with_tip(error, &arguments, &Cli::command());
             // Help for nobody is no failure.
             drop(error.print());
             return if error.use_stderr() {

@@ -36,7 +36,7 @@ pub mod tally;
 use aggregate::{Aggregator, Sender};
 pub use counters::counters_of;
 use influxdb::InfluxDb;
-pub use influxdb::{InfluxDbTarget, MissingDatabase, TargetError};
+pub use influxdb::{InfluxDbTarget, MissingDatabase, TargetError, TokenError};
 use loss::{LossMeter, Reading};
 pub use outbox::BufferLimits;
 use outbox::{Deliveries, Outbox};
@@ -109,6 +109,11 @@ pub enum CollectorError {
     /// The target cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// There is no token at the start; one that goes away later is waited for.
+    #[error(
+        "{0}; write the token alone on one line into it, or name another file with --token-file"
+    )]
+    Token(#[from] TokenError),
 }
 
 /// Collects until `shutdown` ends, then writes what it has, for a few seconds at most.
@@ -124,6 +129,7 @@ pub async fn run(
 ) -> Result<(), CollectorError> {
     let listen = options.listen;
     let influxdb = InfluxDb::new(options.influxdb.clone())?;
+    influxdb.check_token().await?;
     let (socket, buffer) =
         receive::bind(listen).map_err(|source| CollectorError::Listen { listen, source })?;
     tracing::info!(

@@ -1,14 +1,15 @@
-//! The loop around the turns: when to look, who acts, when to stop. The only reader of the clock.
+//! The loop around the turns: when to look, who acts, when to stop.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::reconcile::{Clock, Inbox, Mandate, Reconciler, TurnError, TurnReport};
-use crate::retry::{Backoff, Policy};
+use crate::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport};
+use crate::retry::{Backoff, Policy, Spread};
+use crate::runtime::Runtime;
 use crate::world::{World, WorldError};
 
 mod health;
@@ -28,6 +29,7 @@ const UNREADABLE: Policy = Policy {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(5),
     give_up_after: None,
+    spread: Spread::Nothing,
 };
 
 /// How a controller runs.
@@ -59,18 +61,13 @@ pub enum ControllerError {
     },
 }
 
-/// Reads the real clock.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that does")]
-pub fn clock() -> Clock {
-    Arc::new(jiff::Timestamp::now)
-}
-
 /// Runs until `shutdown`: the turn at hand is finished, then the lease is given back.
 ///
 /// # Errors
 /// When the address to listen on cannot be had. A world that cannot be reached is waited for.
 pub async fn run(
     world: Arc<dyn World>,
+    runtime: Arc<dyn Runtime>,
     options: Options,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ControllerError> {
@@ -83,10 +80,11 @@ pub async fn run(
     }
     let inbox = Arc::new(Inbox::default());
     let mut controller = Controller {
-        reconciler: Reconciler::new(world.clone(), clock(), inbox.clone()),
+        reconciler: Reconciler::new(world.clone(), runtime.clone(), inbox.clone()),
         leadership: Leadership::new(options.identity.clone(), options.patience),
         unreadable: Backoff::new(UNREADABLE),
         world,
+        runtime,
         inbox,
         health,
         metrics,
@@ -114,6 +112,7 @@ pub async fn run(
 
 struct Controller {
     world: Arc<dyn World>,
+    runtime: Arc<dyn Runtime>,
     reconciler: Reconciler,
     leadership: Leadership,
     inbox: Arc<Inbox>,
@@ -133,11 +132,12 @@ enum Rest {
 impl Controller {
     /// One turn, and how long to rest after it.
     async fn turn(&mut self) -> Duration {
-        let began = Instant::now();
+        let began = self.runtime.steady();
         let outcome = self.act_or_watch().await;
+        let took = self.runtime.steady().saturating_sub(began);
         match &outcome {
-            Ok(_) => self.metrics.turn_done(began.elapsed()),
-            Err(_) => self.metrics.turn_failed(began.elapsed()),
+            Ok(_) => self.metrics.turn_done(took),
+            Err(_) => self.metrics.turn_failed(took),
         }
         match outcome {
             Ok(report) => {
@@ -164,10 +164,14 @@ impl Controller {
         self.leadership.start(self.world.as_ref()).await?;
         if let Some(lease) = self.leadership.lease() {
             self.metrics.leads();
-            return self.reconciler.turn(Mandate::Act(lease)).await;
+            let report = self.reconciler.turn(Mandate::Act(lease)).await?;
+            self.leadership.note(&report);
+            return Ok(report);
         }
         let report = self.reconciler.turn(Mandate::Watch).await?;
-        self.leadership.watch(self.world.as_ref(), &report).await?;
+        let now = self.runtime.steady();
+        let world = self.world.as_ref();
+        self.leadership.watch(world, &report, now).await?;
         Ok(report)
     }
 
@@ -175,7 +179,7 @@ impl Controller {
         if self.leadership.lease().is_none() {
             return self.resync;
         }
-        let now = clock()();
+        let now = self.runtime.now();
         let wanted = report.next.map_or(self.resync, |next| {
             Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)
         });
@@ -186,25 +190,20 @@ impl Controller {
     async fn rest(&self, pause: Duration, shutdown: impl Future<Output = ()>) -> Rest {
         let hinted = async {
             tokio::select! {
+                biased;
                 () = self.world.hint() => {}
                 () = self.inbox.news() => {}
             }
             // Hints come in swarms; one turn serves them all.
-            pause_for(BREATH).await;
+            self.runtime.sleep(BREATH).await;
         };
         tokio::select! {
+            biased;
             () = shutdown => Rest::Stopped,
-            _ = tokio::time::timeout(pause, hinted) => Rest::Over,
+            () = hinted => Rest::Over,
+            () = self.runtime.sleep(pause) => Rest::Over,
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the loop's own pauses are this module's business"
-)]
-async fn pause_for(pause: Duration) {
-    tokio::time::sleep(pause).await;
 }
 
 impl From<&WorldError> for health::Problem {

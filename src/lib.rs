@@ -8,7 +8,7 @@
 //! 1. nouns: [`api`], [`manifest`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 3. decisions, pure: [`plan`], [`analysis`]
-//! 4. the world, all I/O: [`world`], [`retry`]; and a simulated one: [`sim`]
+//! 4. the world, all I/O: [`world`], [`retry`], [`runtime`]; and a simulated one: [`sim`]
 //! 5. the loops: [`reconcile`], [`controller`], [`collector`]
 //! 6. the door: [`cli`]
 
@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
+pub mod runtime;
 pub mod sim;
 pub mod snapshot;
 pub mod world;

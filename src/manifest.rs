@@ -27,6 +27,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use render::to_yaml;
 pub use schema::{schema, schema_all};
 pub use source::Source;
+pub(crate) use suggest::nearest;
 
 use crate::api::Resource;
 use diagnostic::Findings;

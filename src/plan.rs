@@ -66,7 +66,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What the rollout waits for, if it does.
     pub waiting_on: Option<WaitingOn>,
-    /// When to look again at the latest, even without a hint; none when nothing is under way.
+    /// When to look again at the latest if nothing is done before, even without a hint; none when
+    /// nothing is under way.
     pub requeue_at: Option<Timestamp>,
 }
 
@@ -83,10 +84,16 @@ pub fn plan(input: &Input) -> Plan {
         return invalid::plan(input, &problem);
     }
     let mut status = input.status.clone();
-    settle::spec(&mut status, input);
-    command::take(&mut status, input);
-    measuring::absorb(&mut status, input, resolved);
-    progress::advance(&mut status, input, resolved);
+    match &resolved.metrics {
+        Ok(_) => {
+            settle::spec(&mut status, input);
+            command::take(&mut status, input);
+            measuring::absorb(&mut status, input, resolved);
+            progress::advance(&mut status, input, resolved);
+        }
+        Err(problem) if input.status.route.is_none() => return invalid::plan(input, problem),
+        Err(problem) => invalid::stand_still(&mut status, input, problem),
+    }
     leaving::keep_books(&mut status, input, resolved);
     hands::mind(&mut status, input, resolved);
 
@@ -98,7 +105,10 @@ pub fn plan(input: &Input) -> Plan {
 
     let waiting_on = waiting::on(&status, input, resolved, &scene);
     conditions::write(&mut status, input, &scene, waiting_on.as_ref());
-    let requeue_at = pace::requeue_at(&status, input, &actions, waiting_on.as_ref());
+    if let Err(problem) = &resolved.metrics {
+        invalid::say(&mut status, input, problem);
+    }
+    let requeue_at = pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,
         actions,

@@ -6,48 +6,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::action::{Action, Measure};
 use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, RolloutStatus, Route};
 use crate::plan::{Claim, Claims, Input, Plan, Resources, plan};
-use crate::retry::{Backoff, Policy};
+use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
 
 mod inbox;
+mod pauses;
 mod report;
 
 pub use inbox::Inbox;
+use pauses::Pauses;
 pub use report::{RolloutReport, TurnReport, Work};
 
 /// How many rollouts act at the same time.
 const ACTING_AT_ONCE: usize = 16;
 
-/// The pauses of a rollout whose actions fail.
-const AFTER_FAILURE: Policy = Policy {
-    first: std::time::Duration::from_millis(250),
-    longest: std::time::Duration::from_secs(15),
-    give_up_after: None,
-};
-
-/// Reads the clock; a virtual one in a simulation.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// Carries out turns, and keeps between two of them what need not survive a crash: samples on
-/// their way, and the pauses of rollouts whose actions failed.
+/// their way, and the pauses of actions that failed.
 pub struct Reconciler {
     world: Arc<dyn World>,
-    clock: Clock,
+    runtime: Arc<dyn Runtime>,
     inbox: Arc<Inbox>,
-    pauses: BTreeMap<Name, Pause>,
-}
-
-/// A rollout whose actions failed is left alone for a while.
-struct Pause {
-    backoff: Backoff,
-    until: Timestamp,
+    pauses: Pauses,
 }
 
 /// Whether a turn may change the world.
@@ -69,12 +54,12 @@ struct Planned<'a> {
 
 impl Reconciler {
     /// A reconciler of `world`. Samples arrive in `inbox`.
-    pub fn new(world: Arc<dyn World>, clock: Clock, inbox: Arc<Inbox>) -> Self {
+    pub fn new(world: Arc<dyn World>, runtime: Arc<dyn Runtime>, inbox: Arc<Inbox>) -> Self {
         Self {
             world,
-            clock,
+            runtime,
             inbox,
-            pauses: BTreeMap::new(),
+            pauses: Pauses::default(),
         }
     }
 
@@ -93,24 +78,23 @@ impl Reconciler {
             return Ok(report);
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
-        if busy.is_empty() {
-            self.set_pace(&planned, &mut report);
-            return Ok(report);
+        let mut outcomes = BTreeMap::new();
+        if !busy.is_empty() {
+            self.check_epoch(lease).await?;
+            // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
+            let batches: Vec<_> = busy
+                .into_iter()
+                .map(|planned| self.carry_out(planned, lease, &resources))
+                .collect();
+            outcomes = stream::iter(batches)
+                .buffer_unordered(ACTING_AT_ONCE)
+                .collect()
+                .await;
         }
-        self.check_epoch(lease).await?;
-        // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
-        let batches: Vec<_> = busy
-            .into_iter()
-            .map(|planned| self.carry_out(planned, lease, &resources))
-            .collect();
-        let outcomes: Vec<(Name, Outcome)> = stream::iter(batches)
-            .buffer_unordered(ACTING_AT_ONCE)
-            .collect()
-            .await;
-        for (name, outcome) in outcomes {
-            self.settle(&name, outcome, &mut report);
+        for planned in &planned {
+            let outcome = outcomes.remove(&planned.name).unwrap_or_default();
+            self.settle(planned, outcome, &mut report);
         }
-        self.set_pace(&planned, &mut report);
         Ok(report)
     }
 
@@ -131,7 +115,7 @@ impl Reconciler {
         resources: &Resources,
         snapshot: &Snapshot,
     ) -> Vec<Planned<'a>> {
-        let now = (self.clock)();
+        let now = self.runtime.now();
         let one = |stored: &'a Stored| {
             let Resource::Rollout(manifest) = &stored.draft.resource else {
                 return None;
@@ -160,29 +144,27 @@ impl Reconciler {
         stored.iter().filter_map(one).collect()
     }
 
-    /// When to look again. A rollout that rests asks for no turn before its pause is over, as it would
-    /// find the same work undone.
-    fn set_pace(&self, planned: &[Planned], report: &mut TurnReport) {
-        let now = (self.clock)();
-        for planned in planned {
-            let pause = self.pauses.get(&planned.name);
-            let rests_until = pause.map(|pause| pause.until).filter(|until| now < *until);
-            if let Some(at) = rests_until.or(planned.plan.requeue_at) {
-                report.look_again(at);
-            }
-        }
+    fn is_due(&self, planned: &Planned) -> bool {
+        planned.has_decided() || self.due(planned).next().is_some()
     }
 
-    fn is_due(&self, planned: &Planned) -> bool {
-        let has_work = planned.plan.status != planned.before || !planned.plan.actions.is_empty();
-        // Traffic is taken back whatever else is wrong (ABORT-1): a new decision does not wait for
-        // the end of a pause that older actions have earned.
-        let decided = planned.plan.status != planned.before;
-        let rests = self
-            .pauses
-            .get(&planned.name)
-            .is_some_and(|pause| (self.clock)() < pause.until);
-        has_work && (decided || !rests)
+    /// The actions that are to be done now. Traffic is taken back whatever else is wrong (ABORT-1): a
+    /// new decision does not wait for the end of a pause that older actions have earned.
+    fn due<'a>(&'a self, planned: &'a Planned) -> impl Iterator<Item = &'a Action> {
+        let now = self.runtime.steady();
+        planned.plan.actions.iter().filter(move |action| {
+            let rests = !planned.has_decided() && self.pauses.cover(&planned.name, action, now);
+            let is_asked = match action {
+                Action::Measure(question) => self.inbox.knows(&question.key),
+                Action::CreateService(_)
+                | Action::RestoreService { .. }
+                | Action::ScaleService { .. }
+                | Action::RemoveService { .. }
+                | Action::ChangeServers(_)
+                | Action::Forget => false,
+            };
+            !rests && !is_asked
+        })
     }
 
     /// Somebody else may have taken over since the last turn (SAFETY-6).
@@ -205,23 +187,26 @@ impl Reconciler {
         lease: &Lease,
         resources: &Resources,
     ) -> (Name, Outcome) {
-        let name = planned.name.clone();
-        if planned.plan.status != planned.before {
+        let mut outcome = Outcome::default();
+        let due: Vec<&Action> = self.due(planned).collect();
+        if planned.has_decided() {
             if let Err(error) = self.remember(planned, lease).await {
-                return (name, Outcome::of(&error));
+                outcome.note(&error, None);
+                return (planned.name.clone(), outcome);
             }
+            outcome.progress = Progress::Made;
             tell(planned);
             self.inbox.forget_taken(&planned.name, &planned.plan.status);
         }
-        let mut outcome = Outcome::Done;
-        for action in &planned.plan.actions {
-            if let Err(error) = self.act(planned, action, resources).await {
+        for action in due {
+            match self.act(planned, action, resources).await {
+                Ok(progress) => outcome.progress = outcome.progress.max(progress),
                 // The others are independent of it: an instance that is down must not keep the
                 // traffic on another one.
-                outcome = outcome.and(Outcome::of(&error));
+                Err(error) => outcome.note(&error, Some(action)),
             }
         }
-        (name, outcome)
+        (planned.name.clone(), outcome)
     }
 
     async fn remember(&self, planned: &Planned<'_>, lease: &Lease) -> Result<(), WorldError> {
@@ -239,15 +224,15 @@ impl Reconciler {
         planned: &Planned<'_>,
         action: &Action,
         resources: &Resources,
-    ) -> Result<(), WorldError> {
+    ) -> Result<Progress, WorldError> {
         match action {
             Action::Measure(question) => {
                 self.ask(question, resources);
-                Ok(())
+                return Ok(Progress::None);
             }
             Action::Forget => {
                 info!(rollout = %planned.name, "deleted");
-                self.world.remove(&planned.stored.id).await
+                self.world.remove(&planned.stored.id).await?;
             }
             Action::CreateService(_)
             | Action::RestoreService { .. }
@@ -255,9 +240,10 @@ impl Reconciler {
             | Action::RemoveService { .. }
             | Action::ChangeServers(_) => {
                 debug!(rollout = %planned.name, ?action, "act");
-                self.world.act(action, &resources.load_balancers).await
+                self.world.act(action, &resources.load_balancers).await?;
             }
         }
+        Ok(Progress::Made)
     }
 
     /// Asks in the background: a slow source must not delay a drain or an abort.
@@ -268,35 +254,46 @@ impl Reconciler {
         if !self.inbox.expect(&question.key) {
             return; // It is on its way already.
         }
-        let (world, inbox, clock) = (self.world.clone(), self.inbox.clone(), self.clock.clone());
-        let question = question.clone();
-        tokio::spawn(async move {
+        let (world, inbox) = (self.world.clone(), self.inbox.clone());
+        let (runtime, question) = (self.runtime.clone(), question.clone());
+        self.runtime.spawn(Box::pin(async move {
             let outcome = world.measure(&question, &source).await;
-            inbox.deliver(&question, outcome, clock());
-        });
+            inbox.deliver(&question, outcome, runtime.now());
+        }));
     }
 
-    fn settle(&mut self, name: &Name, outcome: Outcome, report: &mut TurnReport) {
-        match outcome {
-            Outcome::Done => {
-                self.pauses.remove(name);
-            }
-            Outcome::Overtaken(reason) => {
-                debug!(rollout = %name, reason, "the world has moved on; looking again");
-                report.look_again((self.clock)());
-            }
-            Outcome::Failed(reason) => {
-                let now = (self.clock)();
-                let pause = self.pauses.entry(name.clone()).or_insert_with(|| Pause {
-                    backoff: Backoff::new(AFTER_FAILURE),
-                    until: now,
-                });
-                let delay = pause.backoff.next_delay().unwrap_or(AFTER_FAILURE.longest);
-                pause.until = now.checked_add(delay).unwrap_or(now);
-                warn!(rollout = %name, reason, retry_in_ms = delay.as_millis(), "an action failed");
-                report.failed(name, reason);
-            }
+    /// Draws the consequences: pauses, what is told, and when to look again. What was done shows
+    /// itself to who looks at once; what rests asks for no turn before its pause is over.
+    fn settle(&mut self, planned: &Planned, outcome: Outcome, report: &mut TurnReport) {
+        let (name, now) = (&planned.name, self.runtime.steady());
+        if let Some(reason) = &outcome.overtaken {
+            debug!(rollout = %name, reason, "the world has moved on; looking again");
         }
+        let looks_at_once = outcome.progress == Progress::Made || outcome.overtaken.is_some();
+        if let Some(reason) = outcome.problem {
+            let delay = self.pauses.failed(name, &outcome.failed, now);
+            warn!(rollout = %name, reason, retry_in_ms = delay.as_millis(), "an action failed");
+            report.failed(name, reason);
+        } else if self.pauses.end(name).is_some_and(|end| end <= now) {
+            self.pauses.forget(name);
+        }
+        let rest = self.pauses.end(name).map(|end| end.saturating_sub(now));
+        if rest.is_some() {
+            report.tried_in_vain(name);
+        }
+        let wall = self.runtime.now();
+        let after_rest = rest.and_then(|rest| wall.checked_add(rest).ok());
+        let at_once = looks_at_once.then_some(wall);
+        let times = [at_once, after_rest, planned.plan.requeue_at];
+        if let Some(first) = times.into_iter().flatten().min() {
+            report.look_again(first);
+        }
+    }
+}
+
+impl Planned<'_> {
+    fn has_decided(&self) -> bool {
+        self.plan.status != self.before
     }
 }
 
@@ -315,27 +312,36 @@ pub enum TurnError {
 }
 
 /// What became of a rollout's batch.
-enum Outcome {
-    Done,
+#[derive(Default)]
+struct Outcome {
+    progress: Progress,
     /// A version or a precondition no longer fits: look again, without a pause.
-    Overtaken(String),
-    Failed(String),
+    overtaken: Option<String>,
+    /// The first thing that failed, in words.
+    problem: Option<String>,
+    failed: Vec<Action>,
+}
+
+/// Whether the world, or what is remembered of it, is another one after a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    #[default]
+    None,
+    Made,
 }
 
 impl Outcome {
-    fn of(error: &WorldError) -> Self {
+    /// Notes what went wrong, with `action` if it was one.
+    fn note(&mut self, error: &WorldError, action: Option<&Action>) {
         let reason = error.to_string();
         match error {
-            WorldError::Conflict { .. } => Self::Overtaken(reason),
-            WorldError::Refused { .. } | WorldError::Unreachable { .. } => Self::Failed(reason),
-        }
-    }
-
-    /// The worse of the two.
-    fn and(self, other: Self) -> Self {
-        match (&self, &other) {
-            (Self::Failed(_), _) | (Self::Overtaken(_), Self::Done | Self::Overtaken(_)) => self,
-            (Self::Done, _) | (Self::Overtaken(_), Self::Failed(_)) => other,
+            WorldError::Conflict { .. } => {
+                self.overtaken.get_or_insert(reason);
+            }
+            WorldError::Refused { .. } | WorldError::Unreachable { .. } => {
+                self.problem.get_or_insert(reason);
+                self.failed.extend(action.cloned());
+            }
         }
     }
 }

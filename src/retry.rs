@@ -1,4 +1,4 @@
-//! Trying again: growing pauses with jitter between attempts.
+//! Trying again: growing pauses between attempts.
 //!
 //! The only module that knows the `backoff` crate, so that another one can take its place. What is
 //! worth another attempt is decided by the caller; nothing here knows Docker, HTTP or databases.
@@ -11,8 +11,7 @@ use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 
 /// How long the pauses between attempts are.
 ///
-/// Each pause is half as long again as the one before, and spread by ±50 % so that many who lost
-/// the same neighbour do not come back at the same instant.
+/// Each pause is half as long again as the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The first pause, before the spread.
@@ -21,6 +20,17 @@ pub struct Policy {
     pub longest: Duration,
     /// After how long no further attempt is made; without it, attempts never end.
     pub give_up_after: Option<Duration>,
+    /// How far a pause may be from what it is meant to be.
+    pub spread: Spread,
+}
+
+/// How far a pause may be from what it is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// By ±50 %, so that many who lost the same neighbour do not come back at the same instant.
+    Half,
+    /// Not at all, where one alone comes back: what it does is then the same each time.
+    Nothing,
 }
 
 impl Policy {
@@ -29,10 +39,16 @@ impl Policy {
         first: Duration::from_millis(200),
         longest: Duration::from_secs(10),
         give_up_after: None,
+        spread: Spread::Half,
     };
 
     fn start(self) -> ExponentialBackoff {
+        let spread = match self.spread {
+            Spread::Half => 0.5,
+            Spread::Nothing => 0.0,
+        };
         ExponentialBackoffBuilder::new()
+            .with_randomization_factor(spread)
             .with_initial_interval(self.first)
             .with_max_interval(self.longest)
             .with_max_elapsed_time(self.give_up_after)
@@ -125,6 +141,7 @@ mod tests {
         first: Duration::from_millis(1),
         longest: Duration::from_millis(4),
         give_up_after: None,
+        spread: Spread::Half,
     };
 
     #[tokio::test]
@@ -156,6 +173,22 @@ mod tests {
         backoff.reset();
         let first = backoff.next_delay().expect("no limit");
         assert!(first <= Duration::from_micros(1_500), "{first:?}");
+    }
+
+    #[test]
+    fn pauses_without_a_spread_are_the_same_each_time() {
+        let policy = Policy {
+            spread: Spread::Nothing,
+            ..QUICK
+        };
+        let delays = || {
+            let mut backoff = Backoff::new(policy);
+            (0..5)
+                .filter_map(|_| backoff.next_delay())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(delays()[0], QUICK.first);
+        assert_eq!(delays(), delays());
     }
 
     #[tokio::test]

@@ -36,6 +36,7 @@ mod hints;
 mod influxdb;
 mod journal;
 pub mod point;
+pub mod query;
 mod random;
 mod setup;
 mod state;

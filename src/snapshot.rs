@@ -60,6 +60,21 @@ impl Snapshot {
             .filter(move |task| task.service == *service)
     }
 
+    /// The tasks of one service that may still run.
+    ///
+    /// A task that is not wanted any more on a node that is not heard of is none: the Swarm has given it up, and
+    /// calls it `running` until the node is back, or for a day.
+    pub fn living_tasks_of<'a>(
+        &'a self,
+        service: &'a ServiceId,
+    ) -> impl Iterator<Item = &'a TaskFact> {
+        let is_given_up = |task: &TaskFact| {
+            task.desired > TaskState::Running && !self.node_of(task).is_some_and(|node| node.ready)
+        };
+        self.tasks_of(service)
+            .filter(move |task| !task.state.is_over() && !is_given_up(task))
+    }
+
     /// The node on which a task runs, if it is known.
     pub fn node_of(&self, task: &TaskFact) -> Option<&NodeFact> {
         task.node.as_ref().and_then(|node| self.nodes.get(node))

@@ -115,15 +115,19 @@ pub enum WorldError {
         /// What the world said, and what to do about it.
         reason: String,
     },
-    /// No answer, or half of one: it may or may not have been done.
-    #[error("{what}: {reason}; whether it was done is not known")]
+    /// No answer, or half of one. What was to be changed may or may not have been: the reason
+    /// says so ([`IN_DOUBT`]) unless nothing was asked to change or nothing was sent.
+    #[error("{what}: {reason}")]
     Unreachable {
         /// What was being done.
         what: String,
-        /// What went wrong.
+        /// What went wrong, and what is not known because of that.
         reason: String,
     },
 }
+
+/// What is added to a reason when the answer to a change was lost.
+const IN_DOUBT: &str = "; whether it was done is not known";
 
 /// The store's own id of a stored resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -84,6 +84,39 @@ fn valid_manifests_are_counted() {
 }
 
 #[test]
+fn warnings_are_counted_too() {
+    const WEB: &str = "apiVersion: rolloutctl.dev/v1alpha1
+kind: Rollout
+metadata: {name: NAME}
+spec:
+  replicas: 1
+  template: {image: 'web:1.0'}
+  traffic: {loadBalancer: elsewhere, backend: NAME, port: 80, reach: host}
+  strategy: {canary: {stages: [{weight: 50}]}}
+";
+    let directory = tempfile::tempdir().expect("a directory");
+    manifest(directory.path(), "edge.yaml", GOOD);
+    manifest(directory.path(), "web.yaml", &WEB.replace("NAME", "web"));
+    let path = directory.path().display().to_string();
+    let output = run(&["validate", "-f", &path]);
+    assert_eq!(code(&output), Some(0), "{output:?}");
+    let closing = stdout(&output);
+    assert!(
+        closing.ends_with("\n2 resources valid, 1 warning\n"),
+        "{closing}"
+    );
+    manifest(directory.path(), "shop.yaml", &WEB.replace("NAME", "shop"));
+    let closing = stdout(&run(&["validate", "-f", &path]));
+    assert!(
+        closing.ends_with("\n3 resources valid, 2 warnings\n"),
+        "{closing}"
+    );
+    manifest(directory.path(), "bad.yaml", BAD);
+    let output = run(&["validate", "-f", &path]);
+    assert!(stderr(&output).contains(", 2 warnings"), "{output:?}");
+}
+
+#[test]
 fn every_error_is_told_with_its_place_and_remedy() {
     let directory = tempfile::tempdir().expect("a directory");
     manifest(directory.path(), "a.yaml", BAD);
@@ -161,13 +194,164 @@ fn a_swarm_that_is_not_there_is_exit_code_4() {
 #[test]
 fn preflight_without_a_swarm_fails_and_says_how_to_choose_one() {
     let output = run(&["preflight"]);
-    assert_eq!(code(&output), Some(1), "{output:?}");
+    assert_eq!(code(&output), Some(4), "{output:?}");
     assert!(stdout(&output).starts_with("FAIL engine: "), "{output:?}");
     assert!(stdout(&output).contains("--context"), "{output:?}");
     let output = run(&["preflight", "-o", "json"]);
+    assert_eq!(code(&output), Some(4), "{output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["passed"], false);
     assert_eq!(report["findings"][0]["grade"], "fail");
+}
+
+/// Which Swarm is meant is a question of usage, whatever is then asked of it.
+#[test]
+fn a_swarm_that_cannot_be_meant_is_a_usage_error() {
+    for chosen in [
+        ["-H", "docker.example:2376"],
+        ["-H", "ftp://docker.example"],
+        ["--context", "no-such-context"],
+    ] {
+        for command in [&["get"][..], &["status", "a"], &["preflight"]] {
+            let arguments = [&chosen[..], command].concat();
+            let output = run(&arguments);
+            assert_eq!(code(&output), Some(2), "{arguments:?}: {output:?}");
+            assert!(stderr(&output).contains(chosen[1]), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_only_read_is_not_said_to_be_done_perhaps() {
+    for arguments in [&["get"][..], &["preflight"], &["abort", "a"]] {
+        let output = run(arguments);
+        let said = stdout(&output) + &stderr(&output);
+        assert!(said.contains("/nonexistent/"), "{arguments:?}: {said}");
+        assert!(!said.contains("not known"), "{arguments:?}: {said}");
+    }
+}
+
+/// The arguments of a collector that would run, were it not for `more`.
+fn collector<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let sound = [
+        "collector",
+        "--listen=udp://127.0.0.1:0",
+        "--influxdb=http://127.0.0.1:9",
+        "--database=rollouts",
+    ];
+    [&sound, more].concat()
+}
+
+/// One that starts all the same is ended after a while, and has no exit code then.
+fn run_for_a_while(arguments: &[&str]) -> Output {
+    let binary = env!("CARGO_BIN_EXE_rolloutctl");
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=KILL", "20", binary])
+        .args(arguments);
+    command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    command.output().expect("the program runs")
+}
+
+#[test]
+fn a_collector_without_its_token_does_not_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let empty = manifest(directory.path(), "empty", "\n");
+    let two_lines = manifest(directory.path(), "two-lines", "a\nb\n");
+    for file in ["/nonexistent/token", &empty, &two_lines] {
+        let output = run_for_a_while(&collector(&["--token-file", file]));
+        assert_eq!(code(&output), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(file), "{output:?}");
+        assert!(stderr(&output).contains("--token-file"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_collector_that_could_keep_nothing_does_not_start() {
+    let output = run_for_a_while(&collector(&["--buffer", "0"]));
+    assert_eq!(code(&output), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("--buffer 0"), "{output:?}");
+    assert!(stderr(&output).contains("200000"), "{output:?}");
+}
+
+#[test]
+fn an_address_that_is_none_is_answered_with_one() {
+    let mut named = collector(&[]);
+    named[1] = "--listen=udp://localhost:5514";
+    for (arguments, right) in [
+        (&["controller", "--listen", "9180"][..], "127.0.0.1:9180"),
+        (&["controller", "--listen", "localhost"], "127.0.0.1:9180"),
+        (&named, "udp://127.0.0.1:5514"),
+    ] {
+        let output = run_for_a_while(arguments);
+        assert_eq!(code(&output), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(right), "{output:?}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let udp_taken = format!("--listen=udp://{}", udp.local_addr().expect("an address"));
+    let tcp_taken = format!("--listen={}", tcp.local_addr().expect("an address"));
+    let collects_at = |listen| {
+        let mut arguments = collector(&[]);
+        arguments[1] = listen;
+        arguments
+    };
+    // The controller tells so although its Swarm is not there.
+    for (arguments, remedy) in [
+        (collects_at(&udp_taken), "ss -lunp"),
+        (
+            collects_at("--listen=udp://203.0.113.1:5514"),
+            "udp://0.0.0.0:5514",
+        ),
+        (vec!["controller", &tcp_taken], "ss -ltnp"),
+    ] {
+        let output = run_for_a_while(&arguments);
+        assert_eq!(code(&output), Some(1), "{output:?}");
+        assert!(stderr(&output).contains(remedy), "{output:?}");
+        assert!(stderr(&output).contains("--listen"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_manifest_without_its_option_is_told_the_option() {
+    for command in ["validate", "apply", "diff", "preflight"] {
+        for stray in ["web.yaml", "-"] {
+            let output = run(&[command, stray]);
+            assert_eq!(code(&output), Some(2), "{output:?}");
+            let hint = format!("rolloutctl {command} -f {stray}");
+            assert!(stderr(&output).contains(&hint), "{output:?}");
+        }
+    }
+    let output = run(&["delete", "specs/web.yaml"]);
+    assert_eq!(code(&output), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("-f specs/web.yaml"), "{output:?}");
+    // Other strangers are no manifests.
+    let output = run(&["validate", "-f", "a.yaml", "--strict"]);
+    assert!(!stderr(&output).contains("-f --strict"), "{output:?}");
+    let output = run(&["schema", "rollout", "web.yaml"]);
+    assert!(!stderr(&output).contains("-f web.yaml"), "{output:?}");
+}
+
+#[test]
+fn a_misspelt_kind_is_guessed() {
+    for arguments in [
+        &["get", "rolouts"][..],
+        &["describe", "rolout/web"],
+        &["delete", "rolout", "web"],
+        &["status", "rolout/web"],
+        &["schema", "rolout"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), Some(2), "{output:?}");
+        assert!(
+            stderr(&output).contains("did you mean rollout"),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #[path = "influxdb/server.rs"]
 mod server;
+#[path = "influxdb/simulated.rs"]
+mod simulated;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +41,7 @@ fn question(query: &str, values: &[(&str, &str)]) -> Measure {
             rollout: name("news-web"),
             attempt: 1,
             stage: 0,
+            since: second(0),
             metric: name("errors"),
             number: 1,
         },

@@ -9,6 +9,8 @@ mod abort;
 mod analysis;
 #[path = "plan/progress.rs"]
 mod progress;
+#[path = "plan/references.rs"]
+mod references;
 #[path = "plan/safety.rs"]
 mod safety;
 #[path = "plan/traffic.rs"]

@@ -31,7 +31,7 @@ pub enum ConditionType {
     Paused,
     /// The spec's revision is the stable one and nothing else is left to do.
     Completed,
-    /// The spec cannot be carried out as it is; nothing is touched.
+    /// The spec cannot be carried out as it is; nothing of it begins.
     InvalidSpec,
 }
 

@@ -13,20 +13,22 @@ pub struct MetricSourceSpec {
     pub influxdb: InfluxDbSpec,
 }
 
-/// An InfluxDB server that speaks InfluxQL on `/query`: 1.x, and 2.x or 3.x with a token.
+/// An InfluxDB server that speaks InfluxQL on `/query`: 1.x, or 2.x with a DBRP mapping of the
+/// database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct InfluxDbSpec {
     /// The server's base URL, `http://` or `https://`, without a user or password.
     #[schemars(regex(pattern = r"^https?://[^@\s]+$"))]
     pub url: String,
-    /// The database that is queried (for 2.x: the one that a DBRP mapping names).
+    /// The database that is queried; with 2.x, the one that a DBRP mapping names.
     #[schemars(length(min = 1))]
     pub database: String,
     /// The query language.
     #[serde(default)]
     pub language: QueryLanguage,
-    /// A file that holds the API token, as the controller sees it; a Docker secret's path.
+    /// A file that holds the API token, if the server wants one (2.x does), as the controller sees
+    /// it: a Docker secret's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_file: Option<String>,
     /// How long points may take from the request they tell of until a query sees them.
@@ -50,7 +52,7 @@ fn default_timeout() -> Duration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum QueryLanguage {
-    /// InfluxQL, the one dialect of all InfluxDB versions.
+    /// InfluxQL, by GET on `/query`.
     #[default]
     Influxql,
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::target::{ResourceRef, RolloutRef};
+use super::target::{self, ResourceRef, RolloutRef};
 use crate::api::{Duration, Kind};
 
 mod serve;
@@ -197,7 +197,7 @@ pub enum Format {
 
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// KIND/NAME, or KIND NAME
+    /// KIND/NAME, KIND NAME, or the NAME of a rollout
     #[arg(value_name = "KIND/NAME")]
     pub what: String,
     #[arg(value_name = "NAME")]
@@ -253,6 +253,7 @@ pub struct PreflightArgs {
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
     /// The kind; all kinds in one schema if absent
+    #[arg(value_parser = target::kind)]
     pub kind: Option<Kind>,
 }
 
@@ -268,6 +269,6 @@ impl DescribeArgs {
     /// # Errors
     /// When the words name no kind or no name.
     pub fn resource(&self) -> Result<ResourceRef, String> {
-        ResourceRef::read(&self.what, self.name.as_deref())
+        ResourceRef::read_or_rollout(&self.what, self.name.as_deref())
     }
 }

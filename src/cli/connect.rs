@@ -1,17 +1,18 @@
 //! The one place where the command line gets its world from, and starts what runs for ever.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::args::{CollectorArgs, ControllerArgs, Target};
 use super::exit::{Exit, Failure};
+use super::listen::{self, Transport};
 use crate::api::{HaproxyInstance, NameError};
 use crate::collector::{self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase};
-use crate::controller;
+use crate::controller::{self, ControllerError};
 use crate::retry::{self, Policy};
+use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
 use crate::world::haproxy::{Address, AddressError};
-use crate::world::{RealWorld, World, WorldError};
+use crate::world::{RealWorld, World};
 
 /// How long work may lie undone until a controller that stands by takes over.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
@@ -23,10 +24,8 @@ const SHORTEST_RESYNC: std::time::Duration = std::time::Duration::from_millis(10
 ///
 /// # Errors
 /// When there is no such Docker context, or its engine cannot be reached.
-pub async fn connect(target: &Target) -> Result<Arc<dyn World>, WorldError> {
-    let world = RealWorld::connect(&settings(target))
-        .await
-        .map_err(world_error)?;
+pub async fn connect(target: &Target) -> Result<Arc<dyn World>, Failure> {
+    let world = RealWorld::connect(&settings(target)).await?;
     Ok(Arc::new(world))
 }
 
@@ -43,17 +42,6 @@ pub fn settings(target: &Target) -> Settings {
     settings
 }
 
-fn world_error(error: ConnectError) -> WorldError {
-    let what = "connect to the Swarm".to_owned();
-    match error {
-        ConnectError::Settings(reason) => WorldError::Refused { what, reason },
-        ConnectError::Engine { address, reason } => WorldError::Unreachable {
-            what: format!("{what} at {address}"),
-            reason,
-        },
-    }
-}
-
 /// Runs the controller until it is interrupted. An engine that does not answer yet is waited for.
 ///
 /// # Errors
@@ -65,6 +53,7 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
             args.resync
         )));
     }
+    listen::try_tcp(args.listen)?;
     let settings = settings(target);
     let connecting = retry::with_backoff(Policy::UNTIL_IT_COMES_BACK, || async {
         RealWorld::connect(&settings)
@@ -78,7 +67,7 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
             })
     });
     let world = tokio::select! {
-        world = connecting => world.map_err(world_error)?,
+        world = connecting => world?,
         () = interrupted() => return Ok(Exit::Done),
     };
     let options = controller::Options {
@@ -87,9 +76,18 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
         identity: args.identity.clone().unwrap_or_else(identity),
         patience: PATIENCE,
     };
-    controller::run(Arc::new(world), options, interrupted())
-        .await
-        .map_err(|error| Failure::No(error.to_string()))?;
+    controller::run(
+        Arc::new(world),
+        Arc::new(Tokio::default()),
+        options,
+        interrupted(),
+    )
+    .await
+    .map_err(|error| match error {
+        ControllerError::Listen { address, reason } => {
+            listen::refused(Transport::Tcp, address, &reason)
+        }
+    })?;
     Ok(Exit::Done)
 }
 
@@ -107,7 +105,13 @@ fn identity() -> String {
 /// # Errors
 /// When the arguments make no sense or the address is taken.
 pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
-    let listen = udp_address(&args.listen)?;
+    if args.buffer == 0 {
+        return Err(Failure::Usage(
+            "--buffer 0: no point could wait to be written; write 1 or more, such as the default 200000"
+                .to_owned(),
+        ));
+    }
+    let listen = args.listen.0;
     let missing_database = if args.create_database {
         MissingDatabase::Create
     } else {
@@ -135,10 +139,13 @@ pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
     collector::run(options, counters, interrupted())
         .await
         .map_err(|error| match error {
-            CollectorError::Target(_) => Failure::Usage(error.to_string()),
-            CollectorError::Listen { .. } | CollectorError::Receive { .. } => {
-                Failure::No(error.to_string())
+            CollectorError::Target(_) | CollectorError::Token(_) => {
+                Failure::Usage(error.to_string())
             }
+            CollectorError::Listen { listen, source } => {
+                listen::refused(Transport::Udp, listen, &source)
+            }
+            CollectorError::Receive { .. } => Failure::No(error.to_string()),
         })?;
     Ok(Exit::Done)
 }
@@ -158,17 +165,6 @@ fn instances(addresses: &[String]) -> Result<Vec<HaproxyInstance>, Failure> {
         })
     };
     addresses.iter().enumerate().map(one).collect()
-}
-
-fn udp_address(text: &str) -> Result<SocketAddr, Failure> {
-    let address = text
-        .strip_prefix("udp://")
-        .and_then(|address| address.parse().ok());
-    address.ok_or_else(|| {
-        Failure::Usage(format!(
-            "--listen {text}: write udp://ADDRESS:PORT, as in udp://127.0.0.1:5514"
-        ))
-    })
 }
 
 /// Ends with Ctrl-C or SIGTERM.

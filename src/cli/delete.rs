@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::clock::{self, Patience};
 use super::console::Console;
 use super::exit::{Exit, Failure};
-use super::refers::referrers;
+use super::refers::{Use, referrers};
 use super::target::ResourceRef;
 use crate::api::{Deletion, Dependents, Kind};
 use crate::world::{Stored, World, WorldError};
@@ -108,10 +108,12 @@ fn refuse_if_referred_to(target: &ResourceRef, store: &[Stored]) -> Result<(), F
     }
     let names: Vec<_> = users
         .iter()
-        .map(|user| ResourceRef::of(&user.draft.resource).to_string())
+        .map(|(user, _)| ResourceRef::of(&user.draft.resource).to_string())
         .collect();
-    let remedy = if users.iter().all(|user| user.draft.deletion.is_some()) {
+    let remedy = if users.iter().all(|(user, _)| user.draft.deletion.is_some()) {
         "that is being deleted and still drains: delete again when it is gone, or use --wait"
+    } else if users.iter().all(|(_, by)| *by == Use::Route) {
+        "its servers are there for as long as it lives, although its spec names another: delete that first"
     } else {
         "delete that first, or let it refer to something else"
     };

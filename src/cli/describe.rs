@@ -143,7 +143,7 @@ impl<'a> Scene<'a> {
         };
         let used_by = referrers(&target, self.store)
             .iter()
-            .map(|stored| ResourceRef::of(&stored.draft.resource).to_string())
+            .map(|(stored, _)| ResourceRef::of(&stored.draft.resource).to_string())
             .collect();
         let refers_to = references(&self.stored.draft.resource)
             .iter()

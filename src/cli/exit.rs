@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::world::WorldError;
+use crate::world::docker::ConnectError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,19 @@ pub enum Failure {
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<ConnectError> for Failure {
+    /// Which Swarm is meant is a matter of the command line and the environment.
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Settings(_) => Self::Usage(error.to_string()),
+            ConnectError::Engine { address, reason } => Self::World(WorldError::Unreachable {
+                what: format!("connect to the Swarm at {address}"),
+                reason,
+            }),
+        }
+    }
 }
 
 impl Failure {

@@ -10,7 +10,7 @@ use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::object;
 use super::table::Grid;
-use super::target::ResourceRef;
+use super::target::{self, ResourceRef};
 use crate::api::Kind;
 use crate::manifest;
 use crate::world::{Stored, World};
@@ -37,7 +37,7 @@ impl Selection {
     pub fn read(what: Option<&str>, name: Option<&str>) -> Result<Self, String> {
         match (what, name) {
             (None, _) | (Some("all"), None) => Ok(Self::Everything),
-            (Some(kind), None) if !kind.contains('/') => kind.parse().map(Self::Kind),
+            (Some(kind), None) if !kind.contains('/') => target::kind(kind).map(Self::Kind),
             (Some(what), name) => ResourceRef::read(what, name).map(Self::One),
         }
     }

@@ -14,38 +14,68 @@ const FILTER: &str = "ROLLOUTCTL_LOG";
 /// # Errors
 /// A sentence for the user when the filter in the environment cannot be read.
 pub fn start(global: &Global, command: &Command) -> Result<(), String> {
-    let serves = matches!(command, Command::Controller(_) | Command::Collector(_));
+    let role = Role::of(command);
     let filter = match std::env::var(FILTER) {
         Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter)
             .map_err(|error| format!("{FILTER}={filter} is not a log filter: {error}"))?,
-        _ => EnvFilter::new(default_filter(global.verbose, serves)),
+        _ => EnvFilter::new(default_filter(global.verbose, role)),
     };
     let on_terminal = io::stderr().is_terminal();
     let coloured = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let json = match global.log_format {
-        LogFormat::Json => true,
-        LogFormat::Pretty => false,
-        LogFormat::Auto => serves && !on_terminal,
+    let shape = match (global.log_format, role) {
+        (LogFormat::Auto, Role::Serves) if !on_terminal => LogFormat::Json,
+        (LogFormat::Auto, Role::Serves | Role::Answers) => LogFormat::Pretty,
+        (chosen, Role::Serves | Role::Answers) => chosen,
     };
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_env_filter(filter)
         .with_ansi(coloured);
     // A second start, as in tests, keeps the first one's settings.
-    drop(if json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.try_init()
+    drop(match shape {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Pretty | LogFormat::Auto => builder.try_init(),
     });
     Ok(())
 }
 
-/// Commands answer and need no log unless asked; what serves tells what it does.
-const fn default_filter(verbose: u8, serves: bool) -> &'static str {
-    match (verbose, serves) {
-        (0, false) => "warn",
-        (0, true) | (1, false) => "info",
-        (1, true) | (2, false) => "info,rolloutctl=debug",
-        _ => "debug,rolloutctl=trace",
+/// What a command is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It answers, and needs no log unless asked.
+    Answers,
+    /// It runs for ever, and tells what it does.
+    Serves,
+}
+
+impl Role {
+    const fn of(command: &Command) -> Self {
+        match command {
+            Command::Controller(_) | Command::Collector(_) => Self::Serves,
+            Command::Apply(_)
+            | Command::Delete(_)
+            | Command::Diff(_)
+            | Command::Validate(_)
+            | Command::Get(_)
+            | Command::Describe(_)
+            | Command::Status(_)
+            | Command::Promote(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Abort(_)
+            | Command::Retry(_)
+            | Command::Preflight(_)
+            | Command::Schema(_)
+            | Command::Completion(_) => Self::Answers,
+        }
+    }
+}
+
+const fn default_filter(verbose: u8, role: Role) -> &'static str {
+    match (verbose, role) {
+        (0, Role::Answers) => "warn",
+        (0, Role::Serves) | (1, Role::Answers) => "info",
+        (1, Role::Serves) | (2, Role::Answers) => "info,rolloutctl=debug",
+        (_, Role::Answers | Role::Serves) => "debug,rolloutctl=trace",
     }
 }

@@ -16,7 +16,8 @@ use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read;
 use crate::api::{Kind, Name, Resource};
-use crate::world::docker::{self, Engine};
+use crate::world::WorldError;
+use crate::world::docker::{self, ConnectError, Engine};
 use crate::world::haproxy::Haproxy;
 use crate::world::influxdb::InfluxDb;
 use crate::world::store::Store;
@@ -30,10 +31,10 @@ mod proxies;
 use finding::{Finding, Grade};
 
 /// Checks everything that can be checked and prints what was found. [`Exit::No`] when anything
-/// would keep a rollout from working.
+/// would keep a rollout from working, [`Exit::Unreachable`] when that is the engine's silence.
 ///
 /// # Errors
-/// When a manifest is wrong, or a file cannot be read.
+/// When a manifest is wrong, a file cannot be read, or it is not clear which engine is meant.
 pub async fn run(
     args: &PreflightArgs,
     target: &Target,
@@ -47,12 +48,31 @@ pub async fn run(
         }
     }
     let configs = read_configs(&args.haproxy_config)?;
-    let mut findings = swarm(target, &mut resources).await;
+    let (access, mut findings) = swarm(target, &mut resources).await?;
     let looks = proxies::look(&resources, Haproxy::default()).await;
     findings.extend(proxies::judge(&resources, &looks));
     findings.extend(config::judge(&resources, &configs));
     findings.extend(sources(&resources, &looks, clock::now()).await);
-    print(&findings, args.output, console)
+    let passed = print(&findings, args.output, console)?;
+    Ok(match (access, passed) {
+        (Access::None, _) => Exit::Unreachable,
+        (Access::Answered, Passed::Yes) => Exit::Done,
+        (Access::Answered, Passed::No) => Exit::No,
+    })
+}
+
+/// Whether the engine could be asked at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Answered,
+    None,
+}
+
+/// Whether no check failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    Yes,
+    No,
 }
 
 /// What is to be checked: what the manifests say and, of what they do not, what the store says.
@@ -88,22 +108,34 @@ fn read_configs(paths: &[std::path::PathBuf]) -> Result<Vec<ConfigFile>, Failure
 }
 
 /// Checks the Swarm, and adds what its store holds.
-async fn swarm(target: &Target, resources: &mut Resources) -> Vec<Finding> {
+async fn swarm(
+    target: &Target,
+    resources: &mut Resources,
+) -> Result<(Access, Vec<Finding>), Failure> {
     let engine = match docker::connect(&settings(target)).await {
         Ok(engine) => engine,
-        Err(error) => return vec![engine::unreachable(&error)],
+        Err(error @ ConnectError::Settings(_)) => return Err(error.into()),
+        Err(error @ ConnectError::Engine { .. }) => {
+            return Ok((Access::None, vec![engine::unreachable(&error)]));
+        }
     };
     let asked = clock::now();
     let inspection = match engine.inspect().await {
         Ok(inspection) => inspection,
-        Err(error) => return vec![engine::silent(&error)],
+        Err(error) => {
+            let access = match error {
+                WorldError::Unreachable { .. } => Access::None,
+                WorldError::Conflict { .. } | WorldError::Refused { .. } => Access::Answered,
+            };
+            return Ok((access, vec![engine::silent(&error)]));
+        }
     };
     let answered = clock::now();
     let mut findings = engine::judge(&inspection, asked, answered);
     if findings.iter().all(|finding| finding.grade != Grade::Fail) {
         findings.extend(store(engine, resources).await);
     }
-    findings
+    Ok((Access::Answered, findings))
 }
 
 async fn store(engine: Engine, resources: &mut Resources) -> Vec<Finding> {
@@ -143,7 +175,7 @@ fn print(
     findings: &[Finding],
     report: Option<Report>,
     console: &mut Console,
-) -> Result<Exit, Failure> {
+) -> Result<Passed, Failure> {
     let failed = findings
         .iter()
         .filter(|finding| finding.grade == Grade::Fail)
@@ -167,5 +199,5 @@ fn print(
             }
         }
     }
-    Ok(if failed == 0 { Exit::Done } else { Exit::No })
+    Ok(if failed == 0 { Passed::Yes } else { Passed::No })
 }

@@ -2,10 +2,12 @@
 //! the store, with a guess where the name is wrong.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use super::exit::Failure;
-use crate::api::{Kind, Name, RolloutSpec};
+use crate::api::{Kind, Name, NameError, RolloutSpec};
+use crate::manifest::nearest;
 use crate::world::Stored;
 
 /// One resource by kind and name.
@@ -36,21 +38,35 @@ impl ResourceRef {
     /// When there is no such kind, or no name.
     pub fn read(first: &str, second: Option<&str>) -> Result<Self, String> {
         let (kind, name) = match (first.split_once('/'), second) {
+            (None, None) => return Err(incomplete(first)),
+            (Some(_), None) if is_manifest(Path::new(first)) => return Err(incomplete(first)),
             (Some((kind, name)), None) => (kind, name),
-            (None, Some(name)) => (first, name),
-            (Some(_), Some(second)) => {
+            (None, Some(name)) if !name.contains('/') => (first, name),
+            (Some(_) | None, Some(second)) => {
                 return Err(format!(
-                    "`{first} {second}`: write KIND/NAME or KIND NAME, not both"
+                    "`{first} {second}`: write KIND/NAME for each resource, or one KIND and then NAMEs"
                 ));
             }
-            (None, None) => return Err(format!("`{first}`: write KIND/NAME or KIND NAME")),
         };
         Ok(Self {
-            kind: kind.parse()?,
-            name: name
-                .parse()
-                .map_err(|error: crate::api::NameError| error.to_string())?,
+            kind: self::kind(kind)?,
+            name: self::name(name)?,
         })
+    }
+
+    /// As [`Self::read`]; a name alone is a rollout's.
+    ///
+    /// # Errors
+    /// When there is no such kind, or no name.
+    pub fn read_or_rollout(first: &str, second: Option<&str>) -> Result<Self, String> {
+        let is_name = !first.contains('/') && first.parse::<Kind>().is_err();
+        match second {
+            None if is_name => Ok(Self {
+                kind: Kind::Rollout,
+                name: name(first)?,
+            }),
+            second => Self::read(first, second),
+        }
     }
 
     /// Reads `KIND/NAME…` or `KIND NAME…`.
@@ -84,21 +100,23 @@ impl ResourceRef {
     }
 
     fn not_found(&self, store: &[Stored]) -> String {
-        let names = store
-            .iter()
-            .map(|stored| &stored.draft.resource)
-            .filter(|resource| resource.kind() == self.kind)
-            .map(|resource| resource.name().as_str());
+        let all = || store.iter().map(|stored| Self::of(&stored.draft.resource));
         let kind = self.kind.singular();
-        nearest(self.name.as_str(), names).map_or_else(
-            || {
-                format!(
-                    "{kind} \"{}\" not found; `rolloutctl get {kind}` lists what is there",
-                    self.name
-                )
-            },
-            |near| format!("{kind} \"{}\" not found; did you mean {near}?", self.name),
-        )
+        let same_kind: Vec<_> = all().filter(|other| other.kind == self.kind).collect();
+        let names = same_kind.iter().map(|other| other.name.as_str());
+        let remedy = if let Some(other) = all().find(|other| other.name == self.name) {
+            format!("did you mean {other}?")
+        } else if self.name.as_str().parse::<Kind>().is_ok() {
+            format!(
+                "`{}` is a kind itself; write KIND/NAME for each to name resources of several kinds",
+                self.name
+            )
+        } else if let Some(near) = nearest(self.name.as_str(), names) {
+            format!("did you mean {near}?")
+        } else {
+            format!("`rolloutctl get {kind}` lists what is there")
+        };
+        format!("{kind} \"{}\" not found; {remedy}", self.name)
     }
 }
 
@@ -124,16 +142,14 @@ impl FromStr for RolloutRef {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = match text.split_once('/') {
             None => text,
-            Some((kind, name)) if kind.parse::<Kind>()? == Kind::Rollout => name,
+            Some((kind, name)) if self::kind(kind)? == Kind::Rollout => name,
             Some((kind, _)) => {
                 return Err(format!(
                     "`{kind}` is not a rollout; only rollouts can be asked this"
                 ));
             }
         };
-        name.parse()
-            .map(Self)
-            .map_err(|error: crate::api::NameError| error.to_string())
+        self::name(name).map(Self)
     }
 }
 
@@ -147,14 +163,39 @@ pub fn rollout_spec(stored: &Stored) -> Option<&RolloutSpec> {
     }
 }
 
-/// The one of `names` that is nearest to `wrong`, if one is near enough to be meant.
-fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let tolerated = (wrong.len() / 3).max(1);
-    names
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, _)| *distance <= tolerated)
-        .min()
-        .map(|(_, name)| name)
+/// Reads a kind by any of its words.
+///
+/// # Errors
+/// When it is none, with the nearest one or all that there are.
+pub fn kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|unknown: String| {
+        let words = Kind::ALL.iter().flat_map(|kind| kind.aliases());
+        nearest(text, words).map_or(unknown, |near| {
+            format!("`{text}` is no kind of resource; did you mean {near}?")
+        })
+    })
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
+/// What to say of one word that is to be a resource and has no kind, or no name.
+fn incomplete(word: &str) -> String {
+    let path = Path::new(word);
+    if word.parse::<Kind>().is_ok() {
+        format!("`{word}` is a kind; name one of its resources too, as in {word}/NAME")
+    } else if word == "-" || is_manifest(path) {
+        format!("`{word}` is no resource; write `-f {word}` for what a file says")
+    } else {
+        format!("`{word}` has no kind; write KIND/NAME or KIND NAME, as in rollout/{word}")
+    }
+}
+
+/// Whether a path looks like a manifest's.
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 #[cfg(test)]
@@ -195,9 +236,34 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_guessed_only_when_it_is_near() {
-        let names = || ["news-web", "shop"].into_iter();
-        assert_eq!(nearest("news-wbe", names()), Some("news-web"));
-        assert_eq!(nearest("billing", names()), None);
+    fn a_name_alone_is_a_rollout_only_where_that_harms_nothing() {
+        let rollout = ResourceRef::read("rollout/news-web", None);
+        assert_eq!(ResourceRef::read_or_rollout("news-web", None), rollout);
+        let edge = ResourceRef::read("lb/edge", None);
+        assert_eq!(ResourceRef::read_or_rollout("lb", Some("edge")), edge);
+        let kind_alone = ResourceRef::read_or_rollout("metricsource", None);
+        let said = kind_alone.expect_err("a kind");
+        assert!(said.contains("metricsource/NAME"), "{said}");
+        let deleted = ResourceRef::read("news-web", None).expect_err("no kind");
+        assert!(deleted.contains("rollout/news-web"), "{deleted}");
+    }
+
+    #[test]
+    fn kinds_and_names_are_not_mixed_up() {
+        let read = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            ResourceRef::read_all(&words)
+        };
+        for (line, said) in [
+            ("lb edge ms/main", "KIND/NAME for each"),
+            ("lb/edge main", "rollout/main"),
+            ("lb/edge ms", "ms/NAME"),
+            ("metricsorce main", "did you mean metricsource?"),
+            ("pod main", "known kinds: "),
+            ("web.yaml", "-f web.yaml"),
+        ] {
+            let error = read(line).expect_err(line);
+            assert!(error.contains(said), "{line}: {error}");
+        }
     }
 }

@@ -23,6 +23,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let parsed = manifest::parse(sources, Known::SourcesOnly);
     let errors = parsed.diagnostics.iter().filter(|d| is_error(d)).count();
+    let warnings = parsed.diagnostics.len() - errors;
     let valid = parsed.resources.len();
     match report {
         Some(Report::Json) => {
@@ -44,11 +45,21 @@ pub fn run(
                 console.answer(line)?;
             }
             if errors == 0 {
-                console.answer(format_args!("{} valid", counted(valid, "resource")))?;
+                let valid = format!("{} valid", counted(valid, "resource"));
+                console.answer(with_warnings(valid, warnings))?;
             } else {
-                console.remark(counted(errors, "error"));
+                console.remark(with_warnings(counted(errors, "error"), warnings));
             }
         }
     }
     Ok(if errors == 0 { Exit::Done } else { Exit::No })
+}
+
+/// The closing line, which counts warnings if there are any.
+fn with_warnings(told: String, warnings: usize) -> String {
+    if warnings == 0 {
+        told
+    } else {
+        format!("{told}, {}", counted(warnings, "warning"))
+    }
 }

@@ -18,22 +18,29 @@ pub fn counters_of(instances: Vec<HaproxyInstance>) -> Counters {
         async move {
             let haproxy = Haproxy::default();
             let looks = instances.iter().map(|instance| haproxy.inspect(instance));
-            let answers = join_all(looks).await.into_iter().filter_map(Result::ok);
-            answers.flat_map(readings).collect()
+            let answers = instances.iter().zip(join_all(looks).await);
+            let heard = answers.filter_map(|(instance, answer)| Some((instance, answer.ok()?)));
+            heard
+                .flat_map(|(instance, inspection)| readings(instance, inspection))
+                .collect()
         }
         .boxed()
     })
 }
 
 /// What an instance says of its HTTP back ends.
-fn readings(inspection: Inspection) -> impl Iterator<Item = Reading> {
-    let pid = inspection.pid;
+fn readings(instance: &HaproxyInstance, inspection: Inspection) -> impl Iterator<Item = Reading> {
+    let Inspection {
+        pid, uptime_secs, ..
+    } = inspection;
     let is_http = |mode: &str| mode == "http";
     inspection
         .backends
         .into_iter()
         .filter(move |(_, found)| is_http(&found.mode))
         .map(move |(backend, found)| Reading {
+            instance: instance.address.clone(),
+            uptime_secs,
             pid,
             backend,
             total: found.total,

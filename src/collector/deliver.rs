@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::influxdb::{InfluxDb, WriteError};
 use super::outbox::Outbox;
-use crate::retry::{Backoff, Policy};
+use crate::retry::{Backoff, Policy, Spread};
 
 /// Points should be there a moment after InfluxDB is back, so the pauses stay short.
 const PAUSES: Policy = Policy {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(2),
     give_up_after: None,
+    spread: Spread::Half,
 };
 
 /// Sends all that is put into `outbox`, the oldest first, until it is closed and empty.

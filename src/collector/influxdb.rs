@@ -1,7 +1,7 @@
 //! Writing to InfluxDB over HTTP. What is written is decided elsewhere, and so is when to try again.
 //!
 //! `POST /write` takes line protocol in InfluxDB 1.x and, for compatibility, in 2.x (with a DBRP mapping of the
-//! database) and 3.x. The token is read from its file at each use, so that it can be replaced.
+//! database). The token is read from its file at each use, so that it can be replaced.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,14 @@ pub enum MissingDatabase {
 #[error("`{url}` is not the URL of an InfluxDB: {reason}")]
 pub struct TargetError {
     url: String,
+    reason: String,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token file {} cannot be used: {reason}", path.display())]
+pub struct TokenError {
+    path: PathBuf,
     reason: String,
 }
 
@@ -111,6 +119,17 @@ impl InfluxDb {
         })
     }
 
+    /// Sees that there is a token, if one is to be sent.
+    ///
+    /// # Errors
+    /// When its file cannot be read, or holds anything but one line.
+    pub async fn check_token(&self) -> Result<(), TokenError> {
+        match &self.target.token_file {
+            Some(path) => token(path).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Writes lines of line protocol with time stamps in nanoseconds.
     ///
     /// # Errors
@@ -166,7 +185,10 @@ impl InfluxDb {
 
     async fn send(&self, mut request: RequestBuilder) -> Result<Response, WriteError> {
         if let Some(path) = &self.target.token_file {
-            request = request.header(AUTHORIZATION, token(path).await?);
+            let value = token(path)
+                .await
+                .map_err(|error| WriteError::Later(error.to_string()))?;
+            request = request.header(AUTHORIZATION, value);
         }
         let reply = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = reply.status();
@@ -186,15 +208,19 @@ impl InfluxDb {
     }
 }
 
-async fn token(path: &Path) -> Result<HeaderValue, WriteError> {
-    let unusable = |reason: String| {
-        let path = path.display();
-        WriteError::Later(format!("the token file {path} cannot be used: {reason}"))
+async fn token(path: &Path) -> Result<HeaderValue, TokenError> {
+    let unusable = |reason: String| TokenError {
+        path: path.to_owned(),
+        reason,
     };
     let text = tokio::fs::read_to_string(path)
         .await
         .map_err(|e| unusable(e.to_string()))?;
-    let mut value = HeaderValue::from_str(&format!("Token {}", text.trim()))
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(unusable("it is empty".into()));
+    }
+    let mut value = HeaderValue::from_str(&format!("Token {text}"))
         .map_err(|_| unusable("a token is one line of ASCII".into()))?;
     value.set_sensitive(true);
     Ok(value)

@@ -25,6 +25,10 @@ const FORGET_AFTER: u32 = 60;
 /// What one HAProxy process says of one back end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
+    /// The address at which it was asked.
+    pub instance: String,
+    /// How long the process has run, in seconds (`show info`, `Uptime_sec`).
+    pub uptime_secs: u64,
     /// The process (`show info`, `Pid`).
     pub pid: u32,
     /// The back end (`show stat`, `pxname` of a row whose `svname` is `BACKEND` and whose `mode` is `http`).
@@ -99,10 +103,23 @@ struct Account {
     opened: Option<Opened>,
 }
 
+/// The instances that have the same process id and the back end, by address.
+///
+/// In containers many processes have the same id. Their lines cannot be told apart, so their counts are taken together;
+/// sums are compared only if they are of the same processes.
+type Members = BTreeMap<String, Member>;
+
+#[derive(Debug)]
+struct Member {
+    uptime_secs: u64,
+    total: u64,
+    ended: u64,
+}
+
 /// What an account began with, and what it has come to.
 #[derive(Debug)]
 struct Opened {
-    total: u64,
+    members: Members,
     first_ended: u64,
     first_received: u64,
     expected: u64,
@@ -152,12 +169,12 @@ impl LossMeter {
             return Err(LossError::NoProcessId);
         }
         let mut losses: BTreeMap<String, Loss> = BTreeMap::new();
-        let sums = summed(readings);
-        self.forget_silent(&sums);
-        for ((pid, backend), (total, open)) in sums {
+        let together = by_process(readings);
+        self.forget_silent(&together);
+        for ((pid, backend), members) in together {
             let process = self.processes.entry(pid).or_default();
             let account = process.backends.entry(backend.clone()).or_default();
-            let Some(judged) = account.judge(&backend, total, open) else {
+            let Some(judged) = account.judge(&backend, members) else {
                 continue;
             };
             losses
@@ -172,7 +189,7 @@ impl LossMeter {
         Ok(losses.into_values().collect())
     }
 
-    fn forget_silent(&mut self, answers: &BTreeMap<(u32, String), (u64, u64)>) {
+    fn forget_silent(&mut self, answers: &BTreeMap<(u32, String), Members>) {
         self.processes.retain(|pid, process| {
             let answered = answers.keys().any(|(answering, _)| answering == pid);
             process.unanswered = if answered { 0 } else { process.unanswered + 1 };
@@ -181,24 +198,37 @@ impl LossMeter {
     }
 }
 
-/// Two instances may have the same process id, each in a container of its own; their lines cannot be told apart, so
-/// their counts are taken together as well.
-fn summed(readings: Vec<Reading>) -> BTreeMap<(u32, String), (u64, u64)> {
-    let mut sums: BTreeMap<(u32, String), (u64, u64)> = BTreeMap::new();
+fn by_process(readings: Vec<Reading>) -> BTreeMap<(u32, String), Members> {
+    let mut together: BTreeMap<_, Members> = BTreeMap::new();
     for reading in readings {
-        let (total, open) = sums.entry((reading.pid, reading.backend)).or_default();
-        *total += reading.total;
-        *open += reading.open;
+        let member = Member {
+            uptime_secs: reading.uptime_secs,
+            total: reading.total,
+            ended: reading.total.saturating_sub(reading.open),
+        };
+        let members = together.entry((reading.pid, reading.backend));
+        members.or_default().insert(reading.instance, member);
     }
-    sums
+    together
+}
+
+/// Whether these are the same processes as before, with counters that have gone on.
+fn have_gone_on(before: &Members, now: &Members) -> bool {
+    before.len() == now.len()
+        && before.iter().all(|(instance, before)| {
+            now.get(instance).is_some_and(|now| {
+                now.total >= before.total && now.uptime_secs >= before.uptime_secs
+            })
+        })
 }
 
 impl Account {
-    fn judge(&mut self, backend: &str, total: u64, open: u64) -> Option<Loss> {
-        let ended = total.saturating_sub(open);
-        let Some(sum) = self.opened.as_mut().filter(|since| since.total <= total) else {
+    fn judge(&mut self, backend: &str, members: Members) -> Option<Loss> {
+        let ended: u64 = members.values().map(|member| member.ended).sum();
+        let opened = self.opened.as_mut();
+        let Some(sum) = opened.filter(|since| have_gone_on(&since.members, &members)) else {
             self.opened = Some(Opened {
-                total,
+                members,
                 first_ended: ended,
                 first_received: self.received_when_asked,
                 expected: 0,
@@ -207,7 +237,7 @@ impl Account {
             });
             return None;
         };
-        sum.total = total;
+        sum.members = members;
         let expected = ended.saturating_sub(sum.first_ended);
         let received = self.received.saturating_sub(sum.first_received);
         let lost = expected.saturating_sub(received).max(sum.lost);

@@ -3,16 +3,21 @@
 //! A controller that starts takes the lease and so raises the epoch; whoever held it finds out
 //! before its next batch and stands by. A standby plans as the holder does. It takes over when the
 //! same work has lain undone for longer than its patience: a holder that lives would have done it.
-//! So there are no heartbeats, and a steady state makes no writes (SAFETY-5).
+//! So there are no heartbeats, and a steady state makes no writes (SAFETY-5). Work that it could
+//! not get done itself while it held the lease is waited for much longer: two controllers would
+//! take the lease from each other without end.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{info, warn};
 
 use crate::api::Name;
 use crate::reconcile::TurnReport;
 use crate::world::{Lease, World, WorldError};
+
+/// How many times its patience a standby has with work that it tried in vain.
+const IN_VAIN: u32 = 20;
 
 /// Whether this controller acts.
 pub(super) struct Leadership {
@@ -24,11 +29,19 @@ pub(super) struct Leadership {
 enum State {
     /// It has just started and will take the lease.
     Candidate,
-    /// It acts.
-    Holder(Lease),
-    /// Another one acts; what lies undone, since when.
-    Standby(BTreeMap<Name, (u64, Instant)>),
+    /// It acts; and the work that it did not get done.
+    Holder(Lease, Fingerprints),
+    /// Another one acts.
+    Standby {
+        /// What lies undone, and since when it was seen to.
+        undone: BTreeMap<Name, (u64, Duration)>,
+        /// What this one did not get done when it acted.
+        in_vain: Fingerprints,
+    },
 }
+
+/// The work of each rollout, by its fingerprint (see [`crate::reconcile::Work`]).
+type Fingerprints = BTreeMap<Name, u64>;
 
 impl Leadership {
     pub fn new(identity: String, patience: Duration) -> Self {
@@ -42,8 +55,8 @@ impl Leadership {
     /// The lease, while this controller holds it.
     pub fn lease(&self) -> Option<&Lease> {
         match &self.state {
-            State::Holder(lease) => Some(lease),
-            State::Candidate | State::Standby(_) => None,
+            State::Holder(lease, _) => Some(lease),
+            State::Candidate | State::Standby { .. } => None,
         }
     }
 
@@ -51,35 +64,52 @@ impl Leadership {
     pub async fn start(&mut self, world: &dyn World) -> Result<(), WorldError> {
         match self.state {
             State::Candidate => self.take(world).await,
-            State::Holder(_) | State::Standby(_) => Ok(()),
+            State::Holder(..) | State::Standby { .. } => Ok(()),
+        }
+    }
+
+    /// Notes what the holder did not get done.
+    pub fn note(&mut self, report: &TurnReport) {
+        if let State::Holder(_, in_vain) = &mut self.state {
+            in_vain.clone_from(&report.in_vain);
         }
     }
 
     /// Another controller has taken over.
     pub fn step_down(&mut self) {
-        self.state = State::Standby(BTreeMap::new());
+        let in_vain = match &mut self.state {
+            State::Holder(_, in_vain) => std::mem::take(in_vain),
+            State::Candidate | State::Standby { .. } => Fingerprints::new(),
+        };
+        self.state = State::Standby {
+            undone: BTreeMap::new(),
+            in_vain,
+        };
     }
 
-    /// Notes what lies undone, and takes over when the holder has let it lie for too long or has
-    /// given the lease back.
+    /// Notes what lies undone at `now`, and takes over when the holder has let it lie for too long
+    /// or has given the lease back.
     pub async fn watch(
         &mut self,
         world: &dyn World,
         report: &TurnReport,
+        now: Duration,
     ) -> Result<(), WorldError> {
-        let State::Standby(undone) = &mut self.state else {
+        let State::Standby { undone, in_vain } = &mut self.state else {
             return Ok(());
         };
         let work = report.work();
         undone.retain(|name, (fingerprint, _)| work.get(name) == Some(fingerprint));
         for (name, fingerprint) in work {
-            undone
-                .entry(name)
-                .or_insert_with(|| (fingerprint, Instant::now()));
+            undone.entry(name).or_insert((fingerprint, now));
         }
-        let is_overdue = undone
-            .values()
-            .any(|(_, since)| since.elapsed() >= self.patience);
+        let patience = |name: &Name, fingerprint: u64| match in_vain.get(name) {
+            Some(tried) if *tried == fingerprint => self.patience * IN_VAIN,
+            Some(_) | None => self.patience,
+        };
+        let is_overdue = undone.iter().any(|(name, (fingerprint, since))| {
+            now.saturating_sub(*since) >= patience(name, *fingerprint)
+        });
         if is_overdue {
             warn!("work has lain undone for {:?}; taking over", self.patience);
             return self.take(world).await;
@@ -98,14 +128,14 @@ impl Leadership {
             .unwrap_or_default();
         let lease = world.take_lease(seen.as_ref(), &self.identity).await?;
         info!(epoch = lease.epoch, former, "this controller acts");
-        self.state = State::Holder(lease);
+        self.state = State::Holder(lease, Fingerprints::new());
         Ok(())
     }
 
     /// Gives the lease back, so that a standby need not wait. Best effort: a lease that was not
     /// given back is only taken later.
     pub async fn give_back(&self, world: &dyn World) {
-        let State::Holder(lease) = &self.state else {
+        let State::Holder(lease, _) = &self.state else {
             return;
         };
         if let Err(problem) = world.take_lease(Some(lease), "").await {

@@ -33,13 +33,19 @@ pub(super) fn load(text: &str, findings: &mut Findings) -> Result<Value, Unreada
         path: FieldPath::root(),
     };
     let loaded = seed.deserialize(serde_yaml::Deserializer::from_str(text));
-    let too_many = state.values.get() > MAX_VALUES || state.letters.get() > MAX_TEXT;
-    loaded.map_err(|error| unreadable(&error, text, too_many))
+    loaded.map_err(|error| unreadable(&error, text, state.size()))
 }
 
-fn unreadable(error: &serde_yaml::Error, text: &str, too_many: bool) -> Unreadable {
+/// How much a document says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Fits,
+    TooLarge,
+}
+
+fn unreadable(error: &serde_yaml::Error, text: &str, size: Size) -> Unreadable {
     let message = error.to_string();
-    let (problem, remedy) = if too_many || message.contains("repetition limit") {
+    let (problem, remedy) = if size == Size::TooLarge || message.contains("repetition limit") {
         (
             format!("its aliases stand for more than {MAX_VALUES} values or {MAX_TEXT} bytes"),
             "no resource needs that much; write out what is meant",
@@ -87,6 +93,17 @@ struct State<'findings> {
     values: Cell<usize>,
     letters: Cell<usize>,
     findings: RefCell<&'findings mut Findings>,
+}
+
+impl State<'_> {
+    /// How much was read so far.
+    fn size(&self) -> Size {
+        if self.values.get() > MAX_VALUES || self.letters.get() > MAX_TEXT {
+            Size::TooLarge
+        } else {
+            Size::Fits
+        }
+    }
 }
 
 struct Seed<'state, 'findings> {

@@ -4,7 +4,7 @@
 ///
 /// Near is: equal but for case, `-` and `_`; or, for words of three letters and more, at most a
 /// third of the letters changed, added, left out or swapped.
-pub(super) fn nearest<'a, I>(given: &str, known: I) -> Option<&'a str>
+pub(crate) fn nearest<'a, I>(given: &str, known: I) -> Option<&'a str>
 where
     I: IntoIterator<Item = &'a str>,
 {

@@ -3,7 +3,7 @@
 //! A command carries the attempt and stage that its author saw. One meant for another stage is
 //! refused, never applied to the wrong one.
 
-use super::{Input, attempt, stages};
+use super::{Input, SpecProblem, attempt, stages};
 use crate::api::{
     AbortCause, AttemptOutcome, Command, CommandOutcome, CommandRecord, PauseReason, Revision,
     RolloutStatus, Step, Verb,
@@ -11,6 +11,30 @@ use crate::api::{
 
 /// Deals with the waiting command, if there is one that was not dealt with.
 pub(super) fn take(status: &mut RolloutStatus, input: &Input) {
+    answer(status, input, |status, command| {
+        apply(status, input, command)
+    });
+}
+
+/// The same while `problem` keeps the spec from being carried out: what takes traffic back or stops
+/// is done, anything else is refused.
+pub(super) fn take_back(status: &mut RolloutStatus, input: &Input, problem: &SpecProblem) {
+    answer(status, input, |status, command| match command.verb {
+        Verb::Abort | Verb::Pause => apply(status, input, command),
+        Verb::Promote | Verb::PromoteFull | Verb::Resume | Verb::Retry => Err(problem.to_string()),
+    });
+}
+
+/// Refuses the waiting command: there is nothing that it could be applied to.
+pub(super) fn refuse(status: &mut RolloutStatus, input: &Input, problem: &SpecProblem) {
+    answer(status, input, |_, _| Err(problem.to_string()));
+}
+
+fn answer(
+    status: &mut RolloutStatus,
+    input: &Input,
+    apply: impl Fn(&mut RolloutStatus, &Command) -> Result<(), String>,
+) {
     let Some(command) = input.command else { return };
     if status
         .last_command
@@ -19,7 +43,7 @@ pub(super) fn take(status: &mut RolloutStatus, input: &Input) {
     {
         return;
     }
-    let outcome = match apply(status, input, command) {
+    let outcome = match apply(status, command) {
         Ok(()) => {
             let message = format!("`{}` by {}", command.verb, command.by);
             attempt::note(status, input.now, Some(&command.by), message);

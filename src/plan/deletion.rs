@@ -87,7 +87,7 @@ fn remove(input: &Input) -> Plan {
         Reason::Deleting,
         message,
     );
-    let requeue_at = super::pace::requeue_at(&status, input, &actions, waiting_on.as_ref());
+    let requeue_at = super::pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,
         actions,

@@ -1,14 +1,36 @@
-//! A spec that cannot be carried out: it is said, and nothing is touched (SAFETY-4).
+//! A spec that cannot be carried out: it is said, and nothing of it begins (SAFETY-4).
 
-use super::{Input, Plan, SpecProblem, conditions};
-use crate::api::{ConditionStatus, ConditionType, Phase, Reason, WaitingOn};
+use super::{Input, Plan, SpecProblem, command, conditions, progress, settle};
+use crate::api::{ConditionStatus, ConditionType, Phase, Reason, RolloutStatus, WaitingOn};
 
-/// The plan for a spec that cannot be carried out.
+/// The plan for a rollout that has no back end to work on: nothing is touched.
 pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
     let mut status = input.status.clone();
     status.observed_generation = input.generation;
+    command::refuse(&mut status, input, problem);
+    say(&mut status, input, problem);
+    Plan {
+        status,
+        actions: Vec::new(),
+        waiting_on: Some(WaitingOn::Spec),
+        requeue_at: None,
+    }
+}
+
+/// The step of a rollout whose metrics cannot be found: what serves is kept, what is tried gets no
+/// further, and the traffic can always be taken back.
+pub(super) fn stand_still(status: &mut RolloutStatus, input: &Input, problem: &SpecProblem) {
+    status.observed_generation = input.generation;
+    settle::take_back(status, input);
+    command::take_back(status, input, problem);
+    progress::give_up(status, input);
+}
+
+/// Says what is wrong with the spec.
+pub(super) fn say(status: &mut RolloutStatus, input: &Input, problem: &SpecProblem) {
+    let message = problem.to_string();
     status.phase = Phase::Degraded;
-    status.message = problem.to_string();
+    status.message.clone_from(&message);
     status.waiting_on = Some(WaitingOn::Spec);
     let reason = match problem {
         SpecProblem::Claimed { .. } => Reason::ClaimConflict,
@@ -18,19 +40,12 @@ pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
         | SpecProblem::NoArgument { .. }
         | SpecProblem::Twice { .. } => Reason::ReferenceMissing,
     };
-    let message = problem.to_string();
     conditions::set(
-        &mut status,
+        status,
         input.now,
         ConditionType::InvalidSpec,
         ConditionStatus::True,
         reason,
         message,
     );
-    Plan {
-        status,
-        actions: Vec::new(),
-        waiting_on: Some(WaitingOn::Spec),
-        requeue_at: None,
-    }
 }

@@ -54,11 +54,8 @@ pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &
 fn present(status: &RolloutStatus, input: &Input, scene: &Scene) -> BTreeSet<Revision> {
     let mut present = BTreeSet::new();
     for service in input.snapshot.services_of(input.name) {
-        let alive = input
-            .snapshot
-            .tasks_of(&service.id)
-            .any(|task| !task.state.is_over());
-        if service.replicas > 0 || alive {
+        let mut living = input.snapshot.living_tasks_of(&service.id);
+        if service.replicas > 0 || living.next().is_some() {
             present.insert(service.revision.clone());
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
         return;
     };
     forget_removed(status, resolved);
-    for metric in metrics(status, resolved) {
+    for metric in resolved.metrics_of(status.stage) {
         prepare(status, metric, since);
         let Some(record) = status
             .measurements
@@ -25,7 +25,7 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
         else {
             continue;
         };
-        let wanted = next_key(input, record);
+        let wanted = next_key(input, record, since);
         if let Some(sample) = input
             .snapshot
             .samples
@@ -45,7 +45,7 @@ fn take_in(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &Sam
 
 /// A metric that was taken out of the spec is not waited for; a verdict stays (ABORT-3).
 fn forget_removed(status: &mut RolloutStatus, resolved: &Resolved) {
-    let wanted = metrics(status, resolved);
+    let wanted = resolved.metrics_of(status.stage);
     let is_wanted = |record: &MeasurementStatus| {
         wanted
             .iter()
@@ -68,16 +68,12 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
     }
 }
 
-fn metrics<'a>(status: &RolloutStatus, resolved: &'a Resolved) -> &'a [ResolvedMetric] {
-    let stage = usize::try_from(status.stage).unwrap_or(usize::MAX);
-    resolved.stages.get(stage).map_or(&[], Vec::as_slice)
-}
-
-fn next_key(input: &Input, record: &MeasurementStatus) -> SampleKey {
+fn next_key(input: &Input, record: &MeasurementStatus, since: Timestamp) -> SampleKey {
     SampleKey {
         rollout: input.name.clone(),
         attempt: record.attempt,
         stage: record.stage,
+        since,
         metric: record.metric.clone(),
         number: record.taken + 1,
     }
@@ -101,14 +97,18 @@ pub(super) fn due(status: &RolloutStatus, input: &Input, resolved: &Resolved) ->
             return None;
         }
         Some(Action::Measure(Measure {
-            key: next_key(input, record),
+            key: next_key(input, record, since),
             source: metric.source.clone(),
             query: metric.metric.query.clone(),
             values: values(status, input, metric),
             window: analysis::window(metric, since, input.now)?,
         }))
     };
-    metrics(status, resolved).iter().filter_map(ask).collect()
+    resolved
+        .metrics_of(status.stage)
+        .iter()
+        .filter_map(ask)
+        .collect()
 }
 
 fn values(

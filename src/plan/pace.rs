@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{Input, hands};
-use crate::action::Action;
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
@@ -12,24 +11,19 @@ const WATCHFUL: Duration = Duration::from_millis(250);
 /// in which their servers must be drained.
 const URGENT: Duration = Duration::from_millis(100);
 
-/// When to look again at the latest; none when only a hint or the regular look can bring news.
+/// When to look again at the latest if nothing is done before; none when only a hint or the regular
+/// look can bring news. After what is done, the shell looks at once.
 pub(super) fn requeue_at(
     status: &RolloutStatus,
     input: &Input,
-    actions: &[Action],
     waiting_on: Option<&WaitingOn>,
 ) -> Option<Timestamp> {
-    let acts = actions
-        .iter()
-        .any(|action| !matches!(action, Action::Measure(_)));
-    if acts || *status != *input.status {
-        return Some(input.now);
-    }
     if loses_tasks(input) {
         return Some(URGENT.after(input.now));
     }
     [
         waited_for(status, input, waiting_on),
+        departure(status, input),
         hands::next_restore(status, input),
     ]
     .into_iter()
@@ -68,14 +62,15 @@ fn waited_for(
     }
 }
 
+/// What drains shows its end only to who looks, whatever else is waited for.
+fn departure(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
+    (!status.leaving.is_empty()).then(|| WATCHFUL.after(input.now))
+}
+
 /// Whether a service has more living tasks than it asks for.
 fn loses_tasks(input: &Input) -> bool {
     input.snapshot.services_of(input.name).any(|service| {
-        let alive = input
-            .snapshot
-            .tasks_of(&service.id)
-            .filter(|task| !task.state.is_over())
-            .count();
+        let alive = input.snapshot.living_tasks_of(&service.id).count();
         alive > usize::try_from(service.replicas).unwrap_or(usize::MAX)
     })
 }

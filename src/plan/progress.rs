@@ -92,7 +92,7 @@ fn fail(status: &mut RolloutStatus, input: &Input, record: &MeasurementStatus) {
 
 /// The progress deadline (PROGRESS-5). The first revision has nothing to go back to: it is said,
 /// and tried on.
-fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
+pub(super) fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
     let expired = status
         .deadline
         .is_some_and(|deadline| input.now >= deadline);

@@ -26,12 +26,22 @@ pub struct Resources {
 }
 
 /// What a rollout refers to, found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
     /// The instances of its load balancer.
     pub instances: BTreeSet<Name>,
-    /// The metrics of each stage.
-    pub stages: Vec<Vec<ResolvedMetric>>,
+    /// The metrics of each stage; or why they cannot all be found. What serves needs none of them,
+    /// so that it is kept, and can be taken back to, all the same.
+    pub metrics: Result<Vec<Vec<ResolvedMetric>>, SpecProblem>,
+}
+
+impl Resolved {
+    /// The metrics of the stage number `stage`, from 0; none where there is no such stage.
+    pub fn metrics_of(&self, stage: u32) -> &[ResolvedMetric] {
+        let stages = self.metrics.as_ref().map_or(&[][..], Vec::as_slice);
+        let index = usize::try_from(stage).unwrap_or(usize::MAX);
+        stages.get(index).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A metric with all that its analysis and its template add.
@@ -66,7 +76,7 @@ impl ResolvedMetric {
     }
 }
 
-/// Why a spec cannot be carried out. Nothing is touched until it can.
+/// Why a spec cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecProblem {
     /// A resource that does not exist.
@@ -163,7 +173,8 @@ impl Resources {
     /// Finds everything that `spec` of the rollout `name` refers to.
     ///
     /// # Errors
-    /// The first thing that is missing or in conflict.
+    /// Why the rollout has no back end to work on: its load balancer is missing, or another rollout
+    /// came first.
     pub fn resolve(&self, name: &Name, spec: &RolloutSpec) -> Result<Resolved, SpecProblem> {
         let traffic = &spec.traffic;
         let balancer = self
@@ -191,15 +202,15 @@ impl Resources {
             .iter()
             .map(|instance| instance.name.clone())
             .collect();
-        let stages = spec
+        let metrics = spec
             .stages()
             .iter()
             .enumerate()
             .map(|(number, stage)| {
                 self.stage_metrics(number, spec.analysis.as_ref(), stage.analysis.as_ref())
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Resolved { instances, stages })
+            .collect();
+        Ok(Resolved { instances, metrics })
     }
 
     fn stage_metrics(

@@ -231,8 +231,8 @@ fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> 
     Some(Endpoint { address, port })
 }
 
-/// Servers whose revision has had its time to drain, and servers whose task is over, so that
-/// nothing that is open can end well.
+/// Servers whose revision has had its time to drain, and servers whose task has been over for as
+/// long: a request that was still connecting to it goes to another server when its proxy gives up.
 fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Input) -> Overdue {
     let timeout = input.spec.traffic.drain_timeout;
     let late = |revision: &Revision| {
@@ -241,12 +241,11 @@ fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Inp
             .get(revision)
             .is_some_and(|since| input.now >= timeout.after(*since))
     };
-    let alive = |server: &ServerName| {
-        input
-            .snapshot
-            .tasks
-            .values()
-            .any(|task| server.is_of(&task.id) && !task.state.is_over())
+    let long_over = |server: &ServerName| {
+        let mut tasks = input.snapshot.tasks.values();
+        tasks
+            .find(|task| server.is_of(&task.id))
+            .is_none_or(|task| task.state.is_over() && input.now >= timeout.after(task.since))
     };
     let mut overdue = BTreeSet::new();
     for view in instances.values() {
@@ -256,7 +255,7 @@ fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Inp
             .iter()
             .filter(|server| server.seen.is_some())
         {
-            if late(server.name.revision()) || !alive(&server.name) {
+            if late(server.name.revision()) || long_over(&server.name) {
                 overdue.insert(server.name.clone());
             }
         }

@@ -26,6 +26,15 @@ pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     }
 }
 
+/// What of the spec is brought about although its metrics cannot be found: back to stable's own
+/// template takes traffic from nobody who was measured.
+pub(super) fn take_back(status: &mut RolloutStatus, input: &Input) {
+    let is_stable = status.stable_revision.as_ref() == Some(&Revision::of(input.spec));
+    if is_stable && status.canary_revision.is_some() {
+        revert(status, input);
+    }
+}
+
 /// The spec asks for what is stable already; an abort of something else is history.
 fn return_to_rest(status: &mut RolloutStatus, input: &Input) {
     if status.abort.take().is_some() {

@@ -17,6 +17,9 @@ pub(super) fn on(
     resolved: &Resolved,
     scene: &Scene,
 ) -> Option<WaitingOn> {
+    if resolved.metrics.is_err() {
+        return Some(WaitingOn::Spec);
+    }
     if let Some(pause) = &status.pause {
         return Some(match pause.reason {
             PauseReason::User => WaitingOn::Resume,
@@ -66,9 +69,8 @@ fn stage(
         };
     }
     // In the turn in which a stage begins there are no records yet.
-    let index = usize::try_from(status.stage).unwrap_or(usize::MAX);
-    let metrics = resolved.stages.get(index).map_or(0, Vec::len);
-    if stage.gate == Gate::Approval && status.measurements.len() >= metrics {
+    let metrics = resolved.metrics_of(status.stage);
+    if stage.gate == Gate::Approval && status.measurements.len() >= metrics.len() {
         return WaitingOn::Approval;
     }
     readiness(status, input, scene).unwrap_or(WaitingOn::Observation)
@@ -90,14 +92,10 @@ fn source(
             problem: problem.unwrap_or_default(),
         });
     }
-    let metrics = resolved
-        .stages
-        .get(usize::try_from(status.stage).unwrap_or(usize::MAX));
-    let metric = metrics.and_then(|metrics| {
-        metrics
-            .iter()
-            .find(|metric| metric.metric.name == record.metric)
-    });
+    let metrics = resolved.metrics_of(status.stage);
+    let metric = metrics
+        .iter()
+        .find(|metric| metric.metric.name == record.metric);
     let waits = metric.is_some_and(|metric| metric.metric.no_data == NoData::Wait);
     (waits && record.valid == 0 && problem.is_some()).then(|| WaitingOn::Data {
         metric: record.metric.clone(),

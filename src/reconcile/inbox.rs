@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::action::Measure;
-use crate::api::{Name, RolloutStatus};
+use crate::api::{Name, RolloutStatus, Step};
 use crate::snapshot::{Sample, SampleKey, SampleOutcome};
 
 /// Samples on their way and samples that have come back.
@@ -30,6 +30,12 @@ impl Inbox {
     pub fn expect(&self, key: &SampleKey) -> bool {
         let mut contents = self.lock();
         !contents.arrived.contains_key(key) && contents.expected.insert(key.clone())
+    }
+
+    /// Whether a sample is on its way or has come back.
+    pub fn knows(&self, key: &SampleKey) -> bool {
+        let contents = self.lock();
+        contents.arrived.contains_key(key) || contents.expected.contains(key)
     }
 
     /// Puts a sample in and wakes who waits for one.
@@ -56,11 +62,12 @@ impl Inbox {
     /// Forgets the samples of a rollout that its stored status has taken in, or has no use for.
     pub fn forget_taken(&self, rollout: &Name, status: &RolloutStatus) {
         let awaited = |key: &SampleKey| {
-            status.measurements.iter().any(|record| {
-                record.metric == key.metric
-                    && (record.attempt, record.stage) == (key.attempt, key.stage)
-                    && record.taken < key.number
-            })
+            status.step == Step::Running { since: key.since }
+                && status.measurements.iter().any(|record| {
+                    record.metric == key.metric
+                        && (record.attempt, record.stage) == (key.attempt, key.stage)
+                        && record.taken < key.number
+                })
         };
         self.lock()
             .arrived

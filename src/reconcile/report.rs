@@ -15,6 +15,9 @@ use crate::api::{Name, Phase};
 pub struct TurnReport {
     /// Each rollout.
     pub rollouts: BTreeMap<Name, RolloutReport>,
+    /// The work, by its fingerprint, that the holder of the lease could not get done. Another
+    /// controller could not either.
+    pub in_vain: BTreeMap<Name, u64>,
     /// When the next turn should be at the latest; none when a hint or the regular look will do.
     pub next: Option<Timestamp>,
 }
@@ -57,16 +60,29 @@ impl TurnReport {
         }
     }
 
+    /// Notes that the work of a rollout was tried and is still undone.
+    pub fn tried_in_vain(&mut self, rollout: &Name) {
+        let report = self.rollouts.get(rollout);
+        if let Some(fingerprint) = report.and_then(RolloutReport::fingerprint) {
+            self.in_vain.insert(rollout.clone(), fingerprint);
+        }
+    }
+
     /// The undone work of all rollouts.
     pub fn work(&self) -> BTreeMap<Name, u64> {
-        let fingerprint = |report: &RolloutReport| match report.work {
-            Work::None => None,
-            Work::Some(fingerprint) => Some(fingerprint),
-        };
         self.rollouts
             .iter()
-            .filter_map(|(name, report)| Some((name.clone(), fingerprint(report)?)))
+            .filter_map(|(name, report)| Some((name.clone(), report.fingerprint()?)))
             .collect()
+    }
+}
+
+impl RolloutReport {
+    fn fingerprint(&self) -> Option<u64> {
+        match self.work {
+            Work::None => None,
+            Work::Some(fingerprint) => Some(fingerprint),
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::api::Name;
 
-/// Which measurement a sample belongs to. A sample for another attempt or stage is of no use.
+/// Which measurement a sample belongs to. A sample for another attempt, or for another run of a
+/// stage, is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SampleKey {
     /// The rollout that is measured.
@@ -13,6 +14,8 @@ pub struct SampleKey {
     pub attempt: u32,
     /// The stage.
     pub stage: u32,
+    /// When the stage began: one that is prepared again begins anew, and is measured anew.
+    pub since: Timestamp,
     /// The metric.
     pub metric: Name,
     /// The number of the sample in its stage, from 1. Asking twice for the same one is asking once.

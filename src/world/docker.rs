@@ -91,7 +91,7 @@ async fn negotiate(docker: &Docker) -> Result<ClientVersion, String> {
     match tokio::time::timeout(CALL_LIMIT, asked).await {
         Ok(Ok(agreed)) => Ok(agreed.client_version()),
         Ok(Err(err)) => Err(Told::of(&err).reason),
-        Err(_) => Err(failure::silence()),
+        Err(_) => Err(Told::silence().reason),
     }
 }
 
@@ -144,7 +144,7 @@ impl Engine {
         what: &str,
         path: &str,
     ) -> Result<T, WorldError> {
-        let body = call(what, self.body_of(path)).await?;
+        let body = ask(what, self.body_of(path)).await?;
         self.read(what, &body)
     }
 
@@ -161,7 +161,7 @@ impl Engine {
                 Err(err) => Err(err),
             }
         };
-        let body = call(what, request).await?;
+        let body = ask(what, request).await?;
         body.map(|body| self.read(what, &body)).transpose()
     }
 
@@ -219,19 +219,32 @@ pub(super) fn timestamp(text: Option<&str>) -> Option<Timestamp> {
     text.and_then(|text| text.parse().ok())
 }
 
-/// Makes one call within [`CALL_LIMIT`], and says what its failure means. `what` says what the
-/// call is to do: "list the tasks".
-pub(super) async fn call<T>(
+/// Makes one call that only reads, within [`CALL_LIMIT`], and says what its failure means. `what`
+/// says what the call is to do: "list the tasks".
+pub(super) async fn ask<T>(
     what: &str,
     request: impl Future<Output = Result<T, bollard::errors::Error>>,
 ) -> Result<T, WorldError> {
+    let answer = call(request).await;
+    answer.map_err(|told| told.into_error(what))
+}
+
+/// As [`ask`], for a call that changes something: if its answer is lost, nobody knows what was done.
+pub(super) async fn change<T>(
+    what: &str,
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, WorldError> {
+    let answer = call(request).await;
+    answer.map_err(|told| told.of_a_change().into_error(what))
+}
+
+async fn call<T>(
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, Told> {
     match tokio::time::timeout(CALL_LIMIT, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(err)) => Err(Told::of(&err).into_error(what)),
-        Err(_) => Err(WorldError::Unreachable {
-            what: what.to_owned(),
-            reason: failure::silence(),
-        }),
+        Ok(Err(err)) => Err(Told::of(&err)),
+        Err(_) => Err(Told::silence()),
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::action::ServerChanges;
 use crate::api::{HaproxyInstance, Name};
 use crate::snapshot::{InstanceFact, ProxyFact};
-use crate::world::WorldError;
+use crate::world::{IN_DOUBT, WorldError};
 
 mod address;
 mod connection;
@@ -58,6 +58,24 @@ pub enum HaproxyError {
         /// What it has.
         level: ApiLevel,
     },
+}
+
+impl HaproxyError {
+    /// What to say of a change that ended like this.
+    fn of_a_change(&self) -> String {
+        match self {
+            Self::Address(_)
+            | Self::Connection(ConnectionError::Connect { .. })
+            | Self::Level { .. } => self.to_string(),
+            Self::Connection(
+                ConnectionError::Broken { .. }
+                | ConnectionError::Timeout { .. }
+                | ConnectionError::Silent { .. }
+                | ConnectionError::Endless { .. },
+            )
+            | Self::Wire(_) => format!("{self}{IN_DOUBT}"),
+        }
+    }
 }
 
 impl Default for Haproxy {
@@ -155,7 +173,7 @@ impl Haproxy {
                     .await
                     .map_err(|error| WorldError::Unreachable {
                         what: what(),
-                        reason: error.to_string(),
+                        reason: error.of_a_change(),
                     })?;
             refusals.extend(Refusal::of(line, &replies, &changes.backend));
         }

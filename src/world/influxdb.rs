@@ -1,6 +1,6 @@
 //! InfluxDB as the loops use it: one question, one outcome.
 //!
-//! Speaks InfluxQL on `/query`, which 1.x, 2.x (with a DBRP mapping) and 3.x have in common. How
+//! Speaks InfluxQL on `/query`, which 1.x and 2.x (with a DBRP mapping) have in common. How
 //! values get into a query is in [`influxql`], what an answer means in `reply`. When to ask, and
 //! what an outcome is worth, is decided elsewhere.
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use bollard::models::{Config, ConfigSpec};
 use bollard::query_parameters::{ListConfigsOptions, UpdateConfigOptions};
 
-use super::docker::{Engine, Rejection, call, rejection};
+use super::docker::{Engine, Rejection, ask, change, rejection};
 use super::{Draft, Lease, StoreId, Stored, WorldError};
 
 mod lease;
@@ -123,7 +123,7 @@ impl Store {
                 other => other,
             }
         };
-        call("remove an object from the store", request).await
+        change("remove an object from the store", request).await
     }
 
     /// Writes an object of no meaning and removes it: whether the engine lets us write.
@@ -174,7 +174,7 @@ impl Store {
         };
         // The answer to a write does not tell the version.
         let client = self.engine.client();
-        let config = call(what, client.inspect_config(&id.0)).await?;
+        let config = ask(what, client.inspect_config(&id.0)).await?;
         let taken = lease::read(what, &config)?;
         if taken.epoch == epoch && taken.holder == holder {
             return Ok(taken);
@@ -189,11 +189,11 @@ impl Store {
         let options = ListConfigsOptions {
             filters: Some(HashMap::from([("label".to_owned(), vec![label])])),
         };
-        call(what, self.engine.client().list_configs(Some(options))).await
+        ask(what, self.engine.client().list_configs(Some(options))).await
     }
 
     async fn create_config(&self, what: &str, spec: ConfigSpec) -> Result<StoreId, WorldError> {
-        let created = call(what, self.engine.client().create_config(spec)).await?;
+        let created = change(what, self.engine.client().create_config(spec)).await?;
         Ok(StoreId(created.id))
     }
 
@@ -210,7 +210,7 @@ impl Store {
         })?;
         let options = UpdateConfigOptions { version };
         let client = self.engine.client();
-        call(what, client.update_config(&id.0, spec, options)).await
+        change(what, client.update_config(&id.0, spec, options)).await
     }
 }
 

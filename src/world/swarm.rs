@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bollard::query_parameters::ListNodesOptions;
 
 use super::WorldError;
-use super::docker::{Engine, call};
+use super::docker::{Engine, ask};
 use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
 
 mod act;
@@ -114,7 +114,7 @@ impl Swarm {
 
     async fn nodes(&self) -> Result<BTreeMap<NodeId, NodeFact>, WorldError> {
         let client = self.engine.client();
-        let listed = call(
+        let listed = ask(
             "list the nodes",
             client.list_nodes(None::<ListNodesOptions>),
         )

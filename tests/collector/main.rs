@@ -100,12 +100,18 @@ async fn readings(socket: PathBuf) -> Vec<Reading> {
         .find_map(|line| line.strip_prefix("Pid: "))
         .expect("a pid");
     let pid = pid.parse().expect("a number");
+    let uptime = info
+        .lines()
+        .find_map(|line| line.strip_prefix("Uptime_sec: "));
+    let uptime_secs = uptime.expect("an uptime").parse().expect("a number");
     let stat = ask(&socket, "show stat").await;
     let rows = stat
         .lines()
         .map(|line| line.split(',').collect::<Vec<_>>())
         .filter(|row| row.get(1) == Some(&"BACKEND"));
     rows.map(|row| Reading {
+        instance: socket.display().to_string(),
+        uptime_secs,
         pid,
         backend: row[0].into(),
         total: row[7].parse().expect("stot"),

@@ -36,13 +36,14 @@ impl Daemon {
         }
     }
 
-    fn signal(&self, signal: &str) {
+    /// Signals it, unless it has ended and been waited for: its id may be another process's by then.
+    fn signal(&mut self, signal: &str) {
+        if self.child.try_wait().expect("its own child").is_some() {
+            return;
+        }
         let id = self.child.id().to_string();
-        // Fails only if it is gone, which is as good.
-        let _ = Command::new("kill")
-            .args(["-s", signal, &id])
-            .stderr(Stdio::null())
-            .status();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.expect("kill runs").success(), "{signal} to {id}");
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {

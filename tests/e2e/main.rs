@@ -9,6 +9,8 @@ mod lab;
 mod load;
 mod lossless;
 mod manifest;
+mod pause;
+#[expect(dead_code, reason = "the failure suite uses more of it")]
 mod relay;
 mod replicas;
 mod rest;

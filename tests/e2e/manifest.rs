@@ -20,6 +20,7 @@ pub struct Manifest {
     drain_timeout: String,
     progress_deadline: String,
     analysis: Option<Value>,
+    on_failure: &'static str,
 }
 
 impl Manifest {
@@ -37,6 +38,7 @@ impl Manifest {
             drain_timeout: "10s".to_owned(),
             progress_deadline: "60s".to_owned(),
             analysis: None,
+            on_failure: "rollback",
         }
     }
 
@@ -68,6 +70,12 @@ impl Manifest {
     /// Is measured in every stage.
     pub fn analysis(mut self, analysis: Value) -> Self {
         self.analysis = Some(analysis);
+        self
+    }
+
+    /// Is held where it is when a stage fails, instead of being taken back.
+    pub fn pauses_on_failure(mut self) -> Self {
+        self.on_failure = "pause";
         self
     }
 
@@ -104,6 +112,7 @@ impl Manifest {
                     "reach": self.reach, "drainTimeout": self.drain_timeout,
                 },
                 "strategy": {"canary": {"stages": self.stages}},
+                "onFailure": self.on_failure,
             }
         });
         if let Some(analysis) = &self.analysis {

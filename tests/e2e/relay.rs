@@ -1,5 +1,5 @@
 //! A relay between the controller and a neighbour, which hears what the controller asks: the proof of what it does
-//! not ask.
+//! not ask. It can hang, too, as a neighbour does that is stopped: at the moment at which something is asked of it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rolloutctl::world::haproxy::Address;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::lab::Lab;
@@ -19,10 +20,22 @@ pub type Questions = BTreeMap<String, u64>;
 /// What was heard on each connection so far.
 type Heard = Arc<Mutex<BTreeMap<u64, Vec<u8>>>>;
 
-/// Passes on everything, both ways.
+/// What is passed on to the neighbour.
+#[derive(Clone, Copy)]
+enum Flow {
+    /// Everything.
+    Open,
+    /// Everything, up to the first bytes of which this holds.
+    ShutsAt(fn(&str) -> bool),
+    /// Nothing: it waits, and is passed on once the flow is open again.
+    Shut,
+}
+
+/// Passes on everything, both ways, as long as it is not told to hang.
 pub struct Relay {
     path: PathBuf,
     heard: Heard,
+    flow: watch::Sender<Flow>,
     task: JoinHandle<()>,
 }
 
@@ -34,10 +47,31 @@ impl Relay {
         // One may be left from a test that was killed.
         let _ = std::fs::remove_file(&path);
         let heard = Heard::default();
+        let flow = watch::Sender::new(Flow::Open);
         let _runtime = lab.runtime().enter();
         let listener = UnixListener::bind(&path).expect("a socket");
-        let task = tokio::spawn(accept(listener, target, Arc::clone(&heard)));
-        Self { path, heard, task }
+        let task = tokio::spawn(accept(listener, target, Arc::clone(&heard), flow.clone()));
+        Self {
+            path,
+            heard,
+            flow,
+            task,
+        }
+    }
+
+    /// Hangs from the moment at which `word` holds of what is asked; that is not passed on any more.
+    pub fn shut_at(&self, word: fn(&str) -> bool) {
+        self.flow.send_replace(Flow::ShutsAt(word));
+    }
+
+    /// Whether it hangs.
+    pub fn is_shut(&self) -> bool {
+        matches!(*self.flow.borrow(), Flow::Shut)
+    }
+
+    /// Passes on everything again, also what has waited: a neighbour that was stopped finds it in its socket.
+    pub fn open(&self) {
+        self.flow.send_replace(Flow::Open);
     }
 
     /// Where it listens.
@@ -121,27 +155,50 @@ fn question(line: &str) -> String {
     format!("{method} /{}", parts.join("/"))
 }
 
-async fn accept(listener: UnixListener, target: Address, heard: Heard) {
+async fn accept(listener: UnixListener, target: Address, heard: Heard, flow: watch::Sender<Flow>) {
     for number in 0.. {
         let Ok((client, _)) = listener.accept().await else {
             return;
         };
-        let (target, heard) = (target.clone(), Arc::clone(&heard));
+        let (target, heard, flow) = (target.clone(), Arc::clone(&heard), flow.clone());
         tokio::spawn(async move {
             // A connection that breaks is seen as such by both ends.
-            let _ = relay(client, &target, number, &heard).await;
+            let _ = relay(client, &target, number, &heard, &flow).await;
         });
     }
 }
 
-async fn relay(client: UnixStream, target: &Address, number: u64, heard: &Heard) -> io::Result<()> {
+async fn relay(
+    client: UnixStream,
+    target: &Address,
+    number: u64,
+    heard: &Heard,
+    flow: &watch::Sender<Flow>,
+) -> io::Result<()> {
     match target {
-        Address::Unix(path) => pass(client, UnixStream::connect(path).await?, number, heard).await,
+        Address::Unix(path) => {
+            let server = UnixStream::connect(path).await?;
+            pass(client, server, number, heard, flow).await
+        }
         Address::Tcp { host, port } => {
             let server = TcpStream::connect((host.as_str(), *port)).await?;
-            pass(client, server, number, heard).await
+            pass(client, server, number, heard, flow).await
         }
     }
+}
+
+/// Waits while the flow is shut, which these bytes may do.
+async fn wait_for_flow(bytes: &[u8], flow: &watch::Sender<Flow>) {
+    flow.send_if_modified(|flow| match flow {
+        Flow::ShutsAt(word) if word(&String::from_utf8_lossy(bytes)) => {
+            *flow = Flow::Shut;
+            true
+        }
+        Flow::Open | Flow::ShutsAt(_) | Flow::Shut => false,
+    });
+    let mut changes = flow.subscribe();
+    // It cannot fail: the sender is at hand.
+    let _ = changes.wait_for(|flow| !matches!(flow, Flow::Shut)).await;
 }
 
 async fn pass(
@@ -149,6 +206,7 @@ async fn pass(
     server: impl AsyncRead + AsyncWrite,
     number: u64,
     heard: &Heard,
+    flow: &watch::Sender<Flow>,
 ) -> io::Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
@@ -163,6 +221,7 @@ async fn pass(
                 let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
                 heard.entry(number).or_default().extend(&buffer[..read]);
             }
+            wait_for_flow(&buffer[..read], flow).await;
             to_server.write_all(&buffer[..read]).await?;
         }
     };

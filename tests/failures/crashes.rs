@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rolloutctl::api::{AttemptOutcome, Phase, RolloutStatus, Step, WaitingOn};
+use serde_json::json;
 
 use crate::daemon::{Collector, Controller};
-use crate::lab::{Lab, poll};
+use crate::lab::{Lab, PATIENCE, poll};
 use crate::manifest::{Manifest, bake, error_ratio, gate};
-use crate::site::{end, is_at_rest, runs, said, serve};
+use crate::relay::Relay;
+use crate::site::{end, has_share, is_at_rest, runs, said, serve};
 
 /// Ends the controller as a loss of power would, and starts another one. What is stored in between is returned.
 fn crash(lab: &Lab, controller: Controller, name: &str) -> (Controller, RolloutStatus) {
@@ -119,6 +121,85 @@ fn safety_1_a_controller_killed_in_any_phase_loses_nothing() {
     assert_eq!(third.phase, Phase::Degraded);
     assert_eq!(third.stable_revision, second.stable_revision);
     assert_attempts(&third);
+    end(&lab, load).assert_nothing_lost();
+    lab.clean(name);
+    controller.stop();
+}
+
+/// Whether a line to HAProxy's runtime API gives a server another weight.
+fn sets_a_weight(line: &str) -> bool {
+    let mut commands = line.split(';').map(str::trim);
+    commands.any(|command| command.starts_with("set server ") && command.contains(" weight "))
+}
+
+/// Waits until the controller is about to set the first weight of a share that it has decided on: `lb-2` hangs from
+/// there on. The controller dies; the next one finds the share decided, set on `lb-1` alone, and `lb-2` still hanging.
+fn crash_while_shifting(
+    lab: &Lab,
+    controller: Controller,
+    name: &str,
+    second: &Relay,
+    percent: f64,
+) -> Controller {
+    lab.until("a weight is being set on lb-2", PATIENCE, || {
+        second.is_shut().then_some(())
+    });
+    let (controller, left) = crash(lab, controller, name);
+    assert_eq!(
+        left.step,
+        Step::Shifting,
+        "decided and not observed: {left:#?}"
+    );
+    let held = lab.until_status(name, "is held by lb-2", |status| {
+        matches!(&status.waiting_on, Some(WaitingOn::Instance { instance, .. }) if instance.as_str() == "lb-2")
+    });
+    assert_eq!(
+        (held.attempt, held.stage, held.step),
+        (left.attempt, left.stage, Step::Shifting)
+    );
+    let canary = held.canary_revision.expect("a canary").to_string();
+    lab.until("lb-1 has the share", PATIENCE, || {
+        let share = *lab.shares(name, &canary).get("lb-1")?;
+        ((share - percent).abs() < 0.5).then_some(())
+    });
+    assert!(
+        !has_share(lab, name, &canary, percent),
+        "lb-2 cannot have it yet"
+    );
+    controller
+}
+
+/// Shifting is short: it lasts until each proxy has the weights that were decided on. So one of them hangs.
+#[test]
+fn safety_1_a_controller_killed_while_a_share_is_set_goes_on_with_it() {
+    let Some(lab) = Lab::open() else { return };
+    let name = "web-21";
+    let second = Relay::start(&lab, "lb-2", &lab.instances[1].address);
+    lab.apply(&lab.load_balancer(&[lab.instances[0].address.clone(), second.address()]));
+    let mut controller = Controller::start(&lab);
+    // All of the canary's tasks from the first stage on, so that weights are set for shares alone.
+    let v1 = Manifest::new(&lab, name)
+        .replicas(3)
+        .stages([json!({"weight": 33, "replicas": 3, "approval": true})]);
+    let (first, load) = serve(&lab, &v1, name);
+
+    second.shut_at(sets_a_weight);
+    v1.version("v2").apply(&lab);
+    controller = crash_while_shifting(&lab, controller, name, &second, 33.0);
+    second.open();
+    let stage = lab.until_status(name, "runs stage 0", |status| runs(status, 0));
+    assert_eq!((stage.attempt, said(&stage, "stage 1 began")), (2, 1));
+
+    second.shut_at(sets_a_weight);
+    lab.cli(&["promote", name]).ok();
+    controller = crash_while_shifting(&lab, controller, name, &second, 100.0);
+    second.open();
+    let done = lab.until_status(name, "v2 is stable", |status| {
+        status.phase == Phase::Healthy && is_at_rest(status)
+    });
+    assert_eq!((done.attempt, said(&done, "stage 2 began")), (2, 1));
+    assert_eq!(done.stable_revision, stage.canary_revision);
+    assert_ne!(done.stable_revision, first.stable_revision);
     end(&lab, load).assert_nothing_lost();
     lab.clean(name);
     controller.stop();

@@ -15,6 +15,9 @@ mod load;
 #[path = "../e2e/manifest.rs"]
 #[expect(dead_code, reason = "the end-to-end suite uses more of the harness")]
 mod manifest;
+#[path = "../e2e/relay.rs"]
+#[expect(dead_code, reason = "the end-to-end suite uses more of the harness")]
+mod relay;
 
 mod crashes;
 mod deletion;

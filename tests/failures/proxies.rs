@@ -19,9 +19,12 @@ fn restart(lab: &Lab, instance: &str, arguments: &[&str], whole: impl Fn() -> bo
     let before = lab.observe()[instance].as_ref().map(|proxy| proxy.pid);
     let answers_since = std::thread::scope(|scope| {
         let switching = scope.spawn(|| switch(lab, arguments));
+        // In a container each process has the same id: then it is told by the silence before it.
+        let mut was_silent = false;
         let since = lab.until("another process answers", PATIENCE, || {
             let pid = lab.observe()[instance].as_ref().map(|proxy| proxy.pid);
-            (pid.is_some() && pid != before).then(Instant::now)
+            was_silent |= pid.is_none();
+            (pid.is_some() && (was_silent || pid != before)).then(Instant::now)
         });
         let what = format!("{arguments:?}: its servers and shares are back");
         lab.until(&what, WHOLE_AGAIN, || whole().then_some(()));

@@ -1,7 +1,6 @@
 //! Releases that never become ready.
 
 use rolloutctl::api::{AbortCause, PauseReason, Phase};
-use serde_json::Value;
 
 use crate::daemon::Controller;
 use crate::lab::Lab;
@@ -30,9 +29,7 @@ fn progress_5_a_release_that_never_becomes_ready_is_taken_back() {
     second("web-10", "broken").apply(&lab);
     second("web-11", "nonesuch").apply(&lab);
     second("web-12", "v2").env("READY_AFTER", "10m").apply(&lab);
-    let mut held: Value = serde_json::from_str(&second("web-13", "broken").yaml()).expect("JSON");
-    held["spec"]["onFailure"] = "pause".into();
-    lab.apply(&held.to_string());
+    second("web-13", "broken").pauses_on_failure().apply(&lab);
 
     let paused = lab.until_status("web-13", "is paused", |status| {
         status.phase == Phase::Paused

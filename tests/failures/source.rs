@@ -1,14 +1,18 @@
 //! InfluxDB is away for a while (ANALYSIS-3).
 
 use std::process::Command;
+use std::time::Duration;
 
-use rolloutctl::api::{PauseReason, Phase, WaitingOn};
+use rolloutctl::api::{PauseReason, Phase, RolloutStatus, WaitingOn};
 use serde_json::{Value, json};
 
 use crate::daemon::{Collector, Controller};
-use crate::lab::{Lab, PATIENCE};
+use crate::lab::{Lab, PATIENCE, poll};
 use crate::manifest::{Manifest, bake, error_ratio};
-use crate::site::{end, is_at_rest, serve, switch};
+use crate::site::{end, has_share, is_at_rest, runs, serve, switch};
+
+/// How long the database is away in mid-rollout: ten times as long as the stage would bake.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 fn tolerant(errors: u32) -> Value {
     let mut analysis = error_ratio(0.5);
@@ -47,18 +51,21 @@ fn analysis_3_an_outage_of_the_source_holds_the_stage() {
         status.attempt == 2 && status.measurements.iter().any(|one| one.valid > 0)
     });
     switch(&lab, &["stop-influxdb"]);
-    let held = lab.until_status(
-        name,
-        "is held by the source for longer than its bake",
-        |status| {
-            matches!(status.waiting_on, Some(WaitingOn::Source { .. }))
-                && status.measurements.iter().any(|one| one.errors_in_row >= 8)
-        },
-    );
-    assert_eq!(
-        (held.attempt, held.stage, held.phase),
-        (2, 0, Phase::Progressing)
-    );
+    let canary = lab.status(name).and_then(|status| status.canary_revision);
+    let canary = canary.expect("v2").to_string();
+    let holds = |status: &RolloutStatus| {
+        (status.attempt, status.phase) == (2, Phase::Progressing) && runs(status, 0)
+    };
+    let moved = poll(OUTAGE, || {
+        let status = lab.status(name)?;
+        (!holds(&status) || !has_share(&lab, name, &canary, 50.0)).then_some(status)
+    });
+    assert_eq!(moved, None, "neither promoted nor taken back");
+    let held = lab.until_status(name, "is held by the source", |status| {
+        matches!(status.waiting_on, Some(WaitingOn::Source { .. }))
+    });
+    assert!(holds(&held), "{held:#?}");
+    eprintln!("after {OUTAGE:?}: {}", held.message);
     switch(&lab, &["start-influxdb"]);
     lab.until_status(name, "v2 is stable", |status| {
         status.phase == Phase::Healthy && is_at_rest(status)

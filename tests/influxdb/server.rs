@@ -93,6 +93,8 @@ impl Server {
 
     /// Creates `database` and writes `points` in line protocol.
     pub async fn write(&self, database: &str, points: &str) {
+        // A client wants a provider, and this one may be the process's first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::new();
         let create = format!("CREATE DATABASE \"{database}\"");
         let created = client

@@ -1,6 +1,6 @@
 //! ANALYSIS rules.
 
-use rolloutctl::api::{Duration, NoData, PauseReason, Phase, Step, Verb, WaitingOn};
+use rolloutctl::api::{Duration, NoData, PauseReason, Phase, Step, Strategy, Verb, WaitingOn};
 use rolloutctl::snapshot::SampleOutcome;
 
 use crate::toy::{Toy, measured, spec};
@@ -184,4 +184,22 @@ fn analysis_3_a_waived_metric_whose_source_fails_holds_the_stage() {
     toy.until("the source failed", |toy| toy.asked.len() == 3);
     toy.turns(20);
     assert_eq!(toy.status.stage, 0);
+}
+
+#[test]
+fn analysis_2_a_sample_from_before_the_stage_was_prepared_again_is_void() {
+    let mut toy = measuring(SampleOutcome::Value(1.0));
+    toy.wait(Duration::from_secs(20));
+    toy.turn();
+    assert_eq!(toy.asked.len(), 1, "a sample is on its way");
+    let mut edited = measured("v2");
+    let Strategy::Canary(canary) = &mut edited.strategy;
+    canary.stages[0].weight = 10;
+    toy.apply(edited);
+    toy.until("the stage begins again", |toy| {
+        toy.status.weight == 10 && matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.turns(5);
+    assert_eq!(toy.status.phase, Phase::Progressing);
+    assert_eq!(toy.status.measurements[0].taken, 0);
 }

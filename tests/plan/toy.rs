@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Verb,
+    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Step,
+    Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
     AdminState, InstanceFact, NodeFact, NodeId, ProxyFact, SampleOutcome, ServerFact, ServerName,
-    ServiceFact, Snapshot,
+    ServiceFact, Snapshot, TaskState,
 };
 
 #[path = "toy/moves.rs"]
@@ -63,6 +64,8 @@ pub struct Toy {
     pub answer: SampleOutcome,
     /// The questions that were asked, each once.
     pub asked: Vec<Measure>,
+    /// What the spec may refer to.
+    pub resources: Resources,
     /// Problem of the spec, if it has one.
     pub problem: Option<SpecProblem>,
     pub forgotten: bool,
@@ -105,6 +108,7 @@ impl Toy {
             open_requests: 0,
             answer: SampleOutcome::Value(0.0),
             asked: Vec::new(),
+            resources: resources(),
             problem: None,
             forgotten: false,
             last: Vec::new(),
@@ -123,10 +127,8 @@ impl Toy {
 
     /// What the planner says now; nothing is done.
     pub fn plan(&self) -> Plan {
-        let resolved = resources()
-            .resolve(&name("news-web"), &self.spec)
-            .expect("references");
-        let references = self.problem.as_ref().map_or(Ok(&resolved), Err);
+        let resolved = self.resources.resolve(&name("news-web"), &self.spec);
+        let references = self.problem.as_ref().map_or(resolved.as_ref(), Err);
         plan(&Input {
             name: &name("news-web"),
             generation: self.generation,
@@ -160,6 +162,16 @@ impl Toy {
         plan
     }
 
+    /// A rollout from v1 to `spec` whose stage number `stage`, from 0, has begun.
+    pub fn in_stage(spec: RolloutSpec, stage: u32) -> Self {
+        let mut toy = Self::stable(self::spec("v1"));
+        toy.apply(spec);
+        toy.until("the stage begins", |toy| {
+            toy.status.stage == stage && matches!(toy.status.step, Step::Running { .. })
+        });
+        toy
+    }
+
     pub fn turns(&mut self, count: u32) {
         for _ in 0..count {
             self.turn();
@@ -174,6 +186,35 @@ impl Toy {
             self.turn();
         }
         panic!("never: {what}; status: {:#?}", self.status);
+    }
+
+    /// One task dies, and the Swarm starts another.
+    pub fn fail_task(&mut self) {
+        let mut tasks = self.snapshot.tasks.values_mut();
+        let task = tasks.next().expect("a task");
+        task.state = TaskState::Failed;
+        task.desired = TaskState::Shutdown;
+        task.since = self.now;
+    }
+
+    /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
+    pub fn lose_node(&mut self) {
+        let lost = NodeFact {
+            id: NodeId("lost".into()),
+            hostname: "lost".into(),
+            ready: false,
+            address: None,
+        };
+        let services: Vec<_> = self.snapshot.services.values().cloned().collect();
+        for service in services {
+            let mut tasks = self.snapshot.tasks.values_mut();
+            let task = tasks.find(|task| task.service == service.id);
+            if let Some(task) = task {
+                task.node = Some(lost.id.clone());
+                task.desired = TaskState::Shutdown;
+            }
+        }
+        self.snapshot.nodes.insert(lost.id.clone(), lost);
     }
 
     pub fn wait(&mut self, duration: Duration) {
@@ -269,6 +310,7 @@ impl Toy {
         let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
         servers.get_mut(server).expect("the server")
     }
+
     pub fn service(&mut self, name: &str) -> &mut ServiceFact {
         self.snapshot.services.get_mut(name).expect("the service")
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::{Duration, Phase, Share, Step};
 use rolloutctl::plan::traffic::{achieved, apportion};
-use rolloutctl::snapshot::{AdminState, CheckState, OperationalState};
+use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, TaskState};
 
 use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
 
@@ -160,6 +160,44 @@ fn traffic_5_the_last_server_stays_although_it_should_leave() {
         [],
         "the last servers are left alone"
     );
+}
+
+#[test]
+fn traffic_4_requests_of_a_task_that_died_have_their_time_to_go_elsewhere() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.open_requests = 2;
+    toy.fail_task();
+    let died = toy.now;
+    toy.until("what hangs is cut in the end", |toy| {
+        let verbs = server_verbs(&toy.last);
+        verbs.iter().any(|(_, verb)| *verb == ServerVerb::Cut)
+    });
+    assert!(
+        toy.now >= Duration::from_secs(5).after(died),
+        "cut before the drain timeout"
+    );
+}
+
+#[test]
+fn traffic_4_what_the_swarm_gave_up_on_a_lost_node_is_not_waited_for() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v1 = toy.revision("v1");
+    toy.lose_node();
+    toy.turns(20);
+    let next_look = toy.plan().requeue_at;
+    let soon = Duration::from_millis(500).after(toy.now);
+    assert!(
+        next_look.is_none_or(|at| at > soon),
+        "nothing is being stopped: {next_look:?}"
+    );
+
+    toy.apply(spec("v2"));
+    toy.until("v2 is stable and v1 has left", |toy| {
+        toy.status.phase == Phase::Healthy && toy.said(&format!("{v1} has left")) == 1
+    });
+    let kept = toy.snapshot.tasks.values();
+    let kept = kept.filter(|task| task.state == TaskState::Running && task.desired != task.state);
+    assert_eq!(kept.count(), 1, "the Swarm calls it running still");
 }
 
 #[test]

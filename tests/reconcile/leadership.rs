@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rolloutctl::api::Phase;
 use rolloutctl::controller::{Options, run};
+use rolloutctl::runtime::Tokio;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
-use crate::neighbour::{Entry, Neighbour};
+use crate::neighbour::{Entry, Mood, Neighbour};
 use crate::toy::spec;
 
 /// How long anything here may take.
@@ -33,7 +34,7 @@ impl Controller {
             identity: identity.to_owned(),
             patience: PATIENCE,
         };
-        let controller = run(world.clone(), options, async {
+        let controller = run(world.clone(), Arc::new(Tokio::default()), options, async {
             let _ = stopped.await;
         });
         let task = tokio::spawn(async {
@@ -122,4 +123,25 @@ async fn safety_6_a_standby_takes_over_when_work_lies_undone() {
     until(&world, |world| world.holder().as_deref() == Some("first")).await;
     until(&world, |world| world.status().weight > 0).await;
     first.stop().await;
+}
+
+#[tokio::test]
+async fn safety_6_work_that_nobody_gets_done_is_no_reason_to_take_over_again_and_again() {
+    let world = Neighbour::new(spec("web:1"));
+    let first = Controller::start(&world, "first").await;
+    let second = Controller::start(&world, "second").await;
+    until_healthy(&world).await;
+    world.feel(Mood::Refusing);
+    world.apply(spec("web:2"));
+    // The first tries what the second does not get done; the second has tried it already.
+    until(&world, |world| world.holder().as_deref() == Some("first")).await;
+    world.journal();
+    let mut ticks = interval(PATIENCE * 4);
+    ticks.tick().await;
+    ticks.tick().await;
+    let leases = world.journal().into_iter();
+    let taken = leases.filter(|entry| matches!(entry, Entry::Leased { .. }));
+    assert_eq!(taken.collect::<Vec<_>>(), []);
+    first.stop().await;
+    second.stop().await;
 }

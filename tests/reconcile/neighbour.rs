@@ -10,8 +10,8 @@ use rolloutctl::api::{
     Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource, RolloutSpec,
     RolloutStatus,
 };
-use rolloutctl::reconcile::Clock;
-use rolloutctl::snapshot::{SampleOutcome, Snapshot};
+use rolloutctl::runtime::{Runtime, Task};
+use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
 use rolloutctl::world::{Draft, Lease, StoreId, Stored, World, WorldError};
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub enum Mood {
     Willing,
     /// Actions are refused.
     Refusing,
+    /// What is asked of the first proxy is refused, as if its `backend` section were broken.
+    RefusingOneProxy,
     /// Every write of a status comes too late.
     Overtaking,
 }
@@ -76,13 +78,32 @@ impl Neighbour {
     }
 
     /// The time in this world.
-    pub fn clock(self: &Arc<Self>) -> Clock {
-        let world = self.clone();
-        Arc::new(move || world.lock().toy.now)
+    pub fn now(&self) -> Timestamp {
+        self.lock().toy.now
     }
 
     pub fn wait(&self, duration: Duration) {
         self.lock().toy.wait(duration);
+    }
+
+    /// Swarm decides to stop a task of the service that was made first; says which one.
+    pub fn stop_a_task(&self) -> TaskId {
+        let mut inner = self.lock();
+        let mut tasks = inner.toy.snapshot.tasks.values_mut();
+        let task = tasks.next().expect("a task");
+        task.desired = TaskState::Shutdown;
+        task.id.clone()
+    }
+
+    /// Whether `instance` has a server of `task`.
+    pub fn has(&self, instance: &str, task: &TaskId) -> bool {
+        let inner = self.lock();
+        let InstanceFact::Reachable(proxy) = &inner.toy.snapshot.load_balancers["edge"][instance]
+        else {
+            panic!("it answers");
+        };
+        let mut servers = proxy.backends[crate::toy::BACKEND].keys();
+        servers.any(|name| name.ends_with(&task.0[..12]))
     }
 
     pub fn feel(&self, mood: Mood) {
@@ -177,6 +198,28 @@ fn stored(resource: Resource, id: u64) -> Stored {
     }
 }
 
+/// The time of a world, and tokio for what is done beside the turns.
+pub struct Time(pub Arc<Neighbour>);
+
+impl Runtime for Time {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn steady(&self) -> std::time::Duration {
+        let since = self.0.now().duration_since(Timestamp::UNIX_EPOCH);
+        since.try_into().expect("after 1970")
+    }
+
+    fn sleep(&self, _: std::time::Duration) -> Task {
+        unreachable!("only a whole controller pauses")
+    }
+
+    fn spawn(&self, task: Task) {
+        tokio::spawn(task);
+    }
+}
+
 fn conflict() -> WorldError {
     WorldError::Conflict {
         what: "storing".into(),
@@ -204,7 +247,15 @@ impl World for Neighbour {
     ) -> Result<(), WorldError> {
         let mut inner = self.lock();
         inner.journal.push(Entry::Acted);
-        if inner.mood == Mood::Refusing {
+        let refused = match inner.mood {
+            Mood::Willing | Mood::Overtaking => false,
+            Mood::Refusing => true,
+            Mood::RefusingOneProxy => matches!(
+                action,
+                Action::ChangeServers(changes) if changes.instance.as_str() == "lb-1"
+            ),
+        };
+        if refused {
             return Err(WorldError::Refused {
                 what: "acting".into(),
                 reason: "no space left".into(),

@@ -19,6 +19,7 @@ fn question(site: &Site) -> Measure {
             rollout: name("web"),
             attempt: 1,
             stage: 0,
+            since: Duration::from_secs(10).before(end),
             metric: name("errors"),
             number: 1,
         },

@@ -6,7 +6,8 @@ use rolloutctl::api::{
     Dependents, Duration, Kind, Manifest, Phase, Resource, RolloutSpec, RolloutStatus, Verb,
 };
 use rolloutctl::reconcile::{Inbox, Mandate, Reconciler};
-use rolloutctl::sim::{FaultPlan, Form, Hand, Loss, Outcome, Rates, Setup, What, Write};
+use rolloutctl::runtime::{Runtime, Task};
+use rolloutctl::sim::{FaultPlan, Form, Hand, Loss, Outcome, Rates, Setup, SimWorld, What, Write};
 use rolloutctl::world::{Draft, Lease, World};
 use serde_json::json;
 
@@ -39,6 +40,28 @@ fn rollout(image: &str) -> Draft {
     resource::<RolloutSpec>("web", spec, Resource::Rollout)
 }
 
+/// The time of a simulated world.
+struct Virtual(SimWorld);
+
+impl Runtime for Virtual {
+    fn now(&self) -> jiff::Timestamp {
+        self.0.now()
+    }
+
+    fn steady(&self) -> std::time::Duration {
+        let since = self.0.now().duration_since(jiff::Timestamp::UNIX_EPOCH);
+        since.try_into().expect("after 1970")
+    }
+
+    fn sleep(&self, _: std::time::Duration) -> Task {
+        unreachable!("only a whole controller pauses")
+    }
+
+    fn spawn(&self, _: Task) {
+        unreachable!("nothing is measured here")
+    }
+}
+
 struct Run {
     site: Site,
     reconciler: Reconciler,
@@ -61,7 +84,11 @@ impl Run {
         site.run(world.create(&rollout("app:v1"))).expect("created");
         let lease = site.run(world.take_lease(None, "test")).expect("taken");
         let inbox = Arc::new(Inbox::default());
-        let reconciler = Reconciler::new(Arc::new(world.clone()), world.clock(), inbox);
+        let reconciler = Reconciler::new(
+            Arc::new(world.clone()),
+            Arc::new(Virtual(world.clone())),
+            inbox,
+        );
         Self {
             site,
             reconciler,

@@ -11,7 +11,7 @@ const LONGEST_FILE: usize = 450;
 const CLOCKS: [&str; 4] = [
     "src/cli/clock.rs",
     "src/collector.rs",
-    "src/controller.rs",
+    "src/runtime.rs",
     "src/world/real.rs",
 ];
 

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::api::Duration;
+use crate::cli::listen::{UdpAddress, tcp_address};
 
 /// Arguments of `rolloutctl controller`.
 #[derive(Debug, Args)]
 pub struct ControllerArgs {
     /// Where metrics and health are served over HTTP; it takes no commands
-    #[arg(long, default_value = "127.0.0.1:9180", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9180", value_name = "ADDR", value_parser = tcp_address)]
     pub listen: SocketAddr,
     /// The longest time between two looks at the world; events make it shorter
     #[arg(long, default_value = "1s", value_name = "TIME")]
@@ -30,7 +31,7 @@ pub struct CollectorArgs {
         default_value = "udp://127.0.0.1:5514",
         value_name = "udp://ADDR"
     )]
-    pub listen: String,
+    pub listen: UdpAddress,
     /// What distinguishes this collector's points from another one's; the host's name and the port
     /// if absent
     #[arg(long, value_name = "NAME")]

@@ -131,6 +131,7 @@ fn requests(
             rollout: rollout.clone(),
             attempt: 0,
             stage: 0,
+            since: now,
             metric: rollout.clone(),
             number: 1,
         },
@@ -148,22 +149,24 @@ fn requests(
 /// Whether HAProxy has counted requests of a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Served {
-    /// It has.
-    Some,
+    /// It has, while points were looked for.
+    Lately,
+    /// It has, but the last one came before that.
+    Before,
     /// It has not, or no instance tells.
     NoneSeen,
 }
 
 fn served(looks: &Looks, backend: &str) -> Served {
-    let found = looks
+    let last = looks
         .values()
         .filter_map(|look| look.as_ref().ok())
-        .filter_map(|inspection| inspection.backends.get(backend))
-        .any(|found| found.total > 0);
-    if found {
-        Served::Some
-    } else {
-        Served::NoneSeen
+        .filter_map(|inspection| inspection.backends.get(backend)?.last_request_secs)
+        .min();
+    match last.map(Duration::from_secs) {
+        Some(ago) if ago <= LOOK_BACK => Served::Lately,
+        Some(_) => Served::Before,
+        None => Served::NoneSeen,
     }
 }
 
@@ -179,15 +182,24 @@ fn points(
             check,
             format_args!("the collector wrote {requests} requests in the last {LOOK_BACK}"),
         ),
-        (SampleOutcome::NoData, Served::Some) => Finding::warn(
+        (SampleOutcome::NoData, Served::Lately) => Finding::warn(
             check,
-            format_args!("no points in the last {LOOK_BACK}, although HAProxy has served requests"),
-            "see whether `rolloutctl collector` runs, HAProxy logs to it, and requests came just now",
+            format_args!(
+                "no points in the last {LOOK_BACK}, although HAProxy served requests then"
+            ),
+            "see whether `rolloutctl collector` runs, and whether HAProxy logs to it",
+        ),
+        (SampleOutcome::NoData, Served::Before) => Finding::info(
+            check,
+            format_args!("no points in the last {LOOK_BACK}, and HAProxy served no requests then"),
+            "send a request and check again after some seconds",
         ),
         (SampleOutcome::NoData, Served::NoneSeen) => Finding::info(
             check,
-            format_args!("no points in the last {LOOK_BACK}, and HAProxy has not served any"),
-            "send a request and check again",
+            format_args!(
+                "no points in the last {LOOK_BACK}, and HAProxy has not served any requests"
+            ),
+            "send a request and check again after some seconds",
         ),
         (SampleOutcome::Error(error), _) => {
             Finding::fail(check, error, "the collector's points must be readable")
@@ -199,6 +211,7 @@ fn points(
 mod tests {
     use super::*;
     use crate::cli::preflight::finding::Grade;
+    use crate::world::haproxy::{ApiLevel, Inspection, ProxyBackend};
 
     fn source() -> Manifest<MetricSourceSpec> {
         serde_json::from_value(serde_json::json!({
@@ -219,16 +232,51 @@ mod tests {
     #[test]
     fn a_silent_collector_is_a_warning_only_when_there_was_something_to_tell() {
         for (outcome, served, grade) in [
-            (SampleOutcome::Value(3.0), Served::Some, Grade::Ok),
-            (SampleOutcome::NoData, Served::Some, Grade::Warn),
+            (SampleOutcome::Value(3.0), Served::Lately, Grade::Ok),
+            (SampleOutcome::NoData, Served::Lately, Grade::Warn),
+            (SampleOutcome::NoData, Served::Before, Grade::Info),
             (SampleOutcome::NoData, Served::NoneSeen, Grade::Info),
             (
                 SampleOutcome::Error("x".to_owned()),
-                Served::Some,
+                Served::Lately,
                 Grade::Fail,
             ),
         ] {
             assert_eq!(points("news-web", &source(), &outcome, served).grade, grade);
         }
+    }
+
+    /// What one instance counted long ago says nothing; another may serve now.
+    #[test]
+    fn the_latest_request_at_any_instance_counts() {
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        let look = |last| {
+            let backend = ProxyBackend {
+                mode: "http".to_owned(),
+                balance: None,
+                total: 9,
+                open: 0,
+                last_request_secs: last,
+            };
+            Ok(Inspection {
+                version: "2.6.12".to_owned(),
+                level: ApiLevel::Admin,
+                pid: 1,
+                uptime_secs: 9_000,
+                threads: None,
+                backends: [("news-web".to_owned(), backend)].into(),
+            })
+        };
+        let seen = |lasts: &[Option<u64>]| {
+            let looks = lasts.iter().zip(1..).map(|(last, number)| {
+                let key = (name("edge"), name(&format!("lb-{number}")));
+                (key, look(*last))
+            });
+            served(&looks.collect(), "news-web")
+        };
+        assert_eq!(seen(&[Some(3_600), Some(0)]), Served::Lately);
+        assert_eq!(seen(&[Some(3_600), None]), Served::Before);
+        assert_eq!(seen(&[None]), Served::NoneSeen);
+        assert_eq!(seen(&[]), Served::NoneSeen);
     }
 }

@@ -147,6 +147,7 @@ mod tests {
             balance: Some(Balance::new(balance)),
             total: 0,
             open: 0,
+            last_request_secs: None,
         };
         Inspection {
             version: version.to_owned(),

@@ -1,9 +1,9 @@
 //! `delete`: rollouts are marked, the rest goes once nothing refers to it.
 
 use super::console;
-use super::fixtures::{at, baking, healthy, load_balancer, store, stored};
+use super::fixtures::{at, baking, healthy, load_balancer, name, store, stored, with_status};
 use super::memory::{Memory, touch};
-use crate::api::{Deletion, Dependents, Duration};
+use crate::api::{Deletion, Dependents, Duration, Resource, RolloutStatus, Route};
 use crate::cli::clock::Patience;
 use crate::cli::delete::{Request, run};
 use crate::cli::exit::{Exit, Failure};
@@ -77,6 +77,44 @@ async fn what_a_rollout_refers_to_stays() {
         "{failure}"
     );
     assert!(memory.find("lb/edge").is_some());
+}
+
+/// The rollout's spec names another load balancer by now; its servers have not moved.
+#[tokio::test]
+async fn where_a_rollouts_servers_are_stays() {
+    let mut moved = with_status(RolloutStatus {
+        route: Some(Route {
+            load_balancer: name("edge"),
+            backend: "news-web".to_owned(),
+        }),
+        ..healthy()
+    });
+    if let Resource::Rollout(manifest) = &mut moved.draft.resource {
+        manifest.spec.traffic.load_balancer = name("elsewhere");
+    }
+    let memory = Memory::with([moved, stored(load_balancer())]);
+    let (mut console, _, _) = console();
+    let failure = run(request(&["lb/edge"], None), &memory, &mut console)
+        .await
+        .expect_err("refused");
+    let said = failure.to_string();
+    assert!(said.contains("rollout/news-web; its servers"), "{said}");
+    assert!(memory.find("lb/edge").is_some());
+}
+
+#[tokio::test]
+async fn a_name_that_is_a_kind_or_of_another_kind_is_told_so() {
+    for (target, said) in [
+        ("lb/metricsource", "write KIND/NAME for each"),
+        ("lb/main", "did you mean metricsource/main?"),
+    ] {
+        let (mut console, _, _) = console();
+        let memory = store(healthy());
+        let failure = run(request(&[target], None), &memory, &mut console)
+            .await
+            .expect_err("not found");
+        assert!(failure.to_string().contains(said), "{failure}");
+    }
 }
 
 #[tokio::test]

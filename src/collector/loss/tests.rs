@@ -16,10 +16,19 @@ fn lines(meter: &mut LossMeter, pid: u32, n: u64) {
 
 fn reading(pid: u32, total: u64, open: u64) -> Reading {
     Reading {
+        instance: "unix:///lb.sock".into(),
+        uptime_secs: 100,
         pid,
         backend: "be".into(),
         total,
         open,
+    }
+}
+
+fn reading_of(instance: &str, pid: u32, total: u64) -> Reading {
+    Reading {
+        instance: instance.into(),
+        ..reading(pid, total, 0)
     }
 }
 
@@ -90,7 +99,11 @@ fn instances_are_added_up_by_back_end() {
     meter.ask();
     judge(
         &mut meter,
-        &[reading(7, 0, 0), reading(8, 0, 0), reading(8, 9, 0)],
+        &[
+            reading(7, 0, 0),
+            reading_of("lb-2", 8, 0),
+            reading_of("lb-3", 8, 9),
+        ],
     );
     lines(&mut meter, 7, 1);
     lines(&mut meter, 8, 5);
@@ -98,10 +111,40 @@ fn instances_are_added_up_by_back_end() {
     assert_eq!(
         judge(
             &mut meter,
-            &[reading(7, 2, 0), reading(8, 2, 0), reading(8, 12, 0)]
+            &[
+                reading(7, 2, 0),
+                reading_of("lb-2", 8, 2),
+                reading_of("lb-3", 8, 12)
+            ]
         ),
         [(7, 6, 1)]
     );
+}
+
+/// In containers all have the same process id.
+#[test]
+fn a_look_that_one_of_two_with_the_same_process_id_misses_is_no_loss() {
+    let mut meter = LossMeter::default();
+    let look = |meter: &mut LossMeter, readings: &[Reading]| {
+        lines(meter, 7, 20);
+        meter.ask();
+        judge(meter, readings)
+    };
+    let (one, other) = (
+        |total| reading_of("lb-1", 7, total),
+        |total| reading_of("lb-2", 7, total),
+    );
+    assert_eq!(look(&mut meter, &[one(10), other(1_000)]), []);
+    assert_eq!(look(&mut meter, &[one(20), other(1_010)]), [(20, 20, 0)]);
+    assert_eq!(look(&mut meter, &[one(30)]), []);
+    assert_eq!(look(&mut meter, &[one(40), other(1_030)]), []);
+    assert_eq!(look(&mut meter, &[one(50), other(1_040)]), [(20, 20, 0)]);
+    // One is restarted, and has had more requests by now than before.
+    let anew = Reading {
+        uptime_secs: 1,
+        ..one(60)
+    };
+    assert_eq!(look(&mut meter, &[anew, other(1_050)]), []);
 }
 
 #[test]

@@ -79,6 +79,43 @@ enum Scope<'a> {
     Template(BTreeSet<&'a str>),
 }
 
+impl Scope<'_> {
+    fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Rollout => Vec::new(),
+            Self::Template(names) => names.iter().map(|name| format!("args.{name}")).collect(),
+        }
+    }
+
+    fn known(&self) -> Vec<String> {
+        let built_in = placeholders::BUILT_IN.map(str::to_owned);
+        built_in.into_iter().chain(self.arguments()).collect()
+    }
+
+    /// The known placeholder that `name` is, or was most likely meant to be.
+    fn meant(&self, name: &str) -> Option<String> {
+        let known = self.known();
+        let spelt = [name.to_owned(), format!("args.{name}")];
+        if let Some(right) = spelt.iter().find(|right| known.contains(right)) {
+            return Some(right.clone());
+        }
+        nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    /// What may stand in a query, for people.
+    fn choice(&self) -> String {
+        let known = self.known();
+        let known = known.iter().map(String::as_str);
+        match self {
+            Self::Template(names) if names.is_empty() => {
+                let all = either(known.chain(["args.NAME"]));
+                format!("{all}, with NAME in the template's `args`")
+            }
+            Self::Rollout | Self::Template(_) => either(known),
+        }
+    }
+}
+
 fn check_metrics(
     metrics: &[Node<'_>],
     source: Option<&str>,
@@ -158,7 +195,8 @@ fn check_query(query: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut F
                 "close it with `}}`",
             ),
             Placeholder::Named(name) => {
-                has_window |= *name == "window";
+                // A misspelt window is said to be that, and not to be missing as well.
+                has_window |= scope.meant(name).as_deref() == Some("window");
                 check_placeholder(name, node, scope, findings);
             }
         }
@@ -174,18 +212,10 @@ fn check_query(query: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut F
 }
 
 fn check_placeholder(name: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut Findings) {
-    if placeholders::BUILT_IN.contains(&name) {
+    if scope.known().iter().any(|known| known == name) {
         return;
     }
-    let argument = name.strip_prefix("args.");
-    let arguments: Vec<String> = match scope {
-        Scope::Rollout => Vec::new(),
-        Scope::Template(names) => names.iter().map(|name| format!("args.{name}")).collect(),
-    };
-    if arguments.iter().any(|known| known == name) {
-        return;
-    }
-    if let (Scope::Rollout, Some(_)) = (scope, argument) {
+    if let (Scope::Rollout, Some(_)) = (scope, name.strip_prefix("args.")) {
         findings.error(
             &node.path,
             format!(
@@ -196,13 +226,9 @@ fn check_placeholder(name: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &
         );
         return;
     }
-    let known = || {
-        let built_in = placeholders::BUILT_IN.iter().copied();
-        built_in.chain(arguments.iter().map(String::as_str))
-    };
-    let remedy = match nearest(name, known()) {
-        Some(meant) => format!("did you mean `{meant}`? Known: {}", either(known())),
-        None => format!("known: {}", either(known())),
+    let remedy = match scope.meant(name) {
+        Some(meant) => format!("did you mean `{meant}`? Known: {}", scope.choice()),
+        None => format!("known: {}", scope.choice()),
     };
     findings.error(
         &node.path,
@@ -222,11 +248,13 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
     }
     pause(&spec.get("interval"), findings);
     let names: BTreeSet<_> = args.iter().filter_map(|a| a.get("name").text()).collect();
+    let scope = Scope::Template(names);
     let metrics = spec.get("metrics").items();
-    let used = arguments_used(&metrics);
+    let used = placeholders_used(&metrics, &scope);
     for item in &args {
         let name = item.get("name");
-        if name.text().is_some_and(|text| !used.contains(text)) {
+        let is_used = |text: &str| used.contains(&format!("args.{text}"));
+        if name.text().is_some_and(|text| !is_used(text)) {
             findings.warning(
                 &name.path,
                 "no query uses this argument",
@@ -235,18 +263,18 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
         }
     }
     let source = spec.get("source").text();
-    check_metrics(&metrics, source, &Scope::Template(names), findings);
+    check_metrics(&metrics, source, &scope, findings);
 }
 
-/// The names of the arguments that the metrics' queries use.
-fn arguments_used<'a>(metrics: &[Node<'a>]) -> BTreeSet<&'a str> {
+/// The placeholders that the metrics' queries use, misspelt or not.
+fn placeholders_used(metrics: &[Node<'_>], scope: &Scope<'_>) -> BTreeSet<String> {
     let queries = metrics
         .iter()
         .filter_map(|metric| metric.get("query").text());
     queries
         .flat_map(placeholders::read)
         .filter_map(|part| match part {
-            Placeholder::Named(name) => name.strip_prefix("args."),
+            Placeholder::Named(name) => scope.meant(name),
             Placeholder::Unclosed => None,
         })
         .collect()

@@ -6,6 +6,7 @@ use std::io;
 use bollard::errors::Error;
 
 use super::{CALL_LIMIT, WorldError};
+use crate::world::IN_DOUBT;
 
 /// What an error means to whoever made the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +15,9 @@ pub(super) enum Meaning {
     Conflict,
     /// The engine said no; nothing was done.
     Refused,
-    /// It is not known what was done.
+    /// The engine is not there: nothing was sent, so nothing was done.
+    Absent,
+    /// The answer was lost: it is not known what was done.
     Unknown,
 }
 
@@ -50,14 +53,6 @@ pub(in crate::world) fn rejection(err: &Error) -> Rejection {
     }
 }
 
-/// What to say when the time was up.
-pub(super) fn silence() -> String {
-    format!(
-        "no answer within {} s; see whether the engine is overloaded or the Swarm has lost its leader (`docker node ls`)",
-        CALL_LIMIT.as_secs()
-    )
-}
-
 impl Told {
     pub(super) fn of(err: &Error) -> Self {
         match err {
@@ -65,13 +60,31 @@ impl Told {
                 status_code,
                 message,
             } => answered(*status_code, message.trim()),
-            Error::RequestTimeoutError => Self::new(Meaning::Unknown, silence()),
+            Error::RequestTimeoutError => Self::silence(),
             Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => Self::new(
                 Meaning::Unknown,
                 format!("its answer cannot be read ({err}); look for a newer rolloutctl"),
             ),
             _ => unanswered(err),
         }
+    }
+
+    /// The time was up.
+    pub(super) fn silence() -> Self {
+        let reason = format!(
+            "no answer within {} s; see whether the engine is overloaded or the Swarm has lost its leader (`docker node ls`)",
+            CALL_LIMIT.as_secs()
+        );
+        Self::new(Meaning::Unknown, reason)
+    }
+
+    /// The same, of a call that was to change something.
+    pub(super) fn of_a_change(mut self) -> Self {
+        match self.meaning {
+            Meaning::Unknown => self.reason.push_str(IN_DOUBT),
+            Meaning::Conflict | Meaning::Refused | Meaning::Absent => {}
+        }
+        self
     }
 
     fn new(meaning: Meaning, reason: String) -> Self {
@@ -83,7 +96,7 @@ impl Told {
         match self.meaning {
             Meaning::Conflict => WorldError::Conflict { what, reason },
             Meaning::Refused => WorldError::Refused { what, reason },
-            Meaning::Unknown => WorldError::Unreachable { what, reason },
+            Meaning::Absent | Meaning::Unknown => WorldError::Unreachable { what, reason },
         }
     }
 }
@@ -145,7 +158,7 @@ fn unanswered(err: &Error) -> Told {
             "; run as a user who may use the Docker socket (root, or a member of its group, mostly `docker`)",
         ),
         Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => (
-            Meaning::Refused,
+            Meaning::Absent,
             "; see whether the engine runs, and what DOCKER_HOST or `docker context ls` names",
         ),
         _ if said.contains("certificate") => (
@@ -254,6 +267,33 @@ mod tests {
     fn a_worker_is_told_to_name_a_manager() {
         let reason = told(503, "This node is not a swarm manager.").reason;
         assert!(reason.contains("docker swarm init"), "{reason}");
+    }
+
+    /// `docker service create` sent and no answer: it may be there. A list: nothing is in doubt.
+    #[test]
+    fn only_a_change_whose_answer_was_lost_is_in_doubt() {
+        let io = |kind: io::ErrorKind| Error::IOError { err: kind.into() };
+        for (err, in_doubt) in [
+            (Error::RequestTimeoutError, true),
+            (io(io::ErrorKind::ConnectionReset), true),
+            (io(io::ErrorKind::ConnectionRefused), false),
+            (io(io::ErrorKind::NotFound), false),
+            (io(io::ErrorKind::PermissionDenied), false),
+        ] {
+            let asked = Told::of(&err).into_error("list the services").to_string();
+            assert!(!asked.contains("not known"), "{asked}");
+            let told = Told::of(&err).of_a_change();
+            let changed = told.into_error("create a service").to_string();
+            assert_eq!(changed.contains("not known"), in_doubt, "{changed}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_is_not_there_is_unreachable_and_no_refusal() {
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound] {
+            let error = Told::of(&Error::IOError { err: kind.into() }).into_error("list");
+            assert!(matches!(error, WorldError::Unreachable { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bollard::models::{LocalNodeState, SwarmInfo, SystemInfo};
 use jiff::Timestamp;
 
-use super::{Engine, call, timestamp};
+use super::{Engine, ask, timestamp};
 use crate::world::WorldError;
 
 /// One engine, as far as a preflight check can see.
@@ -45,7 +45,7 @@ impl Engine {
     /// # Errors
     /// When the engine does not answer or refuses.
     pub async fn inspect(&self) -> Result<Inspection, WorldError> {
-        let info = call("inspect the engine", self.client().info()).await?;
+        let info = ask("inspect the engine", self.client().info()).await?;
         Ok(Inspection::read(self, info))
     }
 }
@@ -84,38 +84,34 @@ fn role(swarm: SwarmInfo) -> SwarmRole {
 mod tests {
     use super::*;
 
-    fn swarm(state: LocalNodeState, control: bool, error: &str) -> SwarmRole {
-        role(SwarmInfo {
+    fn found(state: LocalNodeState) -> SwarmInfo {
+        SwarmInfo {
             local_node_state: Some(state),
-            control_available: Some(control),
-            error: Some(error.to_owned()),
+            control_available: Some(false),
+            error: Some(String::new()),
             managers: Some(3),
             nodes: Some(5),
             ..SwarmInfo::default()
-        })
+        }
     }
 
     #[test]
     fn only_an_active_node_with_control_is_a_manager() {
-        assert_eq!(
-            swarm(LocalNodeState::ACTIVE, true, ""),
-            SwarmRole::Manager {
-                managers: 3,
-                nodes: 5
-            }
-        );
-        assert_eq!(swarm(LocalNodeState::ACTIVE, false, ""), SwarmRole::Worker);
-        assert_eq!(
-            swarm(LocalNodeState::INACTIVE, false, ""),
-            SwarmRole::Outside
-        );
-        assert_eq!(
-            swarm(LocalNodeState::LOCKED, false, ""),
-            SwarmRole::Broken("locked".to_owned())
-        );
-        assert_eq!(
-            swarm(LocalNodeState::ERROR, false, "bad certificate"),
-            SwarmRole::Broken("bad certificate".to_owned())
-        );
+        let in_control = SwarmInfo {
+            control_available: Some(true),
+            ..found(LocalNodeState::ACTIVE)
+        };
+        let (managers, nodes) = (3, 5);
+        assert_eq!(role(in_control), SwarmRole::Manager { managers, nodes });
+        assert_eq!(role(found(LocalNodeState::ACTIVE)), SwarmRole::Worker);
+        assert_eq!(role(found(LocalNodeState::INACTIVE)), SwarmRole::Outside);
+        let locked = SwarmRole::Broken("locked".to_owned());
+        assert_eq!(role(found(LocalNodeState::LOCKED)), locked);
+        let broken = SwarmInfo {
+            error: Some("bad certificate".to_owned()),
+            ..found(LocalNodeState::ERROR)
+        };
+        let said = SwarmRole::Broken("bad certificate".to_owned());
+        assert_eq!(role(broken), said);
     }
 }

@@ -57,6 +57,8 @@ pub struct ProxyBackend {
     pub total: u64,
     /// Requests that are open (`scur`).
     pub open: u64,
+    /// How many seconds ago the last request came (`lastsess`); none if there was none yet.
+    pub last_request_secs: Option<u64>,
 }
 
 /// A back end's `balance` algorithm, by what it means for weighted traffic.
@@ -107,6 +109,8 @@ impl Inspection {
                     mode: row.get("mode").to_owned(),
                     total: row.number("stot").unwrap_or(0),
                     open: row.number("scur").unwrap_or(0),
+                    // -1 says that there was none.
+                    last_request_secs: row.number("lastsess"),
                 };
                 (row.proxy().to_owned(), backend)
             })
@@ -145,6 +149,21 @@ mod tests {
             Balance::new("static-rr"),
             Balance::Unfit("static-rr".into())
         );
+    }
+
+    /// The real answer is from before the first request; the other one is made from it.
+    #[test]
+    fn a_back_end_says_when_it_was_last_asked() {
+        let asked = |stats: &str| {
+            let inspection = Inspection::read(ApiLevel::Admin, INFO, stats);
+            inspection.expect("an answer").backends["web"].last_request_secs
+        };
+        assert_eq!(asked(BACKENDS), None);
+        let served: String = BACKENDS
+            .lines()
+            .map(|line| line.replace(",-1,", ",17,") + "\n")
+            .collect();
+        assert_eq!(asked(&served), Some(17));
     }
 
     #[test]

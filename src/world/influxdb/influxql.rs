@@ -202,14 +202,23 @@ fn cut(query: &str) -> Result<Vec<Piece<'_>>, FillError> {
     let mut pieces = Vec::new();
     let mut rest = query;
     while !rest.is_empty() {
-        let (piece, after) = next(rest, operand_may_follow(&pieces))?;
+        let (piece, after) = next(rest, slash_after(&pieces))?;
         pieces.push(piece);
         rest = after;
     }
     Ok(pieces)
 }
 
-fn next(rest: &str, operand: bool) -> Result<(Piece<'_>, &str), FillError> {
+/// What a `/` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slash {
+    /// It begins a regular expression.
+    Regex,
+    /// It divides.
+    Division,
+}
+
+fn next(rest: &str, slash: Slash) -> Result<(Piece<'_>, &str), FillError> {
     let mut chars = rest.chars();
     let first = chars.next().unwrap_or_default();
     let second = chars.next();
@@ -233,7 +242,7 @@ fn next(rest: &str, operand: bool) -> Result<(Piece<'_>, &str), FillError> {
                 + 4;
             (Piece::Comment(&rest[..end]), &rest[end..])
         }
-        ('/', _) if operand => {
+        ('/', _) if slash == Slash::Regex => {
             let end =
                 closing(rest, '/').ok_or(FillError::Unterminated("a regular expression"))? + 1;
             (Piece::Regex(&rest[..end]), &rest[end..])
@@ -283,21 +292,27 @@ fn closing(rest: &str, mark: char) -> Option<usize> {
     None
 }
 
-/// Whether a `/` that comes now begins a regular expression; else it divides.
-fn operand_may_follow(pieces: &[Piece<'_>]) -> bool {
+/// What a `/` that comes now means: where an operand is due, it begins one.
+fn slash_after(pieces: &[Piece<'_>]) -> Slash {
     const BEFORE_OPERANDS: [&str; 6] = ["select", "from", "by", "where", "and", "or"];
+    let is_keyword = |word: &str| {
+        let mut keywords = BEFORE_OPERANDS.iter();
+        keywords.any(|keyword| word.eq_ignore_ascii_case(keyword))
+    };
     let last = pieces
         .iter()
         .rev()
         .find(|piece| !matches!(piece, Piece::Space(_) | Piece::Comment(_)));
     match last {
-        Some(Piece::Word(word)) => BEFORE_OPERANDS
-            .iter()
-            .any(|keyword| word.eq_ignore_ascii_case(keyword)),
-        Some(Piece::Sign(")") | Piece::Quoted(..) | Piece::Regex(_) | Piece::Placeholder(_)) => {
-            false
-        }
-        None | Some(Piece::Sign(_) | Piece::Comment(_) | Piece::Space(_)) => true,
+        Some(Piece::Word(word)) if is_keyword(word) => Slash::Regex,
+        Some(
+            Piece::Word(_)
+            | Piece::Sign(")")
+            | Piece::Quoted(..)
+            | Piece::Regex(_)
+            | Piece::Placeholder(_),
+        ) => Slash::Division,
+        None | Some(Piece::Sign(_) | Piece::Comment(_) | Piece::Space(_)) => Slash::Regex,
     }
 }
 

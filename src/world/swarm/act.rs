@@ -11,7 +11,7 @@ use super::references::References;
 use super::{RawService, Swarm, drift, labels, spec};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::world::WorldError;
-use crate::world::docker::{RegistryAuth, Rejection, call, rejection};
+use crate::world::docker::{RegistryAuth, Rejection, change, rejection};
 
 impl Swarm {
     /// Does what `action` says about a service. Other actions are not the Swarm's.
@@ -19,7 +19,7 @@ impl Swarm {
     /// # Errors
     /// [`WorldError::Conflict`] when the service is not what the action presumes,
     /// [`WorldError::Refused`] when the Swarm says no or the service is not ours, and
-    /// [`WorldError::Unreachable`] when it is not known whether it was done.
+    /// [`WorldError::Unreachable`] when there was no answer, so that it may or may not have been done.
     pub async fn act(&self, action: &Action) -> Result<(), WorldError> {
         match action {
             Action::CreateService(new) => self.create(new).await,
@@ -48,7 +48,7 @@ impl Swarm {
                 Err(err) => Err(err),
             }
         };
-        match call(&what, request).await? {
+        match change(&what, request).await? {
             Created::Now => Ok(()),
             Created::NameTaken => self.claim(&what, new).await,
         }
@@ -126,7 +126,7 @@ impl Swarm {
         let client = self.engine.client_sending(spec, auth);
         let version = at(what, target)?;
         let request = client.update_service(&target.id.0, ServiceSpec::default(), version, None);
-        call(what, request).await.map(|_| ())
+        change(what, request).await.map(|_| ())
     }
 
     async fn remove(&self, target: &ServiceTarget) -> Result<(), WorldError> {
@@ -143,7 +143,7 @@ impl Swarm {
                 other => other,
             }
         };
-        call(&what, request).await
+        change(&what, request).await
     }
 
     async fn build(&self, what: &str, new: &NewService) -> Result<Value, WorldError> {

@@ -1,12 +1,13 @@
 //! What a template names and the engine wants by id: networks, secrets, configs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
 
 use bollard::query_parameters::{ListConfigsOptions, ListNetworksOptions, ListSecretsOptions};
 
 use crate::api::{FileReference, Template};
 use crate::world::WorldError;
-use crate::world::docker::{Engine, call};
+use crate::world::docker::{Engine, ask};
 
 /// Ids by name, of all that one template names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,28 +46,32 @@ impl References {
         what: &str,
         template: &Template,
     ) -> Result<Self, WorldError> {
+        let client = engine.client();
         let networks: BTreeSet<&str> = template.networks.iter().map(String::as_str).collect();
         let secrets = sources(&template.secrets);
         let configs = sources(&template.configs);
+        let listed_networks = client.list_networks(Some(ListNetworksOptions {
+            filters: Some(swarm_wide(by_name(&networks))),
+        }));
+        let listed_secrets = client.list_secrets(Some(ListSecretsOptions {
+            filters: Some(by_name(&secrets)),
+        }));
+        let listed_configs = client.list_configs(Some(ListConfigsOptions {
+            filters: Some(by_name(&configs)),
+        }));
         Ok(Self {
-            networks: pick(
-                what,
-                &NETWORK,
-                &networks,
-                list_networks(engine, what, &networks).await?,
-            )?,
-            secrets: pick(
-                what,
-                &SECRET,
-                &secrets,
-                list_secrets(engine, what, &secrets).await?,
-            )?,
-            configs: pick(
-                what,
-                &CONFIG,
-                &configs,
-                list_configs(engine, what, &configs).await?,
-            )?,
+            networks: ids(what, &NETWORK, &networks, listed_networks, |network| {
+                Some((network.name?, network.id?))
+            })
+            .await?,
+            secrets: ids(what, &SECRET, &secrets, listed_secrets, |secret| {
+                Some((secret.spec?.name?, secret.id?))
+            })
+            .await?,
+            configs: ids(what, &CONFIG, &configs, listed_configs, |config| {
+                Some((config.spec?.name?, config.id?))
+            })
+            .await?,
         })
     }
 
@@ -113,65 +118,33 @@ fn pick(
         .collect())
 }
 
-fn by_name(names: &BTreeSet<&str>) -> (String, Vec<String>) {
+type Filters = HashMap<String, Vec<String>>;
+
+fn by_name(names: &BTreeSet<&str>) -> Filters {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
-    ("name".to_owned(), names)
+    Filters::from([("name".to_owned(), names)])
 }
 
-async fn list_networks(
-    engine: &Engine,
+/// A network of one node alone can have the same name.
+fn swarm_wide(mut filters: Filters) -> Filters {
+    filters.insert("scope".to_owned(), vec!["swarm".to_owned()]);
+    filters
+}
+
+/// The ids of the objects `names`, each of which must be there. Nothing is listed if there are none.
+async fn ids<T>(
     what: &str,
+    sort: &Sort,
     names: &BTreeSet<&str>,
+    listed: impl Future<Output = Result<Vec<T>, bollard::errors::Error>>,
+    name_and_id: impl Fn(T) -> Option<(String, String)>,
 ) -> Result<BTreeMap<String, String>, WorldError> {
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    // A network of one node alone can have the same name.
-    let swarm = ("scope".to_owned(), vec!["swarm".to_owned()]);
-    let options = ListNetworksOptions {
-        filters: Some(HashMap::from([by_name(names), swarm])),
-    };
-    let found = call(what, engine.client().list_networks(Some(options))).await?;
-    Ok(found
-        .into_iter()
-        .filter_map(|network| Some((network.name?, network.id?)))
-        .collect())
-}
-
-async fn list_secrets(
-    engine: &Engine,
-    what: &str,
-    names: &BTreeSet<&str>,
-) -> Result<BTreeMap<String, String>, WorldError> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let options = ListSecretsOptions {
-        filters: Some(HashMap::from([by_name(names)])),
-    };
-    let found = call(what, engine.client().list_secrets(Some(options))).await?;
-    Ok(found
-        .into_iter()
-        .filter_map(|secret| Some((secret.spec?.name?, secret.id?)))
-        .collect())
-}
-
-async fn list_configs(
-    engine: &Engine,
-    what: &str,
-    names: &BTreeSet<&str>,
-) -> Result<BTreeMap<String, String>, WorldError> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let options = ListConfigsOptions {
-        filters: Some(HashMap::from([by_name(names)])),
-    };
-    let found = call(what, engine.client().list_configs(Some(options))).await?;
-    Ok(found
-        .into_iter()
-        .filter_map(|config| Some((config.spec?.name?, config.id?)))
-        .collect())
+    let found = ask(what, listed).await?;
+    let found = found.into_iter().filter_map(name_and_id).collect();
+    pick(what, sort, names, found)
 }
 
 #[cfg(test)]

@@ -74,9 +74,17 @@ impl Toy {
         }
     }
 
-    /// Tasks follow their services: one turn to start, one to stop; checks pass.
+    /// Tasks follow their services: one turn to start, one to stop; checks pass. Of a lost node nothing is heard.
     pub fn swarm_moves(&mut self) {
+        let nodes = &self.snapshot.nodes;
+        let is_heard = |task: &TaskFact| {
+            let node = task.node.as_ref().and_then(|node| nodes.get(node));
+            node.is_some_and(|node| node.ready)
+        };
         for task in self.snapshot.tasks.values_mut() {
+            if !is_heard(task) || task.state == TaskState::Failed {
+                continue;
+            }
             if task.desired != TaskState::Running {
                 task.state = TaskState::Shutdown;
             } else if !self

@@ -1,0 +1,79 @@
+//! Pauses: actions that failed are left alone for a while, and only those.
+//!
+//! What is new to a rollout meanwhile, a drain above all, does not wait for what cannot be done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::api::Name;
+use crate::retry::{Backoff, Policy, Spread};
+
+const AFTER_FAILURE: Policy = Policy {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(15),
+    give_up_after: None,
+    spread: Spread::Nothing,
+};
+
+/// The pauses of all rollouts. Instants are those of [`crate::runtime::Runtime::steady`].
+#[derive(Debug, Default)]
+pub(super) struct Pauses(BTreeMap<Name, Pause>);
+
+#[derive(Debug)]
+struct Pause {
+    backoff: Backoff,
+    end: Duration,
+    failed: Vec<Action>,
+}
+
+impl Pauses {
+    /// Whether `action` of `rollout` is to be left alone at `now`.
+    pub fn cover(&self, rollout: &Name, action: &Action, now: Duration) -> bool {
+        self.0
+            .get(rollout)
+            .is_some_and(|pause| now < pause.end && pause.failed.contains(&versionless(action)))
+    }
+
+    /// When the pause of `rollout` ends or has ended, if it has one.
+    pub fn end(&self, rollout: &Name) -> Option<Duration> {
+        self.0.get(rollout).map(|pause| pause.end)
+    }
+
+    /// Notes that `actions` failed at `now`; says how long they rest.
+    pub fn failed(&mut self, rollout: &Name, actions: &[Action], now: Duration) -> Duration {
+        let pause = self.0.entry(rollout.clone()).or_insert_with(|| Pause {
+            backoff: Backoff::new(AFTER_FAILURE),
+            end: now,
+            failed: Vec::new(),
+        });
+        if pause.end <= now {
+            pause.failed.clear(); // They were tried again, or are no longer wanted.
+        }
+        pause.failed.extend(actions.iter().map(versionless));
+        let delay = pause.backoff.next_delay().unwrap_or(AFTER_FAILURE.longest);
+        pause.end = now + delay;
+        delay
+    }
+
+    /// Everything of `rollout` was done: the next failure begins with the shortest pause.
+    pub fn forget(&mut self, rollout: &Name) {
+        self.0.remove(rollout);
+    }
+}
+
+/// The action without its service's version, which moves by itself: the same change of a service
+/// need not look the same.
+fn versionless(action: &Action) -> Action {
+    let mut action = action.clone();
+    match &mut action {
+        Action::ScaleService { service, .. }
+        | Action::RestoreService { service, .. }
+        | Action::RemoveService { service } => service.version = 0,
+        Action::CreateService(_)
+        | Action::ChangeServers(_)
+        | Action::Measure(_)
+        | Action::Forget => {}
+    }
+    action
+}
