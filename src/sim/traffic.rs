@@ -5,10 +5,8 @@
 //! so it is lost only where none answers. No request is an event of its own.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::haproxy::{Backend, Condition};
-use super::setup::App;
+use super::haproxy::{Backend, Condition, Server};
 use super::state::State;
 use super::swarm::{Process, TaskKey};
 use super::time::Time;
@@ -27,7 +25,7 @@ pub(super) use stream::Stream;
 pub(super) struct Traffic {
     pub losses: Losses,
     /// What each revision answered on each instance.
-    pub answered: BTreeMap<(usize, Revision), Answered>,
+    pub answered: BTreeMap<usize, BTreeMap<Revision, Answered>>,
     /// The rates of the past, if points are drawn from them.
     pub history: Option<History>,
     /// Why requests are lost has to be looked at again.
@@ -60,9 +58,12 @@ impl Traffic {
     }
 
     fn answered_by(&mut self, instance: usize, revision: &Revision) -> &mut Answered {
-        self.answered
-            .entry((instance, revision.clone()))
-            .or_default()
+        let answered = self.answered.entry(instance).or_default();
+        // To ask first saves a copy of the key, nearly always.
+        if !answered.contains_key(revision) {
+            answered.insert(revision.clone(), Answered::default());
+        }
+        answered.get_mut(revision).expect("it is there")
     }
 
     pub fn set_rate(&mut self, instance: usize, stream: &mut Stream, rate: f64, now: Time) {
@@ -71,9 +72,10 @@ impl Traffic {
     }
 }
 
-/// Where the requests of a back end go: each server's task with its rate, and why the rest is lost.
+/// Where the requests of a back end go: for each server, in their order, its task and the rate; and why
+/// the rest is lost.
 struct Split {
-    rates: Vec<(String, TaskKey, f64)>,
+    targets: Vec<Option<(TaskKey, f64)>>,
     loss: Option<Loss>,
 }
 
@@ -105,19 +107,15 @@ impl State {
         let Some(backend) = self.proxies.instances[index].backends.get_mut(name) else {
             return;
         };
-        let mut rates = split.rates.iter().peekable();
-        let mut totals: BTreeMap<Revision, (f64, Arc<App>)> = BTreeMap::new();
-        for (server_name, server) in &mut backend.servers {
-            let mine = rates.next_if(|(name, _, _)| name == server_name);
-            let target = mine.map(|(_, task, rate)| (*task, *rate));
+        let targets = split.targets.into_iter().chain(std::iter::repeat(None));
+        for (server, target) in backend.servers.values_mut().zip(targets) {
             if let Some((key, _)) = target
                 && server.streams.iter().all(|stream| stream.task != key)
                 && let Some(task) = tasks.get(&key)
             {
                 let app = apps.0.get(&task.image).unwrap_or(apps.1).clone();
-                server
-                    .streams
-                    .push(Stream::new(key, task.revision().clone(), app, now));
+                let revision = task.revision().clone();
+                server.streams.push(Stream::new(key, revision, app, now));
             }
             for stream in &mut server.streams {
                 let rate = match target {
@@ -128,15 +126,13 @@ impl State {
                 if let Some(task) = tasks.get(&stream.task) {
                     stream.play(apps.0.get(&task.image).unwrap_or(apps.1));
                 }
-                let total = totals.entry(stream.revision.clone());
-                let total = total.or_insert_with(|| (0.0, stream.app.clone()));
-                total.0 += rate;
-                total.1 = stream.app.clone();
             }
             server.streams.retain(|stream| stream.is_of_use(now));
         }
         if let Some(history) = &mut self.traffic.history {
-            history.note(index, name, &totals, now);
+            let servers = backend.servers.values();
+            let streams = servers.flat_map(|server| &server.streams);
+            history.note(index, name, streams, now);
         }
     }
 
@@ -144,7 +140,7 @@ impl State {
     fn split(&self, index: usize, name: &str) -> Split {
         let instance = &self.proxies.instances[index];
         let nothing = |loss| Split {
-            rates: Vec::new(),
+            targets: Vec::new(),
             loss,
         };
         let Some(backend) = instance.backends.get(name) else {
@@ -156,20 +152,21 @@ impl State {
         if instance.condition == Condition::Stopped {
             return nothing(Some(Loss::ProxyStopped));
         }
-        let takers = backend.servers.iter().filter(|(_, s)| s.takes_requests());
-        let mut answering = Vec::new();
         let mut weights = foreign_weight(backend);
         let mut are_refused = false;
-        for (server_name, server) in takers {
-            match self.swarm.listening.get(&server.endpoint) {
-                Some(task) => {
-                    let weight = f64::from(server.weight.get());
-                    weights += weight;
-                    answering.push((server_name, *task, weight));
-                }
-                None => are_refused = true,
+        let mut weigh = |server: &Server| {
+            if !server.takes_requests() {
+                return None;
             }
-        }
+            let Some(task) = self.swarm.listening.get(&server.endpoint) else {
+                are_refused = true;
+                return None;
+            };
+            let weight = f64::from(server.weight.get());
+            weights += weight;
+            Some((*task, weight))
+        };
+        let mut targets: Vec<_> = backend.servers.values().map(&mut weigh).collect();
         if weights <= 0.0 {
             let loss = if are_refused {
                 Loss::Refused
@@ -180,12 +177,11 @@ impl State {
             };
             return nothing(Some(loss));
         }
-        let share = |weight: f64| backend.rps * weight / weights;
-        let rates = answering.into_iter();
+        for (_, rate) in targets.iter_mut().flatten() {
+            *rate *= backend.rps / weights;
+        }
         Split {
-            rates: rates
-                .map(|(name, task, weight)| (name.clone(), task, share(weight)))
-                .collect(),
+            targets,
             loss: None,
         }
     }

@@ -216,6 +216,11 @@ impl<'a> View<'a> {
         self.0.losses()
     }
 
+    /// How many requests of a back end were lost by one cause until now, on average.
+    pub fn lost(&self, backend: &str, loss: Loss) -> f64 {
+        self.0.lost(backend, loss)
+    }
+
     /// What a revision answered on all instances until now, on average.
     pub fn answered(&self, revision: &Revision) -> Answered {
         let instances = 0..self.0.proxies.instances.len();
@@ -235,14 +240,9 @@ impl<'a> View<'a> {
     }
 
     fn answered_by(self, index: usize, revision: &Revision) -> Answered {
-        let key = (index, revision.clone());
-        let mut answered = self
-            .0
-            .traffic
-            .answered
-            .get(&key)
-            .copied()
-            .unwrap_or_default();
+        let known = self.0.traffic.answered.get(&index);
+        let known = known.and_then(|answered| answered.get(revision));
+        let mut answered = known.copied().unwrap_or_default();
         let backends = self.0.proxies.instances[index].backends.values();
         let servers = backends.flat_map(|backend| backend.servers.values());
         for stream in servers.flat_map(|server| &server.streams) {

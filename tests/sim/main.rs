@@ -9,4 +9,5 @@ mod rollout;
 mod site;
 mod store;
 mod swarm;
+mod time;
 mod traffic;

@@ -10,6 +10,7 @@ use super::super::point::{Code, Latency, Point};
 use super::super::random::Random;
 use super::super::setup::{App, RequestClass};
 use super::super::time::{Micros, SECOND, Time, micros, seconds};
+use super::Stream;
 use crate::api::Revision;
 
 /// Since when requests come at which rate, and how they are answered.
@@ -34,13 +35,19 @@ struct Cell<'a> {
 }
 
 impl History {
-    pub fn note(
+    /// From now on these are the streams of a back end on an instance.
+    pub fn note<'a>(
         &mut self,
         instance: usize,
         backend: &str,
-        totals: &BTreeMap<Revision, (f64, Arc<App>)>,
+        streams: impl Iterator<Item = &'a Stream>,
         now: Time,
     ) {
+        let mut totals: BTreeMap<&Revision, (f64, &Arc<App>)> = BTreeMap::new();
+        for stream in streams {
+            let total = totals.entry(&stream.revision);
+            total.or_insert((0.0, &stream.app)).0 += stream.rate();
+        }
         let known = self.0.entry((instance, backend.to_owned())).or_default();
         for (revision, segments) in known.iter_mut() {
             if !totals.contains_key(revision) {
@@ -51,7 +58,7 @@ impl History {
             let segments = known.entry(revision.clone()).or_default();
             segments.push(Segment {
                 since: now,
-                rate: *rate,
+                rate,
                 app: app.clone(),
             });
         }

@@ -39,39 +39,45 @@ impl Loss {
 
 /// How many requests were lost so far, on average.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Losses(BTreeMap<(String, Loss), f64>);
+pub struct Losses(BTreeMap<Loss, BTreeMap<String, f64>>);
 
 impl Losses {
     /// Those of one back end by one cause.
     pub fn of(&self, backend: &str, loss: Loss) -> f64 {
-        self.0
-            .get(&(backend.to_owned(), loss))
-            .copied()
+        let backends = self.0.get(&loss);
+        backends
+            .and_then(|known| known.get(backend).copied())
             .unwrap_or(0.0)
     }
 
     /// Those of all back ends by one cause.
     pub fn by(&self, loss: Loss) -> f64 {
-        let all = self.0.iter();
-        all.filter(|((_, cause), _)| *cause == loss)
-            .map(|(_, requests)| requests)
-            .sum()
+        self.0.get(&loss).map_or(0.0, |lost| lost.values().sum())
     }
 
     /// All of them.
     pub fn total(&self) -> f64 {
-        self.0.values().sum()
+        self.iter().map(|(_, _, requests)| requests).sum()
     }
 
     /// Each back end and cause with its requests.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Loss, f64)> {
-        let all = self.0.iter();
-        all.map(|((backend, loss), requests)| (backend.as_str(), *loss, *requests))
+        self.0.iter().flat_map(|(loss, lost)| {
+            let each = lost.iter();
+            each.map(|(backend, requests)| (backend.as_str(), *loss, *requests))
+        })
     }
 
     pub(in crate::sim) fn add(&mut self, backend: &str, loss: Loss, requests: f64) {
-        if requests > 0.0 {
-            *self.0.entry((backend.to_owned(), loss)).or_insert(0.0) += requests;
+        if requests <= 0.0 {
+            return;
+        }
+        let backends = self.0.entry(loss).or_default();
+        match backends.get_mut(backend) {
+            Some(known) => *known += requests,
+            None => {
+                backends.insert(backend.to_owned(), requests);
+            }
         }
     }
 }
@@ -164,6 +170,17 @@ impl State {
                 loss,
             });
         }
+    }
+
+    /// What was lost in one back end by one cause until now.
+    pub(in crate::sim) fn lost(&self, name: &str, loss: Loss) -> f64 {
+        let instances = self.proxies.instances.iter();
+        let backends = instances.filter_map(|instance| instance.backends.get(name));
+        let losing = backends.filter(|backend| backend.losing == Some(loss));
+        let lately: f64 = losing
+            .map(|backend| steadily(backend.rps, backend.counted, self.now))
+            .sum();
+        self.traffic.losses.of(name, loss) + lately
     }
 
     /// All that was lost until now.
