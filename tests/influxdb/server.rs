@@ -104,6 +104,9 @@ impl Server {
             .await
             .expect("an answer");
         assert!(created.status().is_success(), "{created:?}");
+        // The status comes before the statement has run, so that only the body tells that it has.
+        let body = created.text().await.expect("a body");
+        assert!(!body.contains("error"), "{body}");
         let written = client
             .post(format!("{}/write", self.url))
             .query(&[("db", database)])
