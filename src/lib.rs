@@ -9,7 +9,7 @@
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 3. decisions, pure: [`plan`], [`analysis`]
 //! 4. the world, all I/O: [`world`], [`retry`], [`runtime`]; and a simulated one: [`sim`]
-//! 5. the loops: [`reconcile`], [`controller`], [`collector`]
+//! 5. the loops: [`reconcile`], [`controller`], [`collector`]; and whole controllers on trial: [`trial`]
 //! 6. the door: [`cli`]
 
 pub mod action;
@@ -25,4 +25,5 @@ pub mod retry;
 pub mod runtime;
 pub mod sim;
 pub mod snapshot;
+pub mod trial;
 pub mod world;

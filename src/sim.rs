@@ -55,6 +55,7 @@ pub use journal::{
     ControllerId, Entry, NodeChange, Outcome, ProxyChange, ServiceChange, What, Who, Write,
 };
 pub use point::{Code, Latency, Point};
+pub use random::Random;
 pub use setup::{
     App, BackendSetup, Form, InstanceSetup, Keep, OnStop, Pace, RequestClass, Setup, Starts,
 };

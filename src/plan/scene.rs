@@ -8,7 +8,9 @@ use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
 use crate::api::{Name, Reach, Revision, RolloutStatus, Route};
-use crate::snapshot::{Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState};
+use crate::snapshot::{
+    CheckState, Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState,
+};
 
 /// One proxy, as far as it can be seen.
 pub(super) enum View<'a> {
@@ -79,11 +81,13 @@ impl<'a> Scene<'a> {
             .clone()
             .unwrap_or_else(|| Route::of(&input.spec.traffic));
         let seen = input.snapshot.load_balancers.get(&route.load_balancer);
+        let down = down_somewhere(seen, &route.backend);
         let instances: BTreeMap<_, _> = instances
             .iter()
             .map(|name| {
                 let fact = seen.and_then(|instances| instances.get(name));
-                (name.clone(), view(intent, &tasks, fact, &route.backend))
+                let view = view(intent, &tasks, &down, fact, &route.backend);
+                (name.clone(), view)
             })
             .collect();
         let overdue = overdue(&instances, status, input);
@@ -167,9 +171,27 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Servers whose checks fail on some instance.
+fn down_somewhere<'a>(
+    seen: Option<&'a BTreeMap<Name, InstanceFact>>,
+    backend: &str,
+) -> BTreeSet<&'a str> {
+    let instances = seen.into_iter().flat_map(BTreeMap::values);
+    let servers = instances.filter_map(|fact| match fact {
+        InstanceFact::Reachable(proxy) => proxy.backends.get(backend),
+        InstanceFact::Unreachable { .. } => None,
+    });
+    servers
+        .flatten()
+        .filter(|(_, server)| server.check == CheckState::Failed)
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
 fn view<'a>(
     intent: &Intent,
     tasks: &[ReadyTask],
+    down: &BTreeSet<&str>,
     fact: Option<&'a InstanceFact>,
     backend: &str,
 ) -> View<'a> {
@@ -178,7 +200,7 @@ fn view<'a>(
         Some(InstanceFact::Unreachable { problem }) => View::Unreachable(problem),
         Some(InstanceFact::Reachable(proxy)) => match proxy.backends.get(backend) {
             None => View::NoBackend,
-            Some(servers) => View::Seen(Picture::of(intent, tasks, servers)),
+            Some(servers) => View::Seen(Picture::of(intent, tasks, down, servers)),
         },
     }
 }

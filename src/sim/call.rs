@@ -161,6 +161,8 @@ impl State {
         let mut ends = fate.ends;
         match &pending.request {
             Request::Observe(instances) => {
+                self.journal
+                    .note(Who::Controller(pending.who), || What::Looked);
                 for (index, (load_balancer, name)) in instances.iter().enumerate() {
                     let fate = self.proxy_fate(load_balancer, name);
                     pending.instances.push((fate.way, None));

@@ -94,6 +94,8 @@ pub enum What {
         /// Whether all of it was done.
         outcome: Outcome,
     },
+    /// A controller begins to look at the Swarm and at the proxies: a turn.
+    Looked,
     /// A metric source was asked.
     Asked(SampleKey),
     /// A metric source has answered.

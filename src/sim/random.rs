@@ -9,16 +9,18 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::time::{Micros, Span, micros};
 
-/// The generator of one world.
+/// A generator of chance.
 #[derive(Clone, Debug)]
-pub(super) struct Random(Pcg64Mcg);
+pub struct Random(Pcg64Mcg);
 
 impl Random {
+    /// The generator that begins at `seed`.
     pub fn of_seed(seed: u64) -> Self {
         Self(Pcg64Mcg::seed_from_u64(seed))
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// Any number.
+    pub(super) fn next(&mut self) -> u64 {
         self.0.next_u64()
     }
 
@@ -45,7 +47,7 @@ impl Random {
         rate > 0.0 && self.unit() < rate
     }
 
-    pub fn within(&mut self, span: Span) -> Micros {
+    pub(super) fn within(&mut self, span: Span) -> Micros {
         let (least, most) = (micros(span.least), micros(span.most));
         let width = u64::try_from(most.saturating_sub(least)).unwrap_or(0);
         if width == 0 {
@@ -60,13 +62,13 @@ impl Random {
         clippy::cast_precision_loss,
         reason = "a length of time, saturating"
     )]
-    pub fn exponential(&mut self, mean: Micros) -> Micros {
+    pub(super) fn exponential(&mut self, mean: Micros) -> Micros {
         let unit = 1.0 - self.unit();
         (-unit.ln() * mean as f64) as i64
     }
 
     /// Small letters and digits, as in the engine's ids.
-    pub fn letters(&mut self, count: usize) -> String {
+    pub(super) fn letters(&mut self, count: usize) -> String {
         let mut text = String::with_capacity(count);
         let mut bits = 0;
         for position in 0..count {

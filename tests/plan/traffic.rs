@@ -231,6 +231,35 @@ fn traffic_6_a_restarted_proxy_gets_its_whole_state_in_one_turn() {
 }
 
 #[test]
+fn traffic_1_a_restarted_proxy_gives_nothing_to_a_canary_that_fails_its_checks_elsewhere() {
+    let mut next = spec("v2");
+    next.strategy = serde_json::from_value(
+        serde_json::json!({"canary": {"stages": [{"weight": 33, "approval": true}]}}),
+    )
+    .expect("a strategy");
+    let mut toy = Toy::in_stage(next, 0);
+    let v2 = toy.revision("v2");
+    let mut proxies = toy.proxies();
+    let restarted = proxies.next().expect("a proxy");
+    restarted.pid = 2;
+    restarted
+        .backends
+        .get_mut(BACKEND)
+        .expect("the backend")
+        .clear();
+    let other = proxies.next().expect("another proxy");
+    let servers = other.backends.get_mut(BACKEND).expect("the backend");
+    for (name, server) in servers.iter_mut() {
+        if name.starts_with(v2.as_str()) {
+            server.check = CheckState::Failed;
+        }
+    }
+    drop(proxies);
+    toy.turn();
+    assert_eq!(toy.share(&v2)[0].to_bits(), 0.0_f64.to_bits());
+}
+
+#[test]
 fn traffic_7_foreign_servers_are_left_alone() {
     let mut toy = Toy::new(spec("v1"));
     for proxy in toy.proxies() {

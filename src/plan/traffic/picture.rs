@@ -50,6 +50,17 @@ pub(in crate::plan) struct Server<'a> {
     pub wanted: Option<Endpoint>,
     /// What the proxy shows of it.
     pub seen: Option<&'a ServerFact>,
+    /// What other proxies found out about it.
+    pub repute: Repute,
+}
+
+/// What the checks of all proxies say of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum Repute {
+    /// They fail on some proxy.
+    Bad,
+    /// Nothing bad.
+    Good,
 }
 
 impl Server<'_> {
@@ -102,9 +113,15 @@ impl<'a> Picture<'a> {
     pub fn of(
         intent: &Intent,
         ready: &[ReadyTask],
+        down: &BTreeSet<&str>,
         seen: &'a BTreeMap<String, ServerFact>,
     ) -> Self {
-        let servers = servers(intent, ready, seen);
+        let mut servers = servers(intent, ready, seen);
+        for server in &mut servers {
+            if down.contains(server.name.to_string().as_str()) {
+                server.repute = Repute::Bad;
+            }
+        }
         let up = |role| {
             servers
                 .iter()
@@ -254,9 +271,14 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Whether a server may be given requests although its checks have not said so yet.
+/// Whether a server may be given requests although its checks have not said so yet. A canary must not
+/// have failed them elsewhere (TRAFFIC-1); stable is given the chance.
 fn may_serve(server: &Server) -> bool {
-    server.wanted.is_some() && server.seen.is_none_or(is_usable)
+    let is_trusted = match (server.role, server.repute) {
+        (Role::Canary, Repute::Bad) => false,
+        (Role::Canary, Repute::Good) | (Role::Stable | Role::Leaving, _) => true,
+    };
+    is_trusted && server.wanted.is_some() && server.seen.is_none_or(is_usable)
 }
 
 fn servers<'a>(
@@ -278,6 +300,7 @@ fn servers<'a>(
                 role,
                 wanted: Some(task.endpoint),
                 seen: None,
+                repute: Repute::Good,
             },
         );
     }
@@ -291,6 +314,7 @@ fn servers<'a>(
             role: Role::Leaving,
             wanted: None,
             seen: None,
+            repute: Repute::Good,
         });
         server.seen = Some(fact);
         if fact.endpoint != server.wanted {

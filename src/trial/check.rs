@@ -1,0 +1,229 @@
+//! Checks: the rules that hold at every instant, watched from outside of the controllers.
+//!
+//! They look at the truth, and at what is stored and done, never at what a controller thinks. A
+//! controller that was told something old or wrong may act on it: how far back the truth may lie that
+//! it acted on is the [`Terms`]' slack. What must be true in the end is in [`super::ending`].
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::api::{Duration, Name, RolloutStatus, Route};
+use crate::sim::{ControllerId, Observer, Outcome, View, What, Who};
+
+mod decisions;
+mod effects;
+mod lease;
+mod measuring;
+mod services;
+mod shares;
+
+use decisions::Decisions;
+use effects::Effects;
+use lease::Leases;
+use measuring::Measuring;
+use services::Services;
+pub use shares::NEAR;
+use shares::Shares;
+
+/// A rule of the design that was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// Its ID, as in `docs/semantics.md`.
+    pub rule: &'static str,
+    /// When.
+    pub at: Timestamp,
+    /// Whose rollout.
+    pub rollout: Name,
+    /// What happened, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} rollout/{}: {}",
+            self.at, self.rule, self.rollout, self.what
+        )
+    }
+}
+
+/// What the checks may take for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How old what a controller acts on may be.
+    pub slack: Duration,
+    /// Whether calls get lost, late or repeated.
+    pub calls: Calls,
+}
+
+/// How calls of the world fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// Each is done once, soon, and answered.
+    Sound,
+    /// Anything may become of them.
+    Faulty,
+}
+
+impl Terms {
+    /// Nothing goes wrong between a controller and its neighbours.
+    pub const SOUND: Self = Self {
+        slack: Duration::from_secs(3),
+        calls: Calls::Sound,
+    };
+
+    /// A stale look (10 s), a slow answer and a request that is done late, one after the other.
+    pub const FAULTY: Self = Self {
+        slack: Duration::from_secs(45),
+        calls: Calls::Faulty,
+    };
+}
+
+/// What was found so far.
+#[derive(Clone, Debug, Default)]
+pub struct Findings(Arc<Mutex<Vec<Violation>>>);
+
+impl Findings {
+    /// Everything that was found.
+    pub fn all(&self) -> Vec<Violation> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether anything was.
+    pub fn are_none(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    pub(super) fn add(&self, violation: Violation) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(violation);
+    }
+}
+
+/// Watches one rollout.
+pub struct Watch {
+    rollout: Name,
+    route: Route,
+    terms: Terms,
+    /// The status as it was stored last.
+    status: RolloutStatus,
+    decisions: Decisions,
+    effects: Effects,
+    leases: Leases,
+    measuring: Measuring,
+    services: Services,
+    shares: Shares,
+    findings: Findings,
+}
+
+/// One change, as the checks see it.
+struct Event<'a> {
+    rollout: &'a Name,
+    route: &'a Route,
+    terms: Terms,
+    now: Timestamp,
+    view: &'a View<'a>,
+    who: Who,
+    what: &'a What,
+    /// The status that was stored last.
+    status: &'a RolloutStatus,
+    /// The status before it, if this change stored another one.
+    before: Option<&'a RolloutStatus>,
+    findings: &'a Findings,
+}
+
+impl Event<'_> {
+    fn broken(&self, rule: &'static str, what: String) {
+        self.findings.add(Violation {
+            rule,
+            at: self.now,
+            rollout: self.rollout.clone(),
+            what,
+        });
+    }
+
+    /// The controller that did it.
+    const fn controller(&self) -> Option<ControllerId> {
+        match self.who {
+            Who::Controller(id) => Some(id),
+            Who::Hand | Who::World => None,
+        }
+    }
+
+    /// Whether `at` is no longer ago than what a controller acts on may be.
+    fn is_recent(&self, at: Timestamp) -> bool {
+        self.now <= self.terms.slack.after(at)
+    }
+}
+
+impl Watch {
+    /// A watch over the rollout of that name with its servers at `route`.
+    pub fn new(rollout: Name, route: Route, terms: Terms, findings: Findings) -> Self {
+        Self {
+            rollout,
+            route,
+            terms,
+            status: RolloutStatus::default(),
+            decisions: Decisions::default(),
+            effects: Effects::default(),
+            leases: Leases::default(),
+            measuring: Measuring::default(),
+            services: Services::default(),
+            shares: Shares::default(),
+            findings,
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
+        let is_ours = |title: &str| title.strip_prefix("rollout/") == Some(self.rollout.as_str());
+        let stores =
+            matches!(what, What::Stored { title, outcome: Outcome::Done, .. } if is_ours(title));
+        let stored = stores.then(|| view.status(&self.rollout)).flatten();
+        let before = stored
+            .filter(|stored| **stored != self.status)
+            .map(|stored| std::mem::replace(&mut self.status, stored.clone()));
+        let event = Event {
+            rollout: &self.rollout,
+            route: &self.route,
+            terms: self.terms,
+            now: view.now(),
+            view,
+            who,
+            what,
+            status: &self.status,
+            before: before.as_ref(),
+            findings: &self.findings,
+        };
+        self.leases.check(&event);
+        self.measuring.check(&event);
+        self.shares.check(&event);
+        self.decisions.check(&event, &self.shares, &self.measuring);
+        self.services.check(&event, &self.shares);
+        self.effects.check(&event, &self.shares);
+    }
+}
+
+/// Several observers as one.
+#[derive(Default)]
+pub struct Watches(pub Vec<Watch>);
+
+impl Observer for Watches {
+    fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
+        for watch in &mut self.0 {
+            watch.changed(view, who, what);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What is stored, one status after the other (PROGRESS-1, ABORT-2, ABORT-3, ANALYSIS-5, TRAFFIC-3).
+
+use super::Event;
+use super::measuring::Measuring;
+use super::shares::Shares;
+use crate::api::{
+    MeasurementPhase, MeasurementStatus, Resource, RolloutSpec, RolloutStatus, Step, Verb,
+};
+
+/// Compares each stored status with the one before.
+#[derive(Default)]
+pub(super) struct Decisions;
+
+impl Decisions {
+    pub fn check(&mut self, event: &Event, shares: &Shares, measuring: &Measuring) {
+        let Some(before) = event.before else { return };
+        let after = event.status;
+        first_goes_straight(event, after);
+        aborted_stays(event, before, after);
+        verdict_is_final(event, before, after);
+        if began(before, after) {
+            is_seen_everywhere(event, shares);
+        }
+        if passed(before, after) && !was_promoted(before, after) {
+            was_measured(event, before, measuring);
+        }
+        attempts_count_up(event, before, after);
+    }
+}
+
+fn spec<'a>(event: &Event<'a>) -> Option<&'a RolloutSpec> {
+    let stored = event.view.rollout(event.rollout)?;
+    match &stored.draft.resource {
+        Resource::Rollout(manifest) => Some(&manifest.spec),
+        Resource::LoadBalancer(_) | Resource::MetricSource(_) | Resource::AnalysisTemplate(_) => {
+            None
+        }
+    }
+}
+
+/// PROGRESS-1.
+fn first_goes_straight(event: &Event, after: &RolloutStatus) {
+    if after.stable_revision.is_none() && matches!(after.step, Step::Running { .. }) {
+        event.broken(
+            "PROGRESS-1",
+            "a stage runs although nothing is stable yet".to_owned(),
+        );
+    }
+}
+
+/// ABORT-2: only a retry or another spec leads on, with another attempt.
+fn aborted_stays(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    let (Some(abort), None) = (&before.abort, &after.abort) else {
+        return;
+    };
+    let asked = before.observed_generation != after.observed_generation
+        || taken_verb(before, after) == Some(Verb::Retry);
+    if !asked {
+        event.broken(
+            "ABORT-2",
+            format!(
+                "attempt {} was aborted, and nobody asked for more",
+                abort.attempt
+            ),
+        );
+    }
+}
+
+/// The verb of the command that was dealt with just now.
+fn taken_verb(before: &RolloutStatus, after: &RolloutStatus) -> Option<Verb> {
+    let record = after.last_command.as_ref()?;
+    (before.last_command.as_ref() != Some(record)).then_some(record.command.verb)
+}
+
+/// ABORT-3: what failed stays failed, in its attempt and stage.
+fn verdict_is_final(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    let same = |a: &MeasurementStatus, b: &MeasurementStatus| {
+        (&a.metric, a.attempt, a.stage) == (&b.metric, b.attempt, b.stage)
+    };
+    let generation = (before.observed_generation, after.observed_generation);
+    for old in &before.measurements {
+        let new = after.measurements.iter().find(|new| same(old, new));
+        if old.phase == MeasurementPhase::Failed
+            && generation.0 == generation.1
+            && new.is_some_and(|new| new.phase != MeasurementPhase::Failed)
+        {
+            event.broken(
+                "ABORT-3",
+                format!("the verdict over {} was another one before", old.metric),
+            );
+        }
+    }
+    if let Some(abort) = &before.abort
+        && after.attempt == abort.attempt
+        && after.step != before.step
+        && after.abort.is_some()
+        && matches!(after.step, Step::Running { .. } | Step::Shifting)
+    {
+        event.broken(
+            "ABORT-3",
+            format!("attempt {} goes on after its abort", abort.attempt),
+        );
+    }
+}
+
+/// Whether a stage's clock has just begun.
+fn began(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+    matches!(after.step, Step::Running { .. }) && after.step != before.step
+}
+
+/// TRAFFIC-3: a stage begins when its share was seen on every instance.
+fn is_seen_everywhere(event: &Event, shares: &Shares) {
+    for instance in event.view.instances() {
+        let is_ours = *instance.load_balancer == event.route.load_balancer;
+        // What another hand has just done could not be seen yet.
+        if is_ours
+            && !shares.was_right(event, instance.name)
+            && !shares.was_hurt(event, instance.name)
+        {
+            event.broken(
+                "TRAFFIC-3",
+                format!(
+                    "stage {} began at {} % without {} having shown that",
+                    event.status.stage, event.status.weight, instance.name
+                ),
+            );
+        }
+    }
+}
+
+/// Whether a stage was passed: the next one, or the end, follows in the same attempt.
+fn passed(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+    let is_same = before.attempt == after.attempt
+        && before.observed_generation == after.observed_generation
+        && before.canary_revision.is_some();
+    let went_on = after.stage > before.stage
+        || (before.canary_revision == after.stable_revision
+            && before.stable_revision != after.stable_revision);
+    is_same && went_on && matches!(before.step, Step::Running { .. })
+}
+
+/// Whether somebody has waived the measurements of the stage at hand.
+fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+    let Some(record) = &after.last_command else {
+        return false;
+    };
+    let command = &record.command;
+    let is_here = (command.attempt, command.stage) == (before.attempt, before.stage);
+    match command.verb {
+        Verb::Promote => is_here,
+        Verb::PromoteFull => command.attempt == before.attempt,
+        Verb::Pause | Verb::Resume | Verb::Abort | Verb::Retry => false,
+    }
+}
+
+/// ANALYSIS-5: no stage is passed without a value for each of its metrics.
+fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
+    let Some(spec) = spec(event) else { return };
+    // After the last stage there is one more, with everything at the new revision and no questions.
+    let Some(stage) = spec.stages().get(before.stage as usize) else {
+        return;
+    };
+    let own = stage.analysis.as_ref();
+    let metrics = spec
+        .analysis
+        .iter()
+        .chain(own)
+        .flat_map(|analysis| &analysis.metrics);
+    for metric in metrics {
+        let is_waived = metric.no_data == crate::api::NoData::Skip;
+        if !is_waived && !measuring.has_value(before.attempt, before.stage, &metric.name) {
+            event.broken(
+                "ANALYSIS-5",
+                format!(
+                    "stage {} was passed and {} never had a value",
+                    before.stage, metric.name
+                ),
+            );
+        }
+    }
+}
+
+/// PROGRESS-2: attempts are counted, and none comes back.
+fn attempts_count_up(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    if after.attempt < before.attempt {
+        event.broken(
+            "PROGRESS-2",
+            format!("attempt {} follows on {}", after.attempt, before.attempt),
+        );
+    }
+}

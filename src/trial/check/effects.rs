@@ -1,0 +1,98 @@
+//! What users feel: requests that are lost, and traffic that is taken back too late (ABORT-1, TRAFFIC-5).
+
+use jiff::Timestamp;
+
+use super::shares::{Shares, answers};
+use super::{Calls, Event};
+use crate::api::{Duration, Name, Revision};
+use crate::sim::{Loss, What};
+
+/// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
+const SOON: Duration = Duration::from_millis(500);
+
+/// What is to be seen soon.
+#[derive(Default)]
+pub(super) struct Effects {
+    owed: Vec<Owed>,
+}
+
+/// Traffic that is to be taken back from a revision on an instance.
+struct Owed {
+    until: Timestamp,
+    instance: Name,
+    revision: Revision,
+}
+
+impl Effects {
+    pub fn check(&mut self, event: &Event, shares: &Shares) {
+        if event.terms.calls == Calls::Faulty {
+            return;
+        }
+        if let Some(before) = event.before
+            && let (None, Some(abort)) = (&before.abort, &event.status.abort)
+        {
+            let revision = abort.revision.clone();
+            let until = SOON.after(event.now);
+            for instance in event.view.instances() {
+                if *instance.load_balancer == event.route.load_balancer {
+                    self.owed.push(Owed {
+                        until,
+                        instance: instance.name.clone(),
+                        revision: revision.clone(),
+                    });
+                }
+            }
+        }
+        // A controller that dies, or a deed of another hand, puts off what was due.
+        if matches!(event.what, What::Crashed | What::Lent(_) | What::Proxy(..)) {
+            self.owed.clear();
+        }
+        if event.before.is_some() && event.status.abort.is_none() {
+            self.owed.clear();
+        }
+        let now = event.now;
+        let due = self.owed.extract_if(.., |owed| owed.until < now);
+        for owed in due.collect::<Vec<_>>() {
+            is_taken_back(event, &owed);
+        }
+        lost_by_us(event, shares);
+    }
+}
+
+/// ABORT-1.
+fn is_taken_back(event: &Event, owed: &Owed) {
+    let stable = event.status.stable_revision.as_ref();
+    let is_possible = stable.is_some_and(|stable| event.view.ready_tasks(stable) > 0)
+        && answers(event, &owed.instance);
+    let share = event
+        .view
+        .share(&owed.instance, &event.route.backend, &owed.revision);
+    if is_possible && share > 0.0 {
+        event.broken(
+            "ABORT-1",
+            format!(
+                "{} still gives {} {:.1} % half a second after its abort",
+                owed.instance,
+                owed.revision,
+                share * 100.0
+            ),
+        );
+    }
+}
+
+/// Requests that a controller cut or left without a server, although nobody else did anything.
+fn lost_by_us(event: &Event, shares: &Shares) {
+    match event.what {
+        What::Losing {
+            instance,
+            backend,
+            loss: Some(Loss::NoServer),
+        } if *backend == event.route.backend && !shares.was_hurt(event, instance) => {
+            event.broken(
+                "TRAFFIC-5",
+                format!("{instance} has no server although stable has a ready task"),
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,194 @@
+//! What is done to services (TRAFFIC-4, SAFETY-1 to SAFETY-4, SAFETY-7).
+
+use jiff::Timestamp;
+
+use super::shares::Shares;
+use super::{Calls, Event};
+use crate::api::{Name, Revision, Step};
+use crate::sim::{Outcome, ServiceChange, ServiceView, What};
+
+/// What happened to the services of a rollout.
+#[derive(Default)]
+pub(super) struct Services {
+    /// The services as they were before the last change.
+    known: Vec<Known>,
+    /// The hazards since a controller last looked.
+    hazards: u32,
+}
+
+struct Known {
+    name: String,
+    revision: Revision,
+    replicas: u32,
+}
+
+impl Services {
+    pub fn check(&mut self, event: &Event, _: &Shares) {
+        match event.what {
+            What::Looked => self.hazards = 0,
+            What::Service {
+                service,
+                change,
+                outcome: Outcome::Done,
+            } if event.controller().is_some() && is_of(event.rollout, service) => {
+                self.changed(event, service, *change);
+            }
+            What::Service {
+                service,
+                outcome: Outcome::Done,
+                ..
+            } if event.controller().is_some() => stranger(event, service),
+            _ => {}
+        }
+        if matches!(event.what, What::Service { .. }) {
+            self.known = known(event);
+        }
+    }
+
+    fn changed(&mut self, event: &Event, service: &str, change: ServiceChange) {
+        let revision = self.revision_of(event, service);
+        let Some(revision) = revision else { return };
+        match change {
+            ServiceChange::Create(_) => remembered(event, &revision),
+            ServiceChange::Scale { from, to } if to < from => {
+                self.hazard(event);
+                if to == 0 {
+                    is_drained(event, &revision, "its service was scaled to 0");
+                }
+            }
+            ServiceChange::Remove => {
+                self.hazard(event);
+                let replicas = self.known.iter().find(|known| known.name == service);
+                if replicas.is_some_and(|known| known.replicas > 0) {
+                    is_drained(event, &revision, "its service was removed");
+                }
+            }
+            ServiceChange::Restore(_) => self.hazard(event),
+            ServiceChange::Scale { .. } | ServiceChange::Edit | ServiceChange::Bump => {}
+        }
+    }
+
+    /// SAFETY-2: at most one hazard per turn.
+    fn hazard(&mut self, event: &Event) {
+        self.hazards += 1;
+        if self.hazards > 1 && event.terms.calls == Calls::Sound {
+            event.broken(
+                "SAFETY-2",
+                "a second hazardous change was made in one turn".to_owned(),
+            );
+        }
+    }
+
+    fn revision_of(&self, event: &Event, service: &str) -> Option<Revision> {
+        let now = event.view.services().find(|known| known.name == service);
+        let before = self.known.iter().find(|known| known.name == service);
+        now.map(|known| known.revision.clone())
+            .or_else(|| before.map(|known| known.revision.clone()))
+    }
+}
+
+fn known(event: &Event) -> Vec<Known> {
+    let services = event.view.services();
+    services
+        .filter(|service: &ServiceView| service.rollout == event.rollout)
+        .map(|service| Known {
+            name: service.name.to_owned(),
+            revision: service.revision.clone(),
+            replicas: service.replicas,
+        })
+        .collect()
+}
+
+fn is_of(rollout: &Name, service: &str) -> bool {
+    let rest = service
+        .strip_prefix(rollout.as_str())
+        .and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|revision| revision.len() == Revision::LEN)
+}
+
+/// SAFETY-3: what no rollout owns is not touched.
+fn stranger(event: &Event, service: &str) {
+    let mut rollouts = event
+        .view
+        .stored()
+        .map(|stored| stored.draft.resource.name());
+    if !rollouts.any(|name| is_of(name, service)) {
+        event.broken(
+            "SAFETY-3",
+            format!("service {service}, which no rollout owns, was changed"),
+        );
+    }
+}
+
+/// SAFETY-1: what is made was decided and stored before.
+fn remembered(event: &Event, revision: &Revision) {
+    if !event.status.revisions.contains_key(revision) {
+        event.broken(
+            "SAFETY-1",
+            format!("the service of {revision} was created before that was stored"),
+        );
+    }
+}
+
+/// TRAFFIC-4: what is stopped takes no requests any more and has none, or its time for that is over.
+fn is_drained(event: &Event, revision: &Revision, done: &str) {
+    let takes = |instance: &Name| {
+        let mut servers = event.view.servers(instance, &event.route.backend);
+        servers.any(|server| {
+            server.revision == Some(revision) && server.takes_requests && server.task.is_some()
+        })
+    };
+    for instance in event.view.instances() {
+        if *instance.load_balancer != event.route.load_balancer {
+            continue;
+        }
+        if takes(instance.name) {
+            event.broken(
+                "TRAFFIC-4",
+                format!("{done} while {} gave {revision} requests", instance.name),
+            );
+        }
+        let open = event
+            .view
+            .open_sessions(instance.name, &event.route.backend, revision);
+        if open > 0.5 && !had_its_time(event, revision) {
+            event.broken(
+                "TRAFFIC-4",
+                format!(
+                    "{done} while it had {open:.1} open requests on {}",
+                    instance.name
+                ),
+            );
+        }
+    }
+    if revision_serves(event, revision) {
+        event.broken(
+            "TRAFFIC-4",
+            format!("{done}, which is what serves: {revision}"),
+        );
+    }
+}
+
+/// Whether the drain timeout of a revision that leaves is over.
+fn had_its_time(event: &Event, revision: &Revision) -> bool {
+    let Some(stored) = event.view.rollout(event.rollout) else {
+        return true;
+    };
+    let crate::api::Resource::Rollout(rollout) = &stored.draft.resource else {
+        return true;
+    };
+    let since: Option<Timestamp> = event.status.leaving.get(revision).copied();
+    since.is_none_or(|since| event.now >= rollout.spec.traffic.drain_timeout.after(since))
+}
+
+/// Whether a revision is what serves, or is tried just now, by what is stored.
+fn revision_serves(event: &Event, revision: &Revision) -> bool {
+    let status = event.status;
+    let is_deleted = event
+        .view
+        .rollout(event.rollout)
+        .is_none_or(|stored| stored.draft.deletion.is_some());
+    let is_stable = status.stable_revision.as_ref() == Some(revision);
+    let is_tried = status.canary_revision.as_ref() == Some(revision) && status.step != Step::Idle;
+    !is_deleted && (is_stable || is_tried) && !status.leaving.contains_key(revision)
+}

@@ -1,0 +1,278 @@
+//! What each instance does with a rollout's requests, and how that came about: the shares, and what
+//! has hurt it (TRAFFIC-1, TRAFFIC-5, TRAFFIC-7).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+
+use super::{Calls, Event};
+use crate::action::{ServerChanges, ServerVerb};
+use crate::api::{Name, Revision};
+use crate::sim::{Condition, What};
+
+/// Shares within this of each other are the same: no integer weights hit every share.
+pub const NEAR: f64 = 0.025;
+
+/// What is known of each instance, and of the canary's tasks.
+#[derive(Default)]
+pub(super) struct Shares {
+    instances: BTreeMap<Name, Record>,
+    /// How many tasks of the canary were ready lately, with since when.
+    ready: VecDeque<(Timestamp, u32)>,
+    canary: Option<Revision>,
+}
+
+/// What is known of one instance.
+#[derive(Clone, Default)]
+struct Record {
+    /// The canary's share.
+    share: f64,
+    /// Until when its share was what the status says.
+    right_until: Option<Timestamp>,
+    /// Whether any request is answered.
+    serves: bool,
+    /// When something other than a controller last made it worse.
+    hurt_at: Option<Timestamp>,
+}
+
+impl Shares {
+    pub fn check(&mut self, event: &Event) {
+        if let What::Servers { changes, .. } = event.what
+            && event.controller().is_some()
+        {
+            only_ours(event, changes);
+        }
+        if !concerns(event) {
+            return;
+        }
+        self.note_ready(event);
+        let names: Vec<Name> = of_the_route(event);
+        for name in names {
+            self.note_instance(event, name);
+        }
+    }
+
+    /// Whether an instance's share was lately what the status says.
+    pub fn was_right(&self, event: &Event, instance: &Name) -> bool {
+        let record = self.instances.get(instance);
+        let until = record.and_then(|record| record.right_until);
+        until.is_some_and(|until| event.is_recent(until))
+    }
+
+    /// Whether something other than a controller has lately hurt an instance.
+    pub fn was_hurt(&self, event: &Event, instance: &Name) -> bool {
+        let record = self.instances.get(instance);
+        let hurt = record.and_then(|record| record.hurt_at);
+        hurt.is_some_and(|at| event.is_recent(at))
+    }
+
+    fn note_ready(&mut self, event: &Event) {
+        if self.canary != event.status.canary_revision {
+            self.canary.clone_from(&event.status.canary_revision);
+            self.ready.clear();
+        }
+        let Some(canary) = &self.canary else { return };
+        let ready = event.view.ready_tasks(canary);
+        if self.ready.back().is_none_or(|(_, last)| *last != ready) {
+            self.ready.push_back((event.now, ready));
+        }
+        // What was before the slack began lasted until the next entry.
+        while self
+            .ready
+            .get(1)
+            .is_some_and(|(since, _)| !event.is_recent(*since))
+        {
+            self.ready.pop_front();
+        }
+    }
+
+    fn most_ready(&self) -> u32 {
+        self.ready
+            .iter()
+            .map(|(_, ready)| *ready)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn note_instance(&mut self, event: &Event, name: Name) {
+        let most_ready = self.most_ready();
+        let (share, serves) = look(event, &name, self.canary.as_ref());
+        let record = self.instances.entry(name.clone()).or_default();
+        let before = record.clone();
+        let intended = f64::from(event.status.weight) / 100.0;
+        if event
+            .before
+            .is_some_and(|old| old.weight != event.status.weight)
+        {
+            record.right_until = None;
+        }
+        if (share - intended).abs() <= NEAR {
+            record.right_until = Some(event.now);
+        } else if (before.share - intended).abs() <= NEAR && record.right_until.is_some() {
+            record.right_until = Some(event.now);
+        }
+        record.share = share;
+        record.serves = serves;
+        let by_controller = is_write_to(event, &name);
+        if by_controller {
+            if share > before.share + NEAR {
+                not_above_size(event, &name, share, most_ready);
+            }
+            let is_hurt = before.hurt_at.is_some_and(|at| event.is_recent(at));
+            if before.serves && !serves && !is_hurt {
+                event.broken(
+                    "TRAFFIC-5",
+                    format!("a controller took the last serving server of {name} away"),
+                );
+            }
+        } else if hurts(event, &name) {
+            record.hurt_at = Some(event.now);
+        }
+    }
+}
+
+/// Whether anything may have changed that is kept here.
+fn concerns(event: &Event) -> bool {
+    match event.what {
+        What::Servers { .. }
+        | What::Checked { .. }
+        | What::Proxy(..)
+        | What::Task { .. }
+        | What::Listens(_)
+        | What::Ended(_)
+        | What::Node(..)
+        | What::Signalled(_)
+        | What::Lent(_) => true,
+        What::Stored { .. } => event.before.is_some(),
+        What::Leased { .. }
+        | What::Service { .. }
+        | What::Asked(_)
+        | What::Answered(..)
+        | What::Crashed
+        | What::Looked
+        | What::Lost { .. }
+        | What::Losing { .. } => false,
+    }
+}
+
+fn of_the_route(event: &Event) -> Vec<Name> {
+    let instances = event.view.instances();
+    instances
+        .filter(|instance| *instance.load_balancer == event.route.load_balancer)
+        .map(|instance| instance.name.clone())
+        .collect()
+}
+
+/// The canary's share on an instance, and whether any request is answered there.
+fn look(event: &Event, instance: &Name, canary: Option<&Revision>) -> (f64, bool) {
+    let (mut mine, mut all, mut serves) = (0_u32, 0_u32, false);
+    for server in event.view.servers(instance, &event.route.backend) {
+        if !server.takes_requests {
+            continue;
+        }
+        let weight = u32::from(server.weight.get());
+        all += weight;
+        if canary.is_some() && server.revision == canary {
+            mine += weight;
+        }
+        serves |= server.task.is_some();
+    }
+    let share = if all == 0 {
+        0.0
+    } else {
+        f64::from(mine) / f64::from(all)
+    };
+    (share, serves)
+}
+
+fn is_write_to(event: &Event, name: &Name) -> bool {
+    event.controller().is_some()
+        && matches!(event.what, What::Servers { changes, .. } if changes.instance == *name)
+}
+
+/// Whether this makes an instance worse without a controller's doing.
+fn hurts(event: &Event, name: &Name) -> bool {
+    match event.what {
+        What::Ended(_) | What::Signalled(_) | What::Node(..) | What::Lent(_) => true,
+        What::Checked { instance, .. } => instance == name,
+        What::Proxy(instance, _) => instance == name,
+        What::Servers { changes, .. } => event.controller().is_none() && changes.instance == *name,
+        What::Task { .. }
+        | What::Listens(_)
+        | What::Stored { .. }
+        | What::Leased { .. }
+        | What::Service { .. }
+        | What::Asked(_)
+        | What::Answered(..)
+        | What::Crashed
+        | What::Looked
+        | What::Lost { .. }
+        | What::Losing { .. } => false,
+    }
+}
+
+/// TRAFFIC-1: what is given to the canary is no more than its ready tasks were sized for.
+fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
+    let status = event.status;
+    let sized = f64::from(status.sized_for.max(1));
+    let size = (f64::from(most_ready) / sized).min(1.0);
+    let bound = f64::from(status.weight) / 100.0 * size;
+    // Servers of stable that are still to be checked take no part yet.
+    let all_there = stable_is_whole(event, instance);
+    if share > bound + NEAR && all_there && event.terms.calls == Calls::Sound {
+        event.broken(
+            "TRAFFIC-1",
+            format!(
+                "{instance} gives the canary {:.1} %, which is above {:.1} % ({} of {} tasks were ready)",
+                share * 100.0,
+                bound * 100.0,
+                most_ready,
+                status.sized_for
+            ),
+        );
+    }
+}
+
+/// Whether every server of the stable revision on an instance takes requests.
+fn stable_is_whole(event: &Event, instance: &Name) -> bool {
+    let stable = event.status.stable_revision.as_ref();
+    let mut servers = event
+        .view
+        .servers(instance, &event.route.backend)
+        .filter(|server| server.revision == stable)
+        .peekable();
+    servers.peek().is_some() && servers.all(|server| server.takes_requests)
+}
+
+/// TRAFFIC-7: only servers with names of ours are touched; and no session of a server that takes
+/// requests is cut.
+fn only_ours(event: &Event, changes: &ServerChanges) {
+    if changes.backend != event.route.backend || changes.load_balancer != event.route.load_balancer
+    {
+        return;
+    }
+    for change in &changes.changes {
+        let known = event
+            .status
+            .revisions
+            .contains_key(change.server.revision());
+        let adds = matches!(change.verb, ServerVerb::Add(_));
+        if adds && !known {
+            event.broken(
+                "TRAFFIC-7",
+                format!(
+                    "a server of an unknown revision was added: {}",
+                    change.server
+                ),
+            );
+        }
+    }
+}
+
+/// Whether an instance's runtime API can be talked to.
+pub(super) fn answers(event: &Event, instance: &Name) -> bool {
+    event
+        .view
+        .instances()
+        .any(|known| known.name == instance && known.condition == Condition::Answers)
+}

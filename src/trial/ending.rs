@@ -1,0 +1,219 @@
+//! The right end: what must be so once nothing goes wrong any more.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::api::{
+    ConditionStatus, ConditionType, Kind, Name, Phase, Resource, Revision, RolloutSpec,
+    RolloutStatus, Route, Step,
+};
+use crate::sim::View;
+use crate::snapshot::{AdminState, CheckState};
+
+/// How a rollout came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The spec's revision serves.
+    Healthy,
+    /// The last attempt was taken back; stable serves.
+    Degraded,
+    /// Somebody must decide.
+    Paused,
+    /// It was deleted, and nothing of it is left.
+    Gone,
+}
+
+/// What is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrest(pub String);
+
+impl fmt::Display for Unrest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a rollout rests, or what it has still to do.
+///
+/// # Errors
+/// When anything is not as status and spec say that it is.
+pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
+    let Some(stored) = view.rollout(rollout) else {
+        return nothing_left(view, rollout, route);
+    };
+    let Resource::Rollout(manifest) = &stored.draft.resource else {
+        return Err(Unrest(format!("{} is no {:?}", rollout, Kind::Rollout)));
+    };
+    let none = RolloutStatus::default();
+    let status = stored.draft.status.as_ref().unwrap_or(&none);
+    if stored.draft.deletion.is_some() {
+        return Err(Unrest("it is still being deleted".to_owned()));
+    }
+    if status.observed_generation != stored.draft.generation {
+        return Err(Unrest("its newest spec was not looked at".to_owned()));
+    }
+    if let Some((revision, _)) = status.leaving.first_key_value() {
+        return Err(Unrest(format!("{revision} is still leaving")));
+    }
+    let end = match status.phase {
+        Phase::Progressing => {
+            let waits = status.waiting_on.as_ref();
+            return Err(Unrest(format!("it is still on its way: {waits:?}")));
+        }
+        Phase::Healthy => End::Healthy,
+        Phase::Degraded => End::Degraded,
+        Phase::Paused => End::Paused,
+    };
+    is_told_as_it_is(end, &manifest.spec, status)?;
+    services_fit(view, rollout, &manifest.spec, status)?;
+    servers_fit(view, rollout, route, status)?;
+    Ok(end)
+}
+
+fn nothing_left(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
+    if view.services().any(|service| service.rollout == rollout) {
+        return Err(Unrest("it is gone, and a service of it is left".to_owned()));
+    }
+    for instance in view.instances() {
+        let left = view.servers(instance.name, &route.backend).count();
+        if left > 0 {
+            return Err(Unrest(format!(
+                "it is gone, and {left} servers are left on {}",
+                instance.name
+            )));
+        }
+    }
+    Ok(End::Gone)
+}
+
+fn is_told_as_it_is(end: End, spec: &RolloutSpec, status: &RolloutStatus) -> Result<(), Unrest> {
+    let wanted = Revision::of(spec);
+    let is_stable = status.stable_revision.as_ref() == Some(&wanted);
+    match end {
+        End::Healthy if !is_stable => Err(Unrest(format!(
+            "it is called healthy, and {wanted} is not stable"
+        ))),
+        End::Healthy if status.step != Step::Idle => {
+            Err(Unrest("it is called healthy on its way".to_owned()))
+        }
+        End::Degraded if status.abort.is_none() && !is_invalid(status) => {
+            Err(Unrest("it is called degraded without a reason".to_owned()))
+        }
+        End::Healthy | End::Degraded | End::Paused | End::Gone => Ok(()),
+    }
+}
+
+fn is_invalid(status: &RolloutStatus) -> bool {
+    status.conditions.iter().any(|condition| {
+        condition.kind == ConditionType::InvalidSpec && condition.status == ConditionStatus::True
+    })
+}
+
+/// Stable has the tasks that the spec asks for, and what is not used has none.
+fn services_fit(
+    view: &View<'_>,
+    rollout: &Name,
+    spec: &RolloutSpec,
+    status: &RolloutStatus,
+) -> Result<(), Unrest> {
+    for service in view.services().filter(|known| known.rollout == rollout) {
+        if let Some(drift) = service.drift {
+            return Err(Unrest(format!(
+                "{} was changed by another hand ({drift}) and not put back",
+                service.name
+            )));
+        }
+        let is_stable = status.stable_revision.as_ref() == Some(service.revision);
+        let is_canary = status.canary_revision.as_ref() == Some(service.revision);
+        let fits = if is_stable {
+            service.replicas == spec.replicas
+        } else {
+            is_canary || service.replicas == 0
+        };
+        if !fits {
+            return Err(Unrest(format!(
+                "{} asks for {} tasks",
+                service.name, service.replicas
+            )));
+        }
+    }
+    let ready = |revision: &Revision| view.ready_tasks(revision);
+    match &status.stable_revision {
+        Some(stable) if ready(stable) < spec.replicas => Err(Unrest(format!(
+            "stable has {} of {} tasks ready",
+            ready(stable),
+            spec.replicas
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// On each instance, exactly the ready tasks have servers, which take requests, and the canary has its
+/// share.
+fn servers_fit(
+    view: &View<'_>,
+    rollout: &Name,
+    route: &Route,
+    status: &RolloutStatus,
+) -> Result<(), Unrest> {
+    let serving: Vec<&Revision> = [&status.stable_revision, &status.canary_revision]
+        .into_iter()
+        .flatten()
+        .collect();
+    let ready: u32 = {
+        let distinct: BTreeSet<&Revision> = serving.iter().copied().collect();
+        distinct
+            .into_iter()
+            .map(|revision| view.ready_tasks(revision))
+            .sum()
+    };
+    let instances = view.instances();
+    for instance in instances.filter(|known| *known.load_balancer == route.load_balancer) {
+        let mut count = 0;
+        for server in view.servers(instance.name, &route.backend) {
+            count += 1;
+            let is_known = server
+                .revision
+                .is_some_and(|revision| serving.contains(&revision));
+            let is_up = server.admin == AdminState::Ready && server.check == CheckState::Passed;
+            if !is_known || !is_up || server.task.is_none() {
+                return Err(Unrest(format!(
+                    "{} has the server {} ({:?}, {:?})",
+                    instance.name, server.name, server.admin, server.check
+                )));
+            }
+        }
+        if count != ready {
+            return Err(Unrest(format!(
+                "{} has {count} servers of {rollout} for {ready} ready tasks",
+                instance.name
+            )));
+        }
+        share_fits(view, route, status, instance.name)?;
+    }
+    Ok(())
+}
+
+fn share_fits(
+    view: &View<'_>,
+    route: &Route,
+    status: &RolloutStatus,
+    instance: &Name,
+) -> Result<(), Unrest> {
+    let Some(canary) = &status.canary_revision else {
+        return Ok(());
+    };
+    if status.stable_revision.as_ref() == Some(canary) {
+        return Ok(());
+    }
+    let share = view.share(instance, &route.backend, canary);
+    let intended = f64::from(status.weight) / 100.0;
+    if (share - intended).abs() > super::check::NEAR {
+        return Err(Unrest(format!(
+            "{instance} gives the canary {:.1} % and not {} %",
+            share * 100.0,
+            status.weight
+        )));
+    }
+    Ok(())
+}

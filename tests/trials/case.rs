@@ -1,0 +1,302 @@
+//! A case: a world, what is applied to it, and what goes wrong; all of it chosen by a seed, as plain data.
+
+use std::fmt;
+
+use jiff::SignedDuration;
+use rolloutctl::api::{
+    Dependents, Duration, Kind, Manifest, Resource, RolloutSpec, ServerWeight, Verb,
+};
+use rolloutctl::sim::{
+    App, Condition, CrashAt, Edit, FaultPlan, Hand, LastCall, Rates, Setup, Span, Starts, Which,
+    WhichServer,
+};
+use rolloutctl::snapshot::AdminState;
+use rolloutctl::trial::check::{Calls, Terms};
+use rolloutctl::trial::{Deed, Reading, Seat};
+
+use crate::chance::Chance;
+use crate::spec::{BACKEND, name, neighbours, rollout};
+
+/// When the faults and the other hands stop, in seconds from the beginning.
+pub const HEALED_AFTER: u64 = 240;
+
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub seed: u64,
+    pub terms: Terms,
+    pub instances: u64,
+    pub neighbours: Vec<Resource>,
+    /// What is done, with its time in milliseconds from the beginning.
+    pub deeds: Vec<(u64, Deed)>,
+}
+
+impl Case {
+    pub fn of_seed(seed: u64) -> Self {
+        let mut chance = Chance::of_seed(seed);
+        let instances = chance.between(1, 3);
+        let mut deeds = Vec::new();
+        let mut spec = rollout(&mut chance, "app:good-0");
+        deeds.push((0, apply(&spec)));
+        let faulty = chance.percent(60);
+        if faulty {
+            let from = if chance.percent(20) { 0 } else { 30_000 };
+            deeds.push((from, Deed::Faults(Box::new(faults(&mut chance)))));
+        }
+        for release in 1..=chance.between(1, 3) {
+            let image = format!("app:{}-{release}", chance.one(&KINDS));
+            change(&mut chance, &mut spec, &image);
+            deeds.push((chance.between(30_000, 150_000), apply(&spec)));
+        }
+        for _ in 0..chance.between(0, 2) {
+            deeds.push((chance.between(30_000, 200_000), command(&mut chance)));
+        }
+        if chance.percent(60) {
+            for _ in 0..chance.between(1, 4) {
+                let at = chance.between(20_000, HEALED_AFTER * 1_000);
+                trouble(&mut chance, at, instances, &mut deeds);
+            }
+        }
+        if chance.percent(4) {
+            let gone = Hand::Delete(Kind::Rollout, name("web"), Dependents::Remove);
+            deeds.push((chance.between(100_000, 220_000), Deed::Hand(gone)));
+        }
+        deeds.sort_by_key(|(at, _)| *at);
+        Self {
+            seed,
+            terms: if faulty { Terms::FAULTY } else { Terms::SOUND },
+            instances,
+            neighbours: neighbours(instances),
+            deeds,
+        }
+    }
+
+    pub fn setup(&self) -> Setup {
+        let mut setup = Setup::new(self.seed);
+        for number in 1..=self.instances {
+            setup = setup.with_proxy(&name("edge"), &name(&format!("lb-{number}")), BACKEND, 50.0);
+        }
+        for kind in KINDS {
+            for release in 0..=4 {
+                setup
+                    .apps
+                    .insert(format!("app:{kind}-{release}"), app(kind));
+            }
+        }
+        setup
+    }
+
+    /// Whether anything but users of the command line does something.
+    pub fn is_calm(&self) -> bool {
+        let users = |deed: &Deed| {
+            matches!(
+                deed,
+                Deed::Hand(Hand::Apply(_) | Hand::Command(..) | Hand::Delete(..))
+            )
+        };
+        self.terms.calls == Calls::Sound && self.deeds.iter().all(|(_, deed)| users(deed))
+    }
+}
+
+/// What images are like.
+const KINDS: [&str; 5] = ["good", "good", "bad", "broken", "slow"];
+
+fn app(kind: &str) -> App {
+    let usual = App::default();
+    match kind {
+        "bad" => App {
+            error_rate: 0.05,
+            ..usual
+        },
+        "broken" => App {
+            starts: Starts::Rejected,
+            ..usual
+        },
+        "slow" => App {
+            ready: Some(Span::secs(5, 30)),
+            ..usual
+        },
+        _ => usual,
+    }
+}
+
+fn apply(spec: &Manifest<RolloutSpec>) -> Deed {
+    Deed::Hand(Hand::Apply(Box::new(Resource::Rollout(spec.clone()))))
+}
+
+/// The next commit: mostly another image, sometimes another number of tasks, a revert, or all new.
+fn change(chance: &mut Chance, spec: &mut Manifest<RolloutSpec>, image: &str) {
+    let mut next = match chance.between(0, 9) {
+        0 => rollout(chance, "app:good-0"),
+        1 | 2 => {
+            spec.spec.replicas = chance.number(1, 6);
+            return;
+        }
+        3 => {
+            spec.spec.replicas = chance.number(1, 6);
+            rollout(chance, image)
+        }
+        _ => rollout(chance, image),
+    };
+    if chance.percent(60) {
+        next.spec.replicas = spec.spec.replicas;
+    }
+    *spec = next;
+}
+
+fn command(chance: &mut Chance) -> Deed {
+    let verb = chance.one(&[
+        Verb::Promote,
+        Verb::PromoteFull,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Abort,
+        Verb::Retry,
+    ]);
+    Deed::Hand(Hand::Command(name("web"), verb))
+}
+
+fn faults(chance: &mut Chance) -> FaultPlan {
+    let one = |chance: &mut Chance| {
+        let rate = chance.one(&[0.0, 0.005, 0.02, 0.1]);
+        Rates {
+            timed_out: rate / 4.0,
+            late: rate / 4.0,
+            slow: rate / 2.0,
+            ..Rates::all(rate)
+        }
+    };
+    FaultPlan {
+        healed_at: jiff::Timestamp::MAX,
+        swarm: one(chance),
+        store: one(chance),
+        lease: Rates {
+            stale: 0.0,
+            ..one(chance)
+        },
+        haproxy: one(chance),
+        hints_lost: chance.one(&[0.0, 0.2, 1.0]),
+        hints_late: chance.one(&[0.0, 0.2]),
+        ..FaultPlan::none()
+    }
+}
+
+/// Something goes wrong, and maybe is put right again after a while.
+fn trouble(chance: &mut Chance, at: u64, instances: u64, deeds: &mut Vec<(u64, Deed)>) {
+    let instance: usize = chance.number(0, instances - 1);
+    let node: usize = chance.number(0, 2);
+    let later = at + chance.between(1_000, 40_000);
+    let nth: usize = chance.number(0, 20);
+    let server = WhichServer {
+        instance,
+        backend: BACKEND.to_owned(),
+        server: nth,
+    };
+    let mut hand = |at: u64, hand: Hand| deeds.push((at, Deed::Hand(hand)));
+    match chance.between(0, 19) {
+        0 => hand(at, Hand::KillTask(nth)),
+        1 => hand(at, Hand::Scale(Which::Nth(nth), chance.number(0, 5))),
+        2 => hand(at, Hand::Edit(Which::Nth(nth), Edit::Label)),
+        3 => hand(
+            at,
+            Hand::Edit(Which::Nth(nth), Edit::Image("app:bad-4".to_owned())),
+        ),
+        4 => hand(at, Hand::RemoveService(Which::Nth(nth))),
+        5 => hand(
+            at,
+            Hand::Weigh(server, ServerWeight::new(chance.number(0, 256))),
+        ),
+        6 => {
+            let state = chance.one(&[
+                AdminState::Ready,
+                AdminState::Drain,
+                AdminState::Maintenance,
+            ]);
+            hand(at, Hand::SetState(server, state));
+        }
+        7 => hand(at, Hand::StackDeploy(3)),
+        8 => {
+            hand(at, Hand::CrashNode(node));
+            hand(later, Hand::ReturnNode(node));
+        }
+        9 => {
+            hand(at, Hand::CutNode(node));
+            hand(later, Hand::ReturnNode(node));
+        }
+        10 => {
+            hand(at, Hand::DrainNode(node));
+            hand(later, Hand::ActivateNode(node));
+        }
+        11 => hand(at, Hand::Reload(instance)),
+        12 => hand(at, Hand::Restart(instance, chance.secs(1, 10))),
+        13 | 14 => {
+            let condition = chance.one(&[Condition::Unreachable, Condition::Hangs]);
+            hand(at, Hand::Condition(instance, condition));
+            hand(later, Hand::Condition(instance, Condition::Answers));
+        }
+        15 => {
+            deeds.push((at, Deed::Source(None, reading(chance))));
+            deeds.push((later, Deed::Source(None, Reading::Truth)));
+        }
+        16 => {
+            let crash = CrashAt {
+                calls: chance.number(1, 12),
+                last: chance.one(&[LastCall::Done, LastCall::NotDone]),
+            };
+            deeds.push((at, Deed::Crash(Seat(0), crash)));
+            deeds.push((later, Deed::Start(Seat(0))));
+        }
+        17 => {
+            deeds.push((at, Deed::Kill(Seat(0))));
+            deeds.push((later, Deed::Start(Seat(0))));
+        }
+        18 => {
+            deeds.push((at, Deed::Start(Seat(1))));
+            if chance.percent(50) {
+                let end = chance.one(&[Deed::Kill(Seat(1)), Deed::Stop(Seat(1))]);
+                deeds.push((later, end));
+            }
+        }
+        _ => {
+            let by = SignedDuration::from_millis(chance.number::<i64>(0, 60_000) - 30_000);
+            deeds.push((at, Deed::Jump(Seat(0), by)));
+            deeds.push((later, Deed::Jump(Seat(0), -by)));
+        }
+    }
+}
+
+fn reading(chance: &mut Chance) -> Reading {
+    let plain = chance.one(&[
+        Reading::NoData,
+        Reading::Null,
+        Reading::Partial,
+        Reading::Error,
+        Reading::Never,
+        Reading::Value(0.5),
+    ]);
+    if chance.percent(30) {
+        return Reading::Late(
+            Duration::from_secs(chance.between(1, 8)),
+            Box::new(Reading::Truth),
+        );
+    }
+    plain
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}, {} proxies, {:?}",
+            self.seed, self.instances, self.terms
+        )?;
+        for (at, deed) in &self.deeds {
+            let at = std::time::Duration::from_millis(*at);
+            if let Deed::Hand(Hand::Apply(resource)) = deed {
+                writeln!(f, "  {at:>9.3?} apply {}", resource.spec_json())?;
+            } else {
+                writeln!(f, "  {at:>9.3?} {deed:?}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Rollouts by the thousand in the simulated world, with faults, against the rules of the design.
+//!
+//! `TRIALS=N` chooses how many fresh seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
+//! random seed if unset), `TRIAL=SEED` plays one and prints what happens. Seeds that once failed are kept in
+//! `tests/trials/kept.txt` and are always tried.
+
+mod case;
+mod chance;
+mod play;
+mod shrink;
+mod spec;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+use case::Case;
+use play::{Failure, play};
+
+/// Tries every seed on as many threads as there are cores; the failures, by seed.
+fn try_all(seeds: impl Iterator<Item = u64> + Clone + Send + Sync) -> Vec<(u64, Failure)> {
+    let seeds: Vec<u64> = seeds.collect();
+    let next = AtomicU64::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut failures = Vec::new();
+        while let Ok(index) = usize::try_from(next.fetch_add(1, Ordering::Relaxed))
+            && let Some(seed) = seeds.get(index)
+        {
+            if let Err(failure) = play(&Case::of_seed(*seed)) {
+                failures.push((*seed, failure));
+            }
+        }
+        failures
+    };
+    let mut failures: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let results = workers.into_iter();
+        results
+            .flat_map(|worker| worker.join().expect("no panic"))
+            .collect()
+    });
+    failures.sort_by_key(|(seed, _)| *seed);
+    failures
+}
+
+fn report(failures: &[(u64, Failure)]) {
+    let mut rules = std::collections::BTreeMap::<String, Vec<u64>>::new();
+    for (seed, failure) in failures {
+        rules.entry(failure.rule()).or_default().push(*seed);
+    }
+    for (rule, seeds) in &rules {
+        println!(
+            "{rule}: {} seeds, {:?}",
+            seeds.len(),
+            &seeds[..seeds.len().min(8)]
+        );
+    }
+    if let Some((seed, failure)) = failures.first() {
+        let case = shrink::shrink(Case::of_seed(*seed), &failure.rule());
+        let again = play(&case).expect_err("what was shrunk fails still");
+        println!("\nseed {seed}, shrunk:\n{case}\n{again}");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
+}
+
+#[test]
+fn fresh_seeds_keep_every_rule() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let from =
+        number("TRIALS_FROM").unwrap_or_else(|| now.map_or(0, |now| now.as_secs() * 1_000_000));
+    let count = number("TRIALS").unwrap_or(200);
+    let began = Instant::now();
+    let failures = try_all(from..from + count);
+    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64();
+    println!("{count} trials from seed {from}, {rate:.0} per second");
+    report(&failures);
+    assert!(failures.is_empty(), "{} of {count} failed", failures.len());
+}
+
+#[test]
+fn kept_seeds_keep_every_rule() {
+    let kept = include_str!("kept.txt").lines();
+    let seeds: Vec<u64> = kept
+        .filter_map(|line| line.split('#').next()?.trim().parse().ok())
+        .collect();
+    let failures = try_all(seeds.into_iter());
+    report(&failures);
+    assert!(failures.is_empty(), "{} failed", failures.len());
+}
+
+#[test]
+fn the_same_seed_makes_the_same_history() {
+    for seed in 0..20 {
+        let case = Case::of_seed(seed);
+        assert_eq!(
+            play::transcript(&case),
+            play::transcript(&case),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn one_seed_is_told() {
+    let Some(seed) = number("TRIAL") else { return };
+    let case = Case::of_seed(seed);
+    println!("{case}");
+    for line in play::transcript(&case) {
+        println!("{line}");
+    }
+    if let Err(failure) = play(&case) {
+        panic!("{failure}");
+    }
+}

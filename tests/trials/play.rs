@@ -1,0 +1,334 @@
+//! Plays a case: under faults every rule holds at every instant; then the faults stop, and the right end is
+//! reached in bounded time and kept without a write.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use rolloutctl::api::{
+    AbortCause, Duration, Name, PauseReason, Phase, Resource, Revision, RolloutStatus, Route, Verb,
+};
+use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
+use rolloutctl::trial::check::{Findings, Violation, Watch};
+use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, at_rest};
+
+use crate::case::{Case, HEALED_AFTER};
+use crate::spec::{BACKEND, name};
+
+/// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
+/// deadlines, a standby's patience, and pauses of actions that failed.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// How long a rest is looked at.
+const REST: Duration = Duration::from_secs(60);
+
+/// What was wrong with a case.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// A rule was broken on the way.
+    Broken(Vec<Violation>),
+    /// It did not come to rest.
+    Restless(String),
+    /// It came to another end than it should.
+    WrongEnd(String),
+    /// At rest, something was still written.
+    Writes(u64),
+    /// Requests were lost although nothing went wrong.
+    Lost(String),
+}
+
+impl Failure {
+    /// Its name, under which failures are counted.
+    pub fn rule(&self) -> String {
+        match self {
+            Self::Broken(violations) => violations[0].rule.to_owned(),
+            Self::Restless(_) => "restless".to_owned(),
+            Self::WrongEnd(_) => "wrong end".to_owned(),
+            Self::Writes(_) => "SAFETY-5".to_owned(),
+            Self::Lost(_) => "lost".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(violations) => {
+                for violation in violations.iter().take(5) {
+                    writeln!(f, "{violation}")?;
+                }
+                Ok(())
+            }
+            Self::Restless(why) => write!(f, "it does not come to rest: {why}"),
+            Self::WrongEnd(why) => write!(f, "the wrong end: {why}"),
+            Self::Writes(count) => write!(f, "SAFETY-5: {count} writes at rest"),
+            Self::Lost(what) => write!(f, "lost although nothing went wrong: {what}"),
+        }
+    }
+}
+
+/// A case in play.
+struct Play<'a> {
+    case: &'a Case,
+    trial: Trial,
+    start: Timestamp,
+    findings: Findings,
+    writes: Arc<AtomicU64>,
+    route: Route,
+    rollout: Name,
+    /// What was lost before the first revision served.
+    lost_before: Losses,
+    /// Whether the rollout waited for somebody's decision, and was aborted.
+    gave_up: bool,
+}
+
+/// Counts what controllers write.
+struct Writes(Watch, Arc<AtomicU64>);
+
+impl Observer for Writes {
+    fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
+        let writes = matches!(
+            what,
+            What::Stored { .. } | What::Leased { .. } | What::Service { .. } | What::Servers { .. }
+        );
+        if writes && matches!(who, Who::Controller(_)) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+        self.0.changed(view, who, what);
+    }
+}
+
+/// Plays it.
+pub fn play(case: &Case) -> Result<End, Failure> {
+    let mut play = Play::new(case, Keep::No);
+    play.go()
+}
+
+/// The journal of it, in lines.
+pub fn transcript(case: &Case) -> Vec<String> {
+    let mut play = Play::new(case, Keep::Yes);
+    let result = play.go();
+    let start = play.start;
+    let journal = play.trial.world().journal().into_iter();
+    let told = journal.filter(|entry| !matches!(entry.what, What::Looked));
+    let lines = told.map(|entry| {
+        let at = entry.at.duration_since(start).as_secs_f64();
+        format!("{at:9.3} {:?} {:?}", entry.who, entry.what)
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.push(format!("{result:?}"));
+    lines
+}
+
+impl<'a> Play<'a> {
+    fn new(case: &'a Case, journal: Keep) -> Self {
+        let mut setup = case.setup();
+        setup.journal = journal;
+        let start = setup.start;
+        let mut trial = Trial::new(setup, Habits::default());
+        let (findings, writes) = (Findings::default(), Arc::new(AtomicU64::new(0)));
+        let (rollout, route) = (name("web"), route());
+        let watch = Watch::new(rollout.clone(), route.clone(), case.terms, findings.clone());
+        trial.world().observe_with(Writes(watch, writes.clone()));
+        trial.perform(Deed::Source(None, Reading::Truth));
+        for resource in &case.neighbours {
+            trial.perform(Deed::Hand(Hand::Apply(Box::new(resource.clone()))));
+        }
+        trial.perform(Deed::Start(Seat(0)));
+        for (at, deed) in &case.deeds {
+            trial.plan(Duration::from_millis(*at).after(start), deed.clone());
+        }
+        Self {
+            case,
+            trial,
+            start,
+            findings,
+            writes,
+            route,
+            rollout,
+            lost_before: Losses::default(),
+            gave_up: false,
+        }
+    }
+
+    fn go(&mut self) -> Result<End, Failure> {
+        let healed = Duration::from_secs(HEALED_AFTER).after(self.start);
+        let last = self.trial.last_deed().unwrap_or(healed);
+        self.first_serves(healed);
+        self.trial.run_until(healed.max(last));
+        self.heal();
+        let mut end = self.rest();
+        for _ in 0..6 {
+            if !matches!(end, Ok(End::Paused)) {
+                break;
+            }
+            self.decide();
+            end = self.rest();
+        }
+        if !self.findings.are_none() {
+            return Err(Failure::Broken(self.findings.all()));
+        }
+        let end = end?;
+        self.stays(end)?;
+        self.fits(end)?;
+        self.nothing_lost()?;
+        Ok(end)
+    }
+
+    /// Until then there is nobody who could answer.
+    fn first_serves(&mut self, limit: Timestamp) {
+        let rollout = self.rollout.clone();
+        let serves = |view: &View<'_>| {
+            let status = view.status(&rollout);
+            status.is_some_and(|status| status.phase == Phase::Healthy)
+        };
+        self.trial.run_while_not(limit, serves);
+        self.lost_before = self.trial.world().view(|view| view.losses());
+    }
+
+    /// From here on nothing goes wrong any more.
+    fn heal(&mut self) {
+        let world = self.trial.world();
+        for node in 0..3 {
+            world.hand(&Hand::ReturnNode(node));
+            world.hand(&Hand::ActivateNode(node));
+        }
+        let instances = usize::try_from(self.case.instances).expect("a few");
+        for instance in 0..instances {
+            let is_stopped = world.view(|view| {
+                let found = view.instances().nth(instance);
+                found.is_some_and(|found| found.condition == Condition::Stopped)
+            });
+            if !is_stopped {
+                world.hand(&Hand::Condition(instance, Condition::Answers));
+            }
+        }
+        self.trial
+            .perform(Deed::Faults(Box::new(FaultPlan::none())));
+        self.trial.perform(Deed::Source(None, Reading::Truth));
+        if !self.trial.lives(Seat(1)) {
+            self.trial.perform(Deed::Start(Seat(0)));
+        }
+        // What was sent before may still arrive.
+        self.trial.run_for(self.case.terms.slack);
+    }
+
+    fn rest(&mut self) -> Result<End, Failure> {
+        let limit = LIMIT.after(self.trial.now());
+        // What has just been done was not looked at yet.
+        self.trial.run_for(Duration::from_secs(3));
+        loop {
+            let found = self
+                .trial
+                .world()
+                .view(|view| at_rest(view, &self.rollout, &self.route));
+            match found {
+                Ok(end) => return Ok(end),
+                Err(unrest) if self.trial.now() >= limit => {
+                    return Err(Failure::Restless(unrest.to_string()));
+                }
+                Err(_) => self.trial.run_for(Duration::from_secs(1)),
+            }
+        }
+    }
+
+    fn status(&self) -> RolloutStatus {
+        let world = self.trial.world();
+        world.view(|view| view.status(&self.rollout).cloned().unwrap_or_default())
+    }
+
+    /// Somebody decides what the rollout waits for.
+    fn decide(&mut self) {
+        let status = self.status();
+        let verb = match status.pause.map(|pause| pause.reason) {
+            Some(PauseReason::User | PauseReason::Inconclusive) => Verb::Resume,
+            Some(PauseReason::Failure) => {
+                self.gave_up = true;
+                Verb::Abort
+            }
+            None => Verb::Promote,
+        };
+        let command = Hand::Command(self.rollout.clone(), verb);
+        self.trial.perform(Deed::Hand(command));
+    }
+
+    /// SAFETY-5.
+    fn stays(&mut self, end: End) -> Result<(), Failure> {
+        let before = self.writes.load(Ordering::Relaxed);
+        self.trial.run_for(REST);
+        let writes = self.writes.load(Ordering::Relaxed) - before;
+        if writes > 0 {
+            return Err(Failure::Writes(writes));
+        }
+        let world = self.trial.world();
+        let now = world.view(|view| at_rest(view, &self.rollout, &self.route));
+        match now {
+            Ok(again) if again == end => Ok(()),
+            other => Err(Failure::WrongEnd(format!("{end:?}, and later {other:?}"))),
+        }
+    }
+
+    /// What was taken back was taken back for a reason.
+    fn fits(&self, end: End) -> Result<(), Failure> {
+        let status = self.status();
+        let deeds = || self.case.deeds.iter().map(|(_, deed)| deed);
+        let Some(abort) = status.abort.filter(|_| end == End::Degraded) else {
+            return Ok(());
+        };
+        let image = self.image_of(&abort.revision);
+        let is_justified = match abort.cause {
+            AbortCause::User { .. } => {
+                let aborts =
+                    |deed: &Deed| matches!(deed, Deed::Hand(Hand::Command(_, Verb::Abort)));
+                self.gave_up || deeds().any(aborts)
+            }
+            AbortCause::Analysis { .. } => {
+                let lies = |deed: &Deed| matches!(deed, Deed::Source(..));
+                image.contains("bad") || deeds().any(lies)
+            }
+            AbortCause::Deadline => image.contains("broken") || !self.case.is_calm(),
+        };
+        if is_justified {
+            return Ok(());
+        }
+        Err(Failure::WrongEnd(format!(
+            "{image} was taken back: {}",
+            abort.message
+        )))
+    }
+
+    fn image_of(&self, revision: &Revision) -> &str {
+        let mut specs = self.case.deeds.iter().filter_map(|(_, deed)| match deed {
+            Deed::Hand(Hand::Apply(resource)) => match resource.as_ref() {
+                Resource::Rollout(rollout) => Some(&rollout.spec),
+                _ => None,
+            },
+            _ => None,
+        });
+        let found = specs.find(|spec| Revision::of(spec) == *revision);
+        found.map_or("an unknown image", |spec| spec.template.image.as_str())
+    }
+
+    /// When nothing goes wrong, nothing is lost once a first revision serves.
+    fn nothing_lost(&self) -> Result<(), Failure> {
+        if !self.case.is_calm() {
+            return Ok(());
+        }
+        let losses = self.trial.world().view(|view| view.losses());
+        for loss in [Loss::NoServer, Loss::Refused, Loss::Killed, Loss::Cut] {
+            let lost = losses.by(loss) - self.lost_before.by(loss);
+            if lost > 0.01 {
+                return Err(Failure::Lost(format!("{lost:.2} requests by {loss:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn route() -> Route {
+    Route {
+        load_balancer: name("edge"),
+        backend: BACKEND.to_owned(),
+    }
+}

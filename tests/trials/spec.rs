@@ -1,0 +1,88 @@
+//! Manifests as a seed chooses them.
+
+use rolloutctl::api::{Manifest, Name, Resource, RolloutSpec};
+use serde_json::{Value, json};
+
+use crate::chance::Chance;
+
+pub const BACKEND: &str = "web";
+
+pub fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn manifest<S: serde::de::DeserializeOwned>(name: &str, spec: Value) -> Manifest<S> {
+    Manifest {
+        metadata: serde_json::from_value(json!({"name": name})).expect("metadata"),
+        spec: serde_json::from_value(spec).expect("a spec"),
+    }
+}
+
+/// What the rollout needs besides.
+pub fn neighbours(instances: u64) -> Vec<Resource> {
+    let instances: Vec<Value> = (1..=instances)
+        .map(|number| json!({"name": format!("lb-{number}"), "address": format!("unix:///{number}.sock")}))
+        .collect();
+    let balancer = json!({"haproxy": {"instances": instances}});
+    let source = json!({"influxdb": {"url": "http://127.0.0.1:8086", "database": "rollouts"}});
+    vec![
+        Resource::LoadBalancer(manifest("edge", balancer)),
+        Resource::MetricSource(manifest("main", source)),
+    ]
+}
+
+/// A rollout of `image`.
+pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
+    let mut spec = json!({
+        "replicas": chance.between(1, 6),
+        "progressDeadline": format!("{}s", chance.between(60, 180)),
+        "template": {"image": image, "networks": ["front"]},
+        "traffic": {
+            "loadBalancer": "edge", "backend": BACKEND, "port": 8080,
+            "drainTimeout": format!("{}s", chance.between(2, 12)),
+        },
+        "strategy": {"canary": {"stages": stages(chance)}},
+        "onFailure": if chance.percent(15) { "pause" } else { "rollback" },
+    });
+    if chance.percent(75) {
+        spec["analysis"] = analysis(chance);
+    }
+    if chance.percent(20) {
+        spec["revisionHistoryLimit"] = chance.between(0, 2).into();
+    }
+    manifest("web", spec)
+}
+
+fn stages(chance: &mut Chance) -> Vec<Value> {
+    let mut weight = 0;
+    let mut stages = Vec::new();
+    for _ in 0..chance.between(1, 3) {
+        weight += chance.between(1, 30);
+        let mut stage = json!({"weight": weight});
+        if chance.percent(70) {
+            stage["bake"] = format!("{}s", chance.between(1, 15)).into();
+        }
+        if chance.percent(10) {
+            stage["approval"] = true.into();
+        }
+        if chance.percent(20) {
+            stage["replicas"] = chance.between(1, 3).into();
+        }
+        stages.push(stage);
+    }
+    stages
+}
+
+fn analysis(chance: &mut Chance) -> Value {
+    let mut metric = json!({
+        "name": "error-ratio",
+        "query": "SELECT 1 FROM haproxy WHERE revision = '{{ canary }}' AND {{ window }}",
+        "max": 0.02,
+        "failureLimit": chance.between(0, 2),
+        "noData": chance.one(&["wait", "wait", "fail", "skip"]),
+    });
+    if chance.percent(30) {
+        metric["window"] = format!("{}s", chance.between(1, 10)).into();
+    }
+    json!({"source": "main", "interval": format!("{}s", chance.between(1, 5)), "metrics": [metric]})
+}
