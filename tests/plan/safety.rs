@@ -1,9 +1,7 @@
 //! SAFETY rules.
 
 use rolloutctl::action::{Action, ServerVerb};
-use rolloutctl::api::{
-    ConditionStatus, ConditionType, Deletion, Dependents, Duration, OnFailure, Phase, Step, Verb,
-};
+use rolloutctl::api::{ConditionStatus, ConditionType, Duration, OnFailure, Phase, Step, Verb};
 use rolloutctl::plan::SpecProblem;
 
 use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
@@ -257,39 +255,6 @@ fn safety_5_an_aborted_rollout_comes_to_rest() {
 }
 
 #[test]
-fn safety_7_a_deletion_drains_then_removes_then_forgets() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.open_requests = 2;
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Remove,
-    });
-    toy.turn();
-    assert_eq!(
-        toy.snapshot.services.len(),
-        1,
-        "not before its servers are drained"
-    );
-    toy.until("it is forgotten", |toy| toy.forgotten);
-    assert!(toy.snapshot.services.is_empty());
-    assert!(
-        toy.proxies()
-            .all(|proxy| proxy.backends[BACKEND].is_empty())
-    );
-}
-
-#[test]
-fn safety_7_an_orphaning_deletion_leaves_everything() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Orphan,
-    });
-    let plan = toy.turn();
-    assert_eq!(plan.actions, [Action::Forget]);
-}
-
-#[test]
 fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
     let mut toy = Toy::stable(spec("v1"));
     let mut moved = spec("v1");
@@ -321,18 +286,4 @@ fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     assert!(resources.resolve(&second, &spec("v1")).is_ok());
     let refused = resources.resolve(&first, &spec("v1"));
     assert!(matches!(refused, Err(SpecProblem::Claimed { owner, .. }) if owner == second));
-}
-
-#[test]
-fn safety_7_a_backend_that_is_gone_does_not_hold_a_deletion() {
-    let mut toy = Toy::stable(spec("v1"));
-    for proxy in toy.proxies() {
-        proxy.backends.clear();
-    }
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Remove,
-    });
-    toy.until("it is forgotten", |toy| toy.forgotten);
-    assert!(toy.snapshot.services.is_empty());
 }

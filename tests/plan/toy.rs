@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Step,
-    Verb,
+    Actor, Command, Deletion, Dependents, Duration, Name, Phase, Revision, RolloutSpec,
+    RolloutStatus, Step, Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
@@ -243,19 +243,24 @@ impl Toy {
         });
     }
 
+    pub fn delete(&mut self, dependents: Dependents) {
+        self.deletion = Some(Deletion {
+            at: self.now,
+            dependents,
+        });
+    }
+
     pub fn revision(&self, image: &str) -> Revision {
         let mut spec = self.spec.clone();
         image.clone_into(&mut spec.template.image);
         Revision::of(&spec)
     }
 
+    /// The proxies that answer; none if the load balancer is gone.
     pub fn proxies(&mut self) -> impl Iterator<Item = &mut ProxyFact> {
-        let instances = self
-            .snapshot
-            .load_balancers
-            .get_mut("edge")
-            .expect("the load balancer");
-        instances.values_mut().filter_map(|fact| match fact {
+        let instances = self.snapshot.load_balancers.get_mut("edge").into_iter();
+        let facts = instances.flat_map(BTreeMap::values_mut);
+        facts.filter_map(|fact| match fact {
             InstanceFact::Reachable(proxy) => Some(proxy),
             InstanceFact::Unreachable { .. } => None,
         })
