@@ -1,7 +1,7 @@
 //! SAFETY rules.
 
 use rolloutctl::action::{Action, ServerVerb};
-use rolloutctl::api::{ConditionStatus, ConditionType, Duration, OnFailure, Phase, Step, Verb};
+use rolloutctl::api::{ConditionStatus, ConditionType, Duration, OnFailure, Phase, Verb};
 use rolloutctl::plan::SpecProblem;
 
 use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
@@ -144,11 +144,7 @@ fn safety_3_a_restore_that_was_decided_and_not_done_is_planned_again() {
 
 #[test]
 fn safety_3_a_server_that_another_hand_drained_or_weighed_is_said_and_put_back() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(spec("v2"));
-    toy.until("the second stage runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
+    let mut toy = Toy::in_stage(spec("v2"), 1);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
     let settled = toy.share(&v2);
     toy.command(Verb::Pause);
@@ -241,11 +237,7 @@ fn safety_5_a_steady_state_plans_nothing() {
 
 #[test]
 fn safety_5_an_aborted_rollout_comes_to_rest() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(spec("v2"));
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
+    let mut toy = Toy::in_stage(spec("v2"), 0);
     toy.command(Verb::Abort);
     toy.turns(50);
     let before = toy.status.clone();

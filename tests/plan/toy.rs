@@ -48,6 +48,19 @@ pub fn measured(image: &str) -> RolloutSpec {
     spec
 }
 
+/// `spec` with these stages instead of its own.
+pub fn staged(mut spec: RolloutSpec, stages: &serde_json::Value) -> RolloutSpec {
+    let strategy = serde_json::json!({"canary": {"stages": stages}});
+    spec.strategy = serde_json::from_value(strategy).expect("a strategy");
+    spec
+}
+
+/// `spec` with one stage, which is held until it is approved.
+pub fn held(spec: RolloutSpec, weight: u8) -> RolloutSpec {
+    let stages = serde_json::json!([{"weight": weight, "approval": true}]);
+    staged(spec, &stages)
+}
+
 pub struct Toy {
     pub spec: RolloutSpec,
     pub generation: u64,
@@ -195,6 +208,18 @@ impl Toy {
         task.state = TaskState::Failed;
         task.desired = TaskState::Shutdown;
         task.since = self.now;
+    }
+
+    /// All tasks of a revision die, and no other one becomes ready.
+    pub fn lose_tasks_of(&mut self, revision: &Revision) {
+        self.broken.insert(revision.clone());
+        let service = revision.service_name(&name("news-web"));
+        let tasks = self.snapshot.tasks.values_mut();
+        for task in tasks.filter(|task| task.service.0 == service) {
+            task.state = TaskState::Failed;
+            task.desired = TaskState::Shutdown;
+            task.since = self.now;
+        }
     }
 
     /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
