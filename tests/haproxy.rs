@@ -6,6 +6,8 @@
 mod bench;
 #[path = "haproxy/measured.rs"]
 mod measured;
+#[path = "haproxy/silence.rs"]
+mod silence;
 #[path = "haproxy/site.rs"]
 mod site;
 

@@ -7,6 +7,8 @@ mod toy;
 mod abort;
 #[path = "plan/analysis.rs"]
 mod analysis;
+#[path = "plan/deletion.rs"]
+mod deletion;
 #[path = "plan/progress.rs"]
 mod progress;
 #[path = "plan/references.rs"]

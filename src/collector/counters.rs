@@ -13,10 +13,10 @@ use crate::world::haproxy::{Haproxy, Inspection};
 /// Asks the instances at once; one that does not answer is left out this time.
 pub fn counters_of(instances: Vec<HaproxyInstance>) -> Counters {
     let instances = Arc::new(instances);
+    let haproxy = Haproxy::default();
     Arc::new(move || {
-        let instances = instances.clone();
+        let (instances, haproxy) = (instances.clone(), haproxy.clone());
         async move {
-            let haproxy = Haproxy::default();
             let looks = instances.iter().map(|instance| haproxy.inspect(instance));
             let answers = instances.iter().zip(join_all(looks).await);
             let heard = answers.filter_map(|(instance, answer)| Some((instance, answer.ok()?)));

@@ -21,11 +21,11 @@ pub(super) fn write(
 ) {
     status.waiting_on = waiting_on.cloned();
     status.traffic = traffic(status, input, scene);
-    let is_available = is_available(status, input, scene);
-    let (phase, message) = phase(status, input, is_available);
+    let availability = availability(status, input, scene);
+    let (phase, message) = phase(status, input, availability);
     status.phase = phase;
     status.message = message;
-    available(status, input, is_available);
+    available(status, input, availability);
     progressing(status, input);
     paused(status, input);
     completed(status, input);
@@ -67,16 +67,27 @@ pub(super) fn set(
     status.conditions.sort_by_key(|condition| condition.kind);
 }
 
-fn is_available(status: &RolloutStatus, input: &Input, scene: &Scene) -> bool {
-    let serves = |picture: &Picture| picture.stables_up >= input.spec.replicas;
-    status
-        .stable_revision
-        .as_ref()
-        .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas)
-        && scene.everywhere(serves)
+/// Whether stable serves with as many tasks as are wanted, on every instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Availability {
+    Whole,
+    Short,
 }
 
-fn phase(status: &RolloutStatus, input: &Input, is_available: bool) -> (Phase, String) {
+fn availability(status: &RolloutStatus, input: &Input, scene: &Scene) -> Availability {
+    let serves = |picture: &Picture| picture.stables_up >= input.spec.replicas;
+    let is_ready = status
+        .stable_revision
+        .as_ref()
+        .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas);
+    if is_ready && scene.everywhere(serves) {
+        Availability::Whole
+    } else {
+        Availability::Short
+    }
+}
+
+fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (Phase, String) {
     if let Some(abort) = &status.abort {
         let message = format!(
             "attempt {} of {} was aborted: {}",
@@ -88,7 +99,9 @@ fn phase(status: &RolloutStatus, input: &Input, is_available: bool) -> (Phase, S
         return (Phase::Paused, format!("paused: {}", pause.message));
     }
     let message = match status.step {
-        Step::Idle if !is_available => "fewer tasks serve than are wanted".into(),
+        Step::Idle if availability == Availability::Short => {
+            "fewer tasks serve than are wanted".into()
+        }
         Step::Idle if !status.leaving.is_empty() => {
             "a former revision is drained and stopped".into()
         }
@@ -133,19 +146,20 @@ fn is_late(status: &RolloutStatus, input: &Input) -> bool {
         .is_some_and(|deadline| input.now >= deadline)
 }
 
-fn available(status: &mut RolloutStatus, input: &Input, is_available: bool) {
-    let (value, reason, message) = if is_available {
-        (
+fn available(status: &mut RolloutStatus, input: &Input, availability: Availability) {
+    let (value, reason, message) = match availability {
+        Availability::Whole => (
             ConditionStatus::True,
             Reason::AvailableReason,
             String::new(),
-        )
-    } else {
-        let message = format!(
-            "fewer than {} tasks of the stable revision serve",
-            input.spec.replicas
-        );
-        (ConditionStatus::False, Reason::ReplicasNotReady, message)
+        ),
+        Availability::Short => {
+            let message = format!(
+                "fewer than {} tasks of the stable revision serve",
+                input.spec.replicas
+            );
+            (ConditionStatus::False, Reason::ReplicasNotReady, message)
+        }
     };
     set(
         status,

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use super::progress::silent_instance;
 use super::scene::Scene;
 use super::{Input, Plan, conditions, leaving, services};
 use crate::action::Action;
-use crate::api::{ConditionStatus, ConditionType, Name, Phase, Reason, Revision, WaitingOn};
-use crate::api::{Deletion, Dependents};
+use crate::api::{
+    ConditionStatus, ConditionType, Deletion, Dependents, Name, Phase, Reason, Revision,
+    RolloutStatus, WaitingOn,
+};
 
 /// The plan for a rollout that is being deleted.
 pub(super) fn plan(input: &Input, deletion: Deletion) -> Plan {
@@ -26,27 +29,60 @@ fn forget(input: &Input) -> Plan {
     }
 }
 
+/// The proxies that the rollout's servers are in, as far as they are known.
+enum Proxies<'a> {
+    /// It was never carried out: it has no route, and no servers.
+    Never,
+    /// Their load balancer is gone, or has no instances: nobody can see what they still serve.
+    Gone(&'a Name),
+    /// These.
+    Known(BTreeSet<Name>),
+}
+
+impl<'a> Proxies<'a> {
+    fn of(input: &Input<'a>) -> Self {
+        let Some(route) = &input.status.route else {
+            return Self::Never;
+        };
+        let name = &route.load_balancer;
+        match input.snapshot.load_balancers.get(name) {
+            Some(instances) if !instances.is_empty() => {
+                Self::Known(instances.keys().cloned().collect())
+            }
+            Some(_) | None => Self::Gone(name),
+        }
+    }
+
+    fn scene(&self, status: &RolloutStatus, input: &Input<'a>) -> Scene<'a> {
+        let none = BTreeSet::new();
+        let instances = match self {
+            Self::Never | Self::Gone(_) => &none,
+            Self::Known(instances) => instances,
+        };
+        Scene::of_deletion(status, input, instances)
+    }
+
+    /// Whether none of them has a server of the rollout any more.
+    fn are_drained(&self, scene: &Scene) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Gone(_) => false,
+            Self::Known(_) => {
+                scene.wherever_it_is(|picture| picture.servers.iter().all(|s| s.seen.is_none()))
+            }
+        }
+    }
+}
+
 fn remove(input: &Input) -> Plan {
+    let proxies = Proxies::of(input);
     let services: BTreeSet<Revision> = input
         .snapshot
         .services_of(input.name)
         .map(|s| s.revision.clone())
         .collect();
-    // A rollout that was never carried out has no route, and no servers.
-    let seen = input
-        .status
-        .route
-        .as_ref()
-        .and_then(|route| input.snapshot.load_balancers.get(&route.load_balancer));
-    let instances: BTreeSet<Name> = seen
-        .map(|instances| instances.keys().cloned().collect())
-        .unwrap_or_default();
     let mut status = input.status.clone();
-    let drained = {
-        let scene = Scene::of_deletion(&status, input, &instances);
-        instances.is_empty()
-            || scene.wherever_it_is(|picture| picture.servers.iter().all(|s| s.seen.is_none()))
-    };
+    let drained = proxies.are_drained(&proxies.scene(&status, input));
     if drained && services.is_empty() {
         return forget(input);
     }
@@ -58,7 +94,7 @@ fn remove(input: &Input) -> Plan {
     for revision in known.chain(services) {
         status.leaving.entry(revision).or_insert(input.now);
     }
-    let scene = Scene::of_deletion(&status, input, &instances);
+    let scene = proxies.scene(&status, input);
     leaving::restart_clocks(&mut status, input, &scene);
     let mut actions = scene.server_changes();
     if drained {
@@ -68,25 +104,8 @@ fn remove(input: &Input) -> Plan {
             service: services::target(service),
         }));
     }
-    status.phase = Phase::Progressing;
-    status.message = "it is being deleted: draining, then removing its services".into();
-    let waiting_on = status
-        .leaving
-        .first_key_value()
-        .map(|(revision, since)| WaitingOn::Drain {
-            revision: revision.clone(),
-            until: input.spec.traffic.drain_timeout.after(*since),
-        });
-    status.waiting_on.clone_from(&waiting_on);
-    let message = status.message.clone();
-    conditions::set(
-        &mut status,
-        input.now,
-        ConditionType::Progressing,
-        ConditionStatus::True,
-        Reason::Deleting,
-        message,
-    );
+    let waiting_on = waiting_on(&status, input, &proxies, &scene);
+    say(&mut status, input, &proxies, waiting_on.as_ref());
     let requeue_at = super::pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,
@@ -94,4 +113,58 @@ fn remove(input: &Input) -> Plan {
         waiting_on,
         requeue_at,
     }
+}
+
+fn waiting_on(
+    status: &RolloutStatus,
+    input: &Input,
+    proxies: &Proxies,
+    scene: &Scene,
+) -> Option<WaitingOn> {
+    if let Proxies::Gone(load_balancer) = proxies {
+        return Some(WaitingOn::LoadBalancer {
+            load_balancer: (*load_balancer).clone(),
+        });
+    }
+    if let Some((instance, problem)) = silent_instance(scene) {
+        return Some(WaitingOn::Instance {
+            instance: instance.clone(),
+            problem: problem.to_owned(),
+        });
+    }
+    let (revision, since) = status.leaving.first_key_value()?;
+    Some(WaitingOn::Drain {
+        revision: revision.clone(),
+        until: input.spec.traffic.drain_timeout.after(*since),
+    })
+}
+
+fn say(
+    status: &mut RolloutStatus,
+    input: &Input,
+    proxies: &Proxies,
+    waiting_on: Option<&WaitingOn>,
+) {
+    let message = match proxies {
+        Proxies::Never | Proxies::Known(_) => {
+            "it is being deleted: draining, then removing its services".to_owned()
+        }
+        Proxies::Gone(load_balancer) => format!(
+            "it is being deleted, and LoadBalancer `{load_balancer}`, which its servers are in, is gone or has no \
+             instances: apply it again, so that they are drained, or leave its services and servers as they are \
+             with `rolloutctl delete rollout/{} --orphan`",
+            input.name
+        ),
+    };
+    status.phase = Phase::Progressing;
+    status.message.clone_from(&message);
+    status.waiting_on = waiting_on.cloned();
+    conditions::set(
+        status,
+        input.now,
+        ConditionType::Progressing,
+        ConditionStatus::True,
+        Reason::Deleting,
+        message,
+    );
 }

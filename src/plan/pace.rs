@@ -50,6 +50,7 @@ fn waited_for(
         ),
         WaitingOn::Instance { .. }
         | WaitingOn::Backend { .. }
+        | WaitingOn::LoadBalancer { .. }
         | WaitingOn::Tasks { .. }
         | WaitingOn::Servers { .. }
         | WaitingOn::Weights { .. }

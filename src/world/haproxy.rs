@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use crate::action::ServerChanges;
 use crate::api::{HaproxyInstance, Name};
@@ -17,6 +18,7 @@ mod address;
 mod connection;
 mod inspection;
 mod refusal;
+mod silence;
 pub mod wire;
 
 pub use address::{Address, AddressError};
@@ -24,6 +26,7 @@ pub use connection::ConnectionError;
 pub use inspection::{ApiLevel, Balance, Inspection, ProxyBackend};
 
 use refusal::Refusal;
+use silence::Silences;
 use wire::{Command, WireError};
 
 /// Talks to the runtime API of HAProxy instances, 2.6 or later.
@@ -31,9 +34,11 @@ use wire::{Command, WireError};
 /// # Guarantees
 /// Every line is a connection of its own, which HAProxy closes after its answer; none is kept, so
 /// that `stats maxconn` (10 by default) is not used up. Only servers of ours are written to (TRAFFIC-7).
-#[derive(Clone, Copy, Debug)]
+/// An address that gave no answer in time is not waited for again: clones share the memory of that.
+#[derive(Clone, Debug)]
 pub struct Haproxy {
     limit: Duration,
+    silences: Silences,
 }
 
 /// Why an instance could not be looked at.
@@ -45,6 +50,17 @@ pub enum HaproxyError {
     /// It could not be reached, or went away.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// It gave no answer in time before, and is not waited for again.
+    #[error(
+        "{address} has given no answer since {since:.0}, and is asked again until it does; check that HAProxy is not \
+         stopped or overloaded, that it is HAProxy that listens there, and that no firewall is in between"
+    )]
+    Silent {
+        /// The socket.
+        address: Address,
+        /// When that was noticed.
+        since: Timestamp,
+    },
     /// What it said was not understood.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -67,10 +83,11 @@ impl HaproxyError {
             Self::Address(_)
             | Self::Connection(ConnectionError::Connect { .. })
             | Self::Level { .. } => self.to_string(),
+            Self::Silent { .. } => format!("{self}; nothing was sent"),
             Self::Connection(
                 ConnectionError::Broken { .. }
                 | ConnectionError::Timeout { .. }
-                | ConnectionError::Silent { .. }
+                | ConnectionError::Empty { .. }
                 | ConnectionError::Endless { .. },
             )
             | Self::Wire(_) => format!("{self}{IN_DOUBT}"),
@@ -89,13 +106,18 @@ impl Haproxy {
     pub const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
     /// A client that gives each connection `limit` in all.
-    pub const fn new(limit: Duration) -> Self {
-        Self { limit }
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            silences: Silences::default(),
+        }
     }
 
     /// Looks at all `instances` at once, with one connection to each.
     ///
-    /// An instance that does not answer, or that would not let us change anything, is a fact.
+    /// An instance that does not answer, or that would not let us change anything, is a fact. One
+    /// that gave no answer in time is a fact at once from then on: it is asked in the background, by
+    /// one connection at a time, until it answers. Wants to be called in a tokio runtime.
     pub async fn observe(&self, instances: &[HaproxyInstance]) -> BTreeMap<Name, InstanceFact> {
         let looks = instances.iter().map(async |instance| {
             let fact = match self.look(&instance.address).await {
@@ -116,6 +138,11 @@ impl Haproxy {
             Command::show_servers_state(),
             Command::show_server_stats(),
         ];
+        if let Err(silent) = self.expect_answer(&address) {
+            self.silences
+                .probe(&address, wire::line(&commands), self.limit);
+            return Err(silent);
+        }
         let replies = self.ask(&address, &commands).await?;
         let level = replies.level;
         if level != ApiLevel::Admin {
@@ -149,7 +176,8 @@ impl Haproxy {
     /// # Errors
     /// - [`WorldError::Conflict`]: a server was not yet, or no longer, in a state to be deleted.
     /// - [`WorldError::Refused`]: HAProxy said no; its words and a remedy.
-    /// - [`WorldError::Unreachable`]: no answer, or half of one.
+    /// - [`WorldError::Unreachable`]: no answer, or half of one; at once, and without a connection,
+    ///   where the last look or change ran into the time limit.
     pub async fn apply(&self, address: &str, changes: &ServerChanges) -> Result<(), WorldError> {
         let what = || {
             format!(
@@ -166,15 +194,14 @@ impl Haproxy {
             .map_err(|error: AddressError| refused(error.to_string()))?;
         let commands = wire::commands(&changes.backend, &changes.changes)
             .map_err(|error| refused(error.to_string()))?;
+        let unreachable = |error: HaproxyError| WorldError::Unreachable {
+            what: what(),
+            reason: error.of_a_change(),
+        };
+        self.expect_answer(&address).map_err(unreachable)?;
         let mut refusals = Vec::new();
         for line in wire::lines(&commands) {
-            let replies =
-                self.ask(&address, line)
-                    .await
-                    .map_err(|error| WorldError::Unreachable {
-                        what: what(),
-                        reason: error.of_a_change(),
-                    })?;
+            let replies = self.ask(&address, line).await.map_err(unreachable)?;
             refusals.extend(Refusal::of(line, &replies, &changes.backend));
         }
         match refusal::told(&refusals) {
@@ -187,13 +214,27 @@ impl Haproxy {
         }
     }
 
+    /// Nobody waits for an address that is silent.
+    fn expect_answer(&self, address: &Address) -> Result<(), HaproxyError> {
+        self.silences.since(address).map_or(Ok(()), |since| {
+            Err(HaproxyError::Silent {
+                address: address.clone(),
+                since,
+            })
+        })
+    }
+
     async fn ask(
         &self,
         address: &Address,
         commands: &[Command],
     ) -> Result<wire::Replies, HaproxyError> {
         let line = wire::line(commands);
-        let text = connection::exchange(address, &line, self.limit).await?;
+        let answer = connection::exchange(address, &line, self.limit).await;
+        if matches!(answer, Err(ConnectionError::Timeout { .. })) {
+            self.silences.begin(address);
+        }
+        let text = answer?;
         Ok(wire::Replies::split(&text, commands.len())?)
     }
 }

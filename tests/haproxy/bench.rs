@@ -49,6 +49,7 @@ pub struct Bench {
     directory: tempfile::TempDir,
     binary: String,
     child: Child,
+    haproxy: Haproxy,
     /// The front end's port.
     pub front: u16,
     /// The runtime API's TCP address.
@@ -83,6 +84,7 @@ impl Bench {
         std::fs::write(directory.path().join("haproxy.cfg"), config).expect("a configuration");
         Self {
             child: spawn(binary, directory.path()),
+            haproxy: Haproxy::default(),
             directory,
             binary: binary.to_owned(),
             front,
@@ -98,6 +100,13 @@ impl Bench {
         assert!(self.is_ready().await, "HAProxy ends at once");
     }
 
+    /// Sends HAProxy a signal, by its name for `kill`.
+    pub fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.expect("`kill`").success(), "no signal {name}");
+    }
+
     /// Waits until it answers; false when it has ended.
     async fn is_ready(&mut self) -> bool {
         let mut ticks = interval(Duration::from_millis(20));
@@ -106,7 +115,7 @@ impl Bench {
                 if self.child.try_wait().expect("its state").is_some() {
                     return false;
                 }
-                let facts = Haproxy::default().observe(&[self.instance()]).await;
+                let facts = self.haproxy.observe(&[self.instance()]).await;
                 if matches!(facts[&name("lb-1")], InstanceFact::Reachable(_)) {
                     return true;
                 }
@@ -132,7 +141,7 @@ impl Bench {
 
     /// What is observed now.
     pub async fn facts(&self) -> ProxyFact {
-        let mut facts = Haproxy::default().observe(&[self.instance()]).await;
+        let mut facts = self.haproxy.observe(&[self.instance()]).await;
         match facts.remove(&name("lb-1")) {
             Some(InstanceFact::Reachable(fact)) => fact,
             other => panic!("not observed: {other:?}"),
@@ -169,7 +178,7 @@ impl Bench {
                 })
                 .collect(),
         };
-        Haproxy::default().apply(&self.address(), &changes).await
+        self.haproxy.apply(&self.address(), &changes).await
     }
 
     /// Adds a server, enables it, and waits for its check; then it gets the weight 100.

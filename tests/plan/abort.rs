@@ -1,22 +1,13 @@
 //! ABORT rules.
 
-use rolloutctl::api::{Phase, Step, Verb, WaitingOn};
+use rolloutctl::api::{Phase, Verb, WaitingOn};
 use rolloutctl::snapshot::SampleOutcome;
 
 use crate::toy::{Toy, measured, spec};
 
-fn running(image: &str) -> Toy {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(measured(image));
-    toy.until("stage 1 runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
-    toy
-}
-
 #[test]
 fn abort_1_stable_has_all_the_traffic_in_the_turn_of_the_decision() {
-    let mut toy = running("v2");
+    let mut toy = Toy::in_stage(measured("v2"), 1);
     let v1 = toy.revision("v1");
     toy.command(Verb::Abort);
     let plan = toy.turn();
@@ -26,7 +17,7 @@ fn abort_1_stable_has_all_the_traffic_in_the_turn_of_the_decision() {
 
 #[test]
 fn abort_1_it_does_not_wait_for_an_instance_that_is_down() {
-    let mut toy = running("v2");
+    let mut toy = Toy::in_stage(measured("v2"), 1);
     let v1 = toy.revision("v1");
     toy.cut_off("lb-2");
     toy.command(Verb::Abort);
@@ -42,7 +33,7 @@ fn abort_1_it_does_not_wait_for_an_instance_that_is_down() {
 
 #[test]
 fn abort_2_the_same_bad_template_is_not_tried_again_by_itself() {
-    let mut toy = running("v2");
+    let mut toy = Toy::in_stage(measured("v2"), 1);
     toy.answer = SampleOutcome::Value(0.05);
     toy.until("it is aborted", |toy| toy.status.phase == Phase::Degraded);
     assert!(
@@ -69,7 +60,7 @@ fn abort_2_the_same_bad_template_is_not_tried_again_by_itself() {
 
 #[test]
 fn abort_2_the_stable_template_clears_the_abort() {
-    let mut toy = running("v2");
+    let mut toy = Toy::in_stage(measured("v2"), 1);
     toy.command(Verb::Abort);
     toy.turns(3);
     toy.apply(spec("v1"));
@@ -78,7 +69,7 @@ fn abort_2_the_stable_template_clears_the_abort() {
 
 #[test]
 fn abort_3_a_verdict_is_final() {
-    let mut toy = running("v2");
+    let mut toy = Toy::in_stage(measured("v2"), 1);
     toy.answer = SampleOutcome::Value(0.05);
     toy.until("it is aborted", |toy| toy.status.phase == Phase::Degraded);
     toy.answer = SampleOutcome::Value(0.0);

@@ -3,15 +3,11 @@
 use rolloutctl::api::{Duration, NoData, PauseReason, Phase, Step, Strategy, Verb, WaitingOn};
 use rolloutctl::snapshot::SampleOutcome;
 
-use crate::toy::{Toy, measured, spec};
+use crate::toy::{Toy, held, measured, spec, staged};
 
 fn measuring(answer: SampleOutcome) -> Toy {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(measured("v2"), 0);
     toy.answer = answer;
-    toy.apply(measured("v2"));
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     toy
 }
 
@@ -55,10 +51,7 @@ fn analysis_2_windows_lie_inside_the_stage_and_behind_the_lag() {
     let mut toy = Toy::stable(spec("v1"));
     let mut next = measured("v2");
     next.analysis.as_mut().expect("an analysis").metrics[0].window = Some(Duration::from_secs(60));
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "2m"}]}}),
-    )
-    .expect("a strategy");
+    let next = staged(next, &serde_json::json!([{"weight": 5, "bake": "2m"}]));
     toy.apply(next);
     let mut since = None;
     while toy.status.stage == 0 {
@@ -132,10 +125,7 @@ fn a_tolerated_failure_does_not_abort() {
     let mut toy = Toy::stable(spec("v1"));
     let mut next = measured("v2");
     next.analysis.as_mut().expect("an analysis").metrics[0].failure_limit = 2;
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "1m"}]}}),
-    )
-    .expect("a strategy");
+    let next = staged(next, &serde_json::json!([{"weight": 5, "bake": "1m"}]));
     toy.answer = SampleOutcome::Value(0.5);
     toy.apply(next);
     toy.until("two have failed", |toy| toy.asked.len() == 2);
@@ -149,12 +139,7 @@ fn a_tolerated_failure_does_not_abort() {
 #[test]
 fn progress_6_a_wait_for_approval_is_not_interrupted_by_further_samples() {
     let mut toy = Toy::stable(spec("v1"));
-    let mut next = measured("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
+    toy.apply(held(measured("v2"), 5));
     toy.until("it waits for approval", |toy| {
         toy.status.waiting_on == Some(WaitingOn::Approval)
     });
@@ -174,10 +159,7 @@ fn analysis_3_a_waived_metric_whose_source_fails_holds_the_stage() {
     toy.answer = SampleOutcome::NoData;
     let mut next = measured("v2");
     next.analysis.as_mut().expect("an analysis").metrics[0].no_data = NoData::Skip;
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "25s"}]}}),
-    )
-    .expect("a strategy");
+    let next = staged(next, &serde_json::json!([{"weight": 5, "bake": "25s"}]));
     toy.apply(next);
     toy.until("there was no data", |toy| toy.asked.len() == 1);
     toy.answer = SampleOutcome::Error("connection refused".into());

@@ -2,10 +2,10 @@
 
 use rolloutctl::action::Action;
 use rolloutctl::api::{
-    AttemptOutcome, CommandOutcome, Duration, PauseReason, Phase, Step, Verb, WaitingOn,
+    AttemptOutcome, CommandOutcome, Duration, OnFailure, PauseReason, Phase, Step, Verb, WaitingOn,
 };
 
-use crate::toy::{Toy, spec};
+use crate::toy::{Toy, held, spec, staged};
 
 #[test]
 fn progress_1_the_first_revision_goes_straight_to_healthy() {
@@ -52,12 +52,8 @@ fn a_canary_passes_through_its_stages_and_becomes_stable() {
 
 #[test]
 fn progress_2_a_new_template_in_mid_rollout_starts_over_and_stable_stays() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(spec("v2"), 1);
     let (v1, v2, v3) = (toy.revision("v1"), toy.revision("v2"), toy.revision("v3"));
-    toy.apply(spec("v2"));
-    toy.until("stage 1 runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
     toy.apply(spec("v3"));
     toy.turn();
     assert_eq!(
@@ -75,12 +71,8 @@ fn progress_2_a_new_template_in_mid_rollout_starts_over_and_stable_stays() {
 
 #[test]
 fn progress_3_a_revert_in_mid_rollout_finishes_at_once() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(spec("v2"), 1);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    toy.apply(spec("v2"));
-    toy.until("stage 1 runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
     toy.apply(spec("v1"));
     toy.turn();
     assert_eq!(toy.share(&v1), [100.0, 100.0]);
@@ -94,24 +86,13 @@ fn progress_3_a_revert_in_mid_rollout_finishes_at_once() {
 
 #[test]
 fn progress_4_a_change_of_replicas_does_not_restart_the_attempt() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    let approved = |image, replicas| {
-        let mut spec = spec(image);
-        spec.replicas = replicas;
-        spec.strategy = serde_json::from_value(
-            serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
-        )
-        .expect("a strategy");
-        spec
-    };
-    toy.apply(approved("v2", 6));
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     let before = toy.status.step;
     for (replicas, canaries) in [(12, 6), (4, 2)] {
-        toy.apply(approved("v2", replicas));
+        let mut other_size = held(spec("v2"), 50);
+        other_size.replicas = replicas;
+        toy.apply(other_size);
         toy.turns(20);
         assert_eq!((toy.status.attempt, toy.status.step), (2, before));
         assert_eq!(
@@ -171,15 +152,45 @@ fn progress_5_the_clock_stands_while_paused() {
 }
 
 #[test]
+fn progress_5_promote_out_of_an_expired_deadline_starts_its_clock_anew() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2.clone());
+    let mut next = spec("v2");
+    next.on_failure = OnFailure::Pause;
+    toy.apply(next);
+    let pauses_once_it_is_over = |toy: &mut Toy| {
+        toy.turns(3);
+        toy.wait(Duration::from_secs(590));
+        toy.turn();
+        assert_eq!(toy.status.phase, Phase::Progressing, "there is time left");
+        toy.wait(Duration::from_secs(11));
+        toy.turn();
+        let pause = toy.status.pause.as_ref().expect("a pause");
+        assert_eq!(pause.reason, PauseReason::Failure);
+        assert!(
+            pause.message.contains("progress deadline"),
+            "{}",
+            pause.message
+        );
+    };
+    pauses_once_it_is_over(&mut toy);
+    toy.wait(Duration::from_secs(5_000));
+    toy.command(Verb::Promote);
+    pauses_once_it_is_over(&mut toy);
+    toy.command(Verb::Promote);
+    toy.broken.remove(&v2);
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
 fn progress_6_a_gate_waits_for_promote() {
     let mut toy = Toy::stable(spec("v1"));
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}, {"weight": 50}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
+    let stages = serde_json::json!([{"weight": 5, "approval": true}, {"weight": 50}]);
+    toy.apply(staged(spec("v2"), &stages));
     toy.until("it waits", |toy| {
         toy.status.waiting_on == Some(WaitingOn::Approval)
     });
@@ -202,12 +213,7 @@ fn progress_6_a_gate_waits_for_promote() {
 #[test]
 fn progress_6_a_command_for_another_stage_is_refused() {
     let mut toy = Toy::stable(spec("v1"));
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
+    toy.apply(held(spec("v2"), 5));
     toy.until("it waits", |toy| {
         toy.status.waiting_on == Some(WaitingOn::Approval)
     });
@@ -237,17 +243,9 @@ fn progress_6_pause_holds_and_resume_goes_on() {
 
 #[test]
 fn progress_6_promote_full_skips_the_stages_but_not_the_readiness() {
-    let mut toy = Toy::stable(spec("v1"));
+    let stages = serde_json::json!([{"weight": 5, "bake": "1h"}, {"weight": 50, "bake": "1h"}]);
+    let mut toy = Toy::in_stage(staged(spec("v2"), &stages), 0);
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "bake": "1h"}, {"weight": 50, "bake": "1h"}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     toy.command(Verb::PromoteFull);
     toy.turn();
     assert!(
@@ -305,22 +303,12 @@ fn a_first_revision_that_never_serves_is_replaced_at_once() {
 
 #[test]
 fn progress_4_stages_that_were_edited_are_prepared_again_whenever_that_is_found() {
-    let mut toy = Toy::stable(spec("v1"));
+    let stages = serde_json::json!([{"weight": 5}, {"weight": 33, "bake": "1h"}]);
+    let mut toy = Toy::in_stage(staged(spec("v2"), &stages), 1);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    let stages = |stages: serde_json::Value| {
-        let mut spec = spec("v2");
-        let canary = serde_json::json!({"canary": {"stages": stages}});
-        spec.strategy = serde_json::from_value(canary).expect("a strategy");
-        spec
-    };
-    toy.apply(stages(
-        serde_json::json!([{"weight": 5}, {"weight": 33, "bake": "1h"}]),
-    ));
-    toy.until("stage 1 runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
     // The shorter spec is seen first while it cannot be carried out.
-    toy.apply(stages(serde_json::json!([{"weight": 5}])));
+    let stages = serde_json::json!([{"weight": 5}]);
+    toy.apply(staged(spec("v2"), &stages));
     toy.problem = Some(rolloutctl::plan::SpecProblem::NoSource {
         metric: crate::toy::name("errors"),
     });
@@ -361,14 +349,10 @@ fn a_stable_whose_checks_fail_can_be_replaced() {
 
 #[test]
 fn progress_6_a_retry_begins_without_a_share() {
-    let mut toy = Toy::stable(spec("v1"));
-    let v2 = toy.revision("v2");
     let mut next = crate::toy::measured("v2");
-    next.on_failure = rolloutctl::api::OnFailure::Pause;
-    toy.apply(next);
-    toy.until("stage 1 runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
+    next.on_failure = OnFailure::Pause;
+    let mut toy = Toy::in_stage(next, 1);
+    let v2 = toy.revision("v2");
     toy.answer = rolloutctl::snapshot::SampleOutcome::Value(0.5);
     toy.until("it is paused", |toy| toy.status.pause.is_some());
     // The first stage cannot begin while an instance does not answer.
@@ -381,12 +365,9 @@ fn progress_6_a_retry_begins_without_a_share() {
 
 #[test]
 fn a_promotion_needs_the_whole_canary_at_its_own_moment() {
-    let mut toy = Toy::stable(spec("v1"));
+    // All is at the canary.
+    let mut toy = Toy::in_stage(spec("v2"), 3);
     let v2 = toy.revision("v2");
-    toy.apply(spec("v2"));
-    toy.until("all is at the canary", |toy| {
-        toy.status.stage == 3 && matches!(toy.status.step, Step::Running { .. })
-    });
     // Before anybody looks again, all but one of its tasks are lost.
     let service = v2.service_name(&crate::toy::name("news-web"));
     let lost = toy

@@ -1,9 +1,7 @@
 //! SAFETY rules.
 
 use rolloutctl::action::{Action, ServerVerb};
-use rolloutctl::api::{
-    ConditionStatus, ConditionType, Deletion, Dependents, Duration, OnFailure, Phase, Step, Verb,
-};
+use rolloutctl::api::{ConditionStatus, ConditionType, Duration, OnFailure, Phase, Verb};
 use rolloutctl::plan::SpecProblem;
 
 use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
@@ -146,11 +144,7 @@ fn safety_3_a_restore_that_was_decided_and_not_done_is_planned_again() {
 
 #[test]
 fn safety_3_a_server_that_another_hand_drained_or_weighed_is_said_and_put_back() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(spec("v2"));
-    toy.until("the second stage runs", |toy| {
-        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
-    });
+    let mut toy = Toy::in_stage(spec("v2"), 1);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
     let settled = toy.share(&v2);
     toy.command(Verb::Pause);
@@ -243,50 +237,13 @@ fn safety_5_a_steady_state_plans_nothing() {
 
 #[test]
 fn safety_5_an_aborted_rollout_comes_to_rest() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(spec("v2"));
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
+    let mut toy = Toy::in_stage(spec("v2"), 0);
     toy.command(Verb::Abort);
     toy.turns(50);
     let before = toy.status.clone();
     let plan = toy.turn();
     assert_eq!((plan.actions, plan.status), (vec![], before));
     assert_eq!(toy.spec.on_failure, OnFailure::Rollback);
-}
-
-#[test]
-fn safety_7_a_deletion_drains_then_removes_then_forgets() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.open_requests = 2;
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Remove,
-    });
-    toy.turn();
-    assert_eq!(
-        toy.snapshot.services.len(),
-        1,
-        "not before its servers are drained"
-    );
-    toy.until("it is forgotten", |toy| toy.forgotten);
-    assert!(toy.snapshot.services.is_empty());
-    assert!(
-        toy.proxies()
-            .all(|proxy| proxy.backends[BACKEND].is_empty())
-    );
-}
-
-#[test]
-fn safety_7_an_orphaning_deletion_leaves_everything() {
-    let mut toy = Toy::stable(spec("v1"));
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Orphan,
-    });
-    let plan = toy.turn();
-    assert_eq!(plan.actions, [Action::Forget]);
 }
 
 #[test]
@@ -321,18 +278,4 @@ fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     assert!(resources.resolve(&second, &spec("v1")).is_ok());
     let refused = resources.resolve(&first, &spec("v1"));
     assert!(matches!(refused, Err(SpecProblem::Claimed { owner, .. }) if owner == second));
-}
-
-#[test]
-fn safety_7_a_backend_that_is_gone_does_not_hold_a_deletion() {
-    let mut toy = Toy::stable(spec("v1"));
-    for proxy in toy.proxies() {
-        proxy.backends.clear();
-    }
-    toy.deletion = Some(Deletion {
-        at: toy.now,
-        dependents: Dependents::Remove,
-    });
-    toy.until("it is forgotten", |toy| toy.forgotten);
-    assert!(toy.snapshot.services.is_empty());
 }

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Duration, Name, Phase, Revision, RolloutSpec, RolloutStatus, Step,
-    Verb,
+    Actor, Command, Deletion, Dependents, Duration, Name, Phase, Revision, RolloutSpec,
+    RolloutStatus, Step, Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
@@ -46,6 +46,19 @@ pub fn measured(image: &str) -> RolloutSpec {
     }))
     .expect("an analysis");
     spec
+}
+
+/// `spec` with these stages instead of its own.
+pub fn staged(mut spec: RolloutSpec, stages: &serde_json::Value) -> RolloutSpec {
+    let strategy = serde_json::json!({"canary": {"stages": stages}});
+    spec.strategy = serde_json::from_value(strategy).expect("a strategy");
+    spec
+}
+
+/// `spec` with one stage, which is held until it is approved.
+pub fn held(spec: RolloutSpec, weight: u8) -> RolloutSpec {
+    let stages = serde_json::json!([{"weight": weight, "approval": true}]);
+    staged(spec, &stages)
 }
 
 pub struct Toy {
@@ -197,6 +210,18 @@ impl Toy {
         task.since = self.now;
     }
 
+    /// All tasks of a revision die, and no other one becomes ready.
+    pub fn lose_tasks_of(&mut self, revision: &Revision) {
+        self.broken.insert(revision.clone());
+        let service = revision.service_name(&name("news-web"));
+        let tasks = self.snapshot.tasks.values_mut();
+        for task in tasks.filter(|task| task.service.0 == service) {
+            task.state = TaskState::Failed;
+            task.desired = TaskState::Shutdown;
+            task.since = self.now;
+        }
+    }
+
     /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
     pub fn lose_node(&mut self) {
         let lost = NodeFact {
@@ -243,19 +268,24 @@ impl Toy {
         });
     }
 
+    pub fn delete(&mut self, dependents: Dependents) {
+        self.deletion = Some(Deletion {
+            at: self.now,
+            dependents,
+        });
+    }
+
     pub fn revision(&self, image: &str) -> Revision {
         let mut spec = self.spec.clone();
         image.clone_into(&mut spec.template.image);
         Revision::of(&spec)
     }
 
+    /// The proxies that answer; none if the load balancer is gone.
     pub fn proxies(&mut self) -> impl Iterator<Item = &mut ProxyFact> {
-        let instances = self
-            .snapshot
-            .load_balancers
-            .get_mut("edge")
-            .expect("the load balancer");
-        instances.values_mut().filter_map(|fact| match fact {
+        let instances = self.snapshot.load_balancers.get_mut("edge").into_iter();
+        let facts = instances.flat_map(BTreeMap::values_mut);
+        facts.filter_map(|fact| match fact {
             InstanceFact::Reachable(proxy) => Some(proxy),
             InstanceFact::Unreachable { .. } => None,
         })

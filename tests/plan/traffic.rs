@@ -6,21 +6,12 @@ use rolloutctl::api::{Duration, Phase, Share, Step};
 use rolloutctl::plan::traffic::{achieved, apportion};
 use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, TaskState};
 
-use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
+use crate::toy::{BACKEND, Toy, held, name, server_verbs, spec};
 
 #[test]
 fn traffic_1_the_share_shrinks_with_the_canarys_ready_tasks() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     assert_eq!(toy.share(&v2), [50.0, 50.0]);
 
     // One of three canaries fails its checks: two thirds of the capacity, two thirds of the share.
@@ -163,6 +154,27 @@ fn traffic_5_the_last_server_stays_although_it_should_leave() {
 }
 
 #[test]
+fn traffic_5_a_canary_relieves_the_last_servers_although_they_leave() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let (v1, v2, v3) = (toy.revision("v1"), toy.revision("v2"), toy.revision("v3"));
+    toy.lose_tasks_of(&v1);
+    toy.turns(20);
+    toy.broken.insert(v3.clone());
+    toy.apply(spec("v3"));
+    toy.turns(20);
+    assert_eq!(
+        toy.share(&v2),
+        [100.0, 100.0],
+        "nobody else can serve: not even what was superseded is drained"
+    );
+    toy.broken.remove(&v3);
+    toy.until("the canary takes over from what leaves", |toy| {
+        toy.status.stable_revision == Some(v3.clone())
+    });
+    assert_eq!(toy.share(&v3), [100.0, 100.0]);
+}
+
+#[test]
 fn traffic_4_requests_of_a_task_that_died_have_their_time_to_go_elsewhere() {
     let mut toy = Toy::stable(spec("v1"));
     toy.open_requests = 2;
@@ -202,17 +214,8 @@ fn traffic_4_what_the_swarm_gave_up_on_a_lost_node_is_not_waited_for() {
 
 #[test]
 fn traffic_6_a_restarted_proxy_gets_its_whole_state_in_one_turn() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(held(spec("v2"), 33), 0);
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 33, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     let proxy = toy.proxies().next().expect("a proxy");
     proxy.pid = 2;
     proxy
@@ -327,17 +330,8 @@ fn traffic_4_a_task_that_swarm_stops_is_drained_at_once() {
 
 #[test]
 fn traffic_4_a_server_that_begins_to_drain_late_has_its_time_all_the_same() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 50, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     toy.open_requests = 2;
     // One proxy is away for longer than the drain timeout while the rollout is taken back.
     let away = toy.snapshot.load_balancers["edge"][&name("lb-2")].clone();
@@ -371,17 +365,8 @@ fn traffic_4_a_server_that_begins_to_drain_late_has_its_time_all_the_same() {
 
 #[test]
 fn traffic_1_a_stable_that_comes_back_by_itself_meets_a_canary_of_little_weight() {
-    let mut toy = Toy::stable(spec("v1"));
+    let mut toy = Toy::in_stage(held(spec("v2"), 5), 0);
     let v2 = toy.revision("v2");
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 5, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    toy.apply(next);
-    toy.until("the stage runs", |toy| {
-        matches!(toy.status.step, Step::Running { .. })
-    });
     let is_stable = |server: &str| !server.starts_with(v2.as_str());
     for (check, operational) in [
         (CheckState::Failed, OperationalState::Stopped),

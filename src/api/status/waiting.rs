@@ -25,6 +25,11 @@ pub enum WaitingOn {
         /// The back end.
         backend: String,
     },
+    /// A load balancer that is gone while servers of a rollout that is being deleted are in it.
+    LoadBalancer {
+        /// The load balancer.
+        load_balancer: Name,
+    },
     /// Tasks of a revision that are not ready.
     Tasks {
         /// The revision.
@@ -108,6 +113,7 @@ impl WaitingOn {
         match self {
             Self::Instance { .. } => "instance",
             Self::Backend { .. } => "backend",
+            Self::LoadBalancer { .. } => "loadbalancer",
             Self::Tasks { .. } => "tasks",
             Self::Servers { .. } => "servers",
             Self::Weights { .. } => "weights",
@@ -139,6 +145,10 @@ impl fmt::Display for WaitingOn {
                     "HAProxy `{instance}` to have a section `backend {backend}`"
                 )
             }
+            Self::LoadBalancer { load_balancer } => write!(
+                f,
+                "LoadBalancer `{load_balancer}` to be there again, so that the servers in it can be drained"
+            ),
             Self::Tasks {
                 revision,
                 ready,

@@ -49,7 +49,7 @@ pub enum ConnectionError {
     #[error(
         "{address} closed the connection without an answer; check that it is a `stats socket` of HAProxy"
     )]
-    Silent {
+    Empty {
         /// The socket.
         address: Address,
     },
@@ -119,7 +119,7 @@ async fn talk(address: &Address, line: &str) -> Result<String, ConnectionError> 
     })?;
     let length = u64::try_from(reply.len()).unwrap_or(u64::MAX);
     match length {
-        0 => Err(ConnectionError::Silent {
+        0 => Err(ConnectionError::Empty {
             address: address.clone(),
         }),
         1..=MAX_REPLY => Ok(String::from_utf8_lossy(&reply).into_owned()),

@@ -153,6 +153,23 @@ mod tests {
         }
     }
 
+    /// All nodes are `unknown` for a moment after a change of leader: to take that for down would
+    /// take every server out of the traffic at once.
+    #[test]
+    fn a_node_counts_unless_it_is_known_to_be_down() {
+        for (state, ready) in [
+            ("ready", true),
+            ("unknown", true),
+            ("down", false),
+            ("disconnected", false),
+        ] {
+            let node = serde_json::json!({"ID": "a", "Status": {"State": state}});
+            let node: Node = serde_json::from_value(node).expect("a node");
+            let fact = super::node(node).expect("a fact");
+            assert_eq!(fact.ready, ready, "{state}");
+        }
+    }
+
     #[test]
     fn safety_3_a_service_whose_labels_name_no_rollout_is_nobodys() {
         let theirs = r#"{"ID":"a","Version":{"Index":1},"Spec":{"Name":"web","Labels":{}}}"#;
