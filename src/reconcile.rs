@@ -269,11 +269,15 @@ impl Reconciler {
         if let Some(reason) = &outcome.overtaken {
             debug!(rollout = %name, reason, "the world has moved on; looking again");
         }
-        let looks_at_once = outcome.progress == Progress::Made || outcome.overtaken.is_some();
+        let again = self.pauses.untimely(name, &outcome.untimely);
+        let is_overtaken = outcome.overtaken.is_some() && again.is_empty();
+        let looks_at_once = outcome.progress == Progress::Made || is_overtaken;
         if let Some(reason) = outcome.problem {
             let delay = self.pauses.failed(name, &outcome.failed, now);
             warn!(rollout = %name, reason, retry_in_ms = delay.as_millis(), "an action failed");
             report.failed(name, reason);
+        } else if !again.is_empty() {
+            self.pauses.failed(name, &again, now);
         } else if self.pauses.end(name).is_some_and(|end| end <= now) {
             self.pauses.forget(name);
         }
@@ -320,6 +324,8 @@ struct Outcome {
     /// The first thing that failed, in words.
     problem: Option<String>,
     failed: Vec<Action>,
+    /// What did not fit the world as it is.
+    untimely: Vec<Action>,
 }
 
 /// Whether the world, or what is remembered of it, is another one after a batch.
@@ -337,6 +343,7 @@ impl Outcome {
         match error {
             WorldError::Conflict { .. } => {
                 self.overtaken.get_or_insert(reason);
+                self.untimely.extend(action.cloned());
             }
             WorldError::Refused { .. } | WorldError::Unreachable { .. } => {
                 self.problem.get_or_insert(reason);

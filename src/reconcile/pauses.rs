@@ -1,5 +1,8 @@
 //! Pauses: actions that failed are left alone for a while, and only those.
 //!
+//! An action whose precondition does not hold yet is tried again at once, since the world has moved on; where
+//! that does not help (HAProxy removes no server before its idle connections are closed), it rests as well.
+//!
 //! What is new to a rollout meanwhile, a drain above all, does not wait for what cannot be done.
 
 use std::collections::BTreeMap;
@@ -18,7 +21,11 @@ const AFTER_FAILURE: Policy = Policy {
 
 /// The pauses of all rollouts. Instants are those of [`crate::runtime::Runtime::steady`].
 #[derive(Debug, Default)]
-pub(super) struct Pauses(BTreeMap<Name, Pause>);
+pub(super) struct Pauses {
+    resting: BTreeMap<Name, Pause>,
+    /// What came too early or too late in each rollout's last batch.
+    untimely: BTreeMap<Name, Vec<Action>>,
+}
 
 #[derive(Debug)]
 struct Pause {
@@ -30,23 +37,26 @@ struct Pause {
 impl Pauses {
     /// Whether `action` of `rollout` is to be left alone at `now`.
     pub fn cover(&self, rollout: &Name, action: &Action, now: Duration) -> bool {
-        self.0
+        self.resting
             .get(rollout)
             .is_some_and(|pause| now < pause.end && pause.failed.contains(&versionless(action)))
     }
 
     /// When the pause of `rollout` ends or has ended, if it has one.
     pub fn end(&self, rollout: &Name) -> Option<Duration> {
-        self.0.get(rollout).map(|pause| pause.end)
+        self.resting.get(rollout).map(|pause| pause.end)
     }
 
     /// Notes that `actions` failed at `now`; says how long they rest.
     pub fn failed(&mut self, rollout: &Name, actions: &[Action], now: Duration) -> Duration {
-        let pause = self.0.entry(rollout.clone()).or_insert_with(|| Pause {
-            backoff: Backoff::new(AFTER_FAILURE),
-            end: now,
-            failed: Vec::new(),
-        });
+        let pause = self
+            .resting
+            .entry(rollout.clone())
+            .or_insert_with(|| Pause {
+                backoff: Backoff::new(AFTER_FAILURE),
+                end: now,
+                failed: Vec::new(),
+            });
         if pause.end <= now {
             pause.failed.clear(); // They were tried again, or are no longer wanted.
         }
@@ -56,9 +66,24 @@ impl Pauses {
         delay
     }
 
+    /// Notes which actions of `rollout` did not fit the world in its last batch; says which of them did
+    /// not the time before either.
+    pub fn untimely(&mut self, rollout: &Name, actions: &[Action]) -> Vec<Action> {
+        let now: Vec<Action> = actions.iter().map(versionless).collect();
+        if now.is_empty() {
+            return now;
+        }
+        let before = self.untimely.insert(rollout.clone(), now.clone());
+        let before = before.unwrap_or_default();
+        now.into_iter()
+            .filter(|action| before.contains(action))
+            .collect()
+    }
+
     /// Everything of `rollout` was done: the next failure begins with the shortest pause.
     pub fn forget(&mut self, rollout: &Name) {
-        self.0.remove(rollout);
+        self.resting.remove(rollout);
+        self.untimely.remove(rollout);
     }
 }
 

@@ -41,6 +41,9 @@ pub enum Mood {
     RefusingOneProxy,
     /// Every write of a status comes too late.
     Overtaking,
+    /// Nothing is in the state that an action presumes, as a server with idle connections is not
+    /// when it is to be removed.
+    NotYet,
 }
 
 /// The toy world, with a store.
@@ -248,6 +251,7 @@ impl World for Neighbour {
         let mut inner = self.lock();
         inner.journal.push(Entry::Acted);
         let refused = match inner.mood {
+            Mood::NotYet => return Err(conflict()),
             Mood::Willing | Mood::Overtaking => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(

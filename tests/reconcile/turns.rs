@@ -167,6 +167,28 @@ async fn pauses_grow_while_actions_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_not_yet_possible_is_tried_again_at_once_and_then_after_growing_pauses() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::NotYet);
+    let report = bench.turn().await;
+    assert_eq!(bench.world.journal(), [remembered(), Entry::Acted]);
+    let now = bench.world.now();
+    assert_eq!(report.next, Some(now), "it looks again at once");
+    for _ in 0..50 {
+        bench.turn().await; // 5 s, as a turn takes 100 ms in this world.
+    }
+    let journal = bench.world.journal().into_iter();
+    let tries = journal.filter(|entry| *entry == Entry::Acted).count();
+    assert!((3..12).contains(&tries), "{tries} tries in 5 s");
+    let report = bench.turn().await;
+    assert_eq!(
+        report.rollouts[&name("news-web")].problem,
+        None,
+        "that is no failure"
+    );
+}
+
+#[tokio::test]
 async fn abort_1_a_new_decision_does_not_wait_for_the_pause_of_older_actions() {
     let mut bench = Bench::new(spec("web:1"));
     bench
