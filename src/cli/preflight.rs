@@ -114,7 +114,9 @@ async fn swarm(
 ) -> Result<(Access, Vec<Finding>), Failure> {
     let engine = match docker::connect(&settings(target)).await {
         Ok(engine) => engine,
-        Err(error @ ConnectError::Settings(_)) => return Err(error.into()),
+        Err(error @ (ConnectError::Settings(_) | ConnectError::HttpClient { .. })) => {
+            return Err(error.into());
+        }
         Err(error @ ConnectError::Engine { .. }) => {
             return Ok((Access::None, vec![engine::unreachable(&error)]));
         }
