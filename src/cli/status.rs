@@ -28,7 +28,7 @@ pub async fn run(
     let store = world.load().await?;
     let stored = rollout.resource().find(&store)?;
     let standing = Standing::of(stored);
-    let line = standing.line();
+    let line = standing.line(clock::now());
     let phase = standing.word();
     let painted = console.paint.tint(standing.tone(), phase);
     console.answer(line.replacen(phase, &painted, 1))?;
@@ -196,7 +196,7 @@ fn late(target: &ResourceRef, stored: &Stored) -> String {
     };
     format!(
         "timed out; {target} is {}.{hint}",
-        Standing::of(stored).line()
+        Standing::of(stored).line(clock::now())
     )
 }
 

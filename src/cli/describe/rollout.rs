@@ -37,7 +37,7 @@ fn standing(scene: &Scene<'_>, text: &mut Text) {
     text.plain(&format!("{word}: {}", standing.message()));
     let status = scene.stored.draft.status.as_ref();
     if let Some(waiting) = status.and_then(|status| status.waiting_on.as_ref()) {
-        text.line(&format!("waiting for {waiting}"));
+        text.line(&format!("waiting for {}", waiting.as_of(scene.now)));
     }
     if let Some(pause) = status.and_then(|status| status.pause.as_ref()) {
         let since = age(pause.since, scene.now);
@@ -53,7 +53,12 @@ fn standing(scene: &Scene<'_>, text: &mut Text) {
         ));
     }
     if let Some(deadline) = status.and_then(|status| status.deadline) {
-        text.line(&format!("the stage must be ready by {deadline:.0}"));
+        let must = if scene.now < deadline {
+            "must be"
+        } else {
+            "was to be"
+        };
+        text.line(&format!("the stage {must} ready by {deadline:.0}"));
     }
     if let Some(command) = pending_command(scene.stored) {
         text.line(&format!(

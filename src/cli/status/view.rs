@@ -16,6 +16,9 @@ use crate::cli::target::{ResourceRef, rollout_spec};
 use crate::cli::words::{age, sample};
 use crate::world::{Stored, WorldError};
 
+/// That a controller takes so long between two turns is no news.
+const HASTE: Duration = Duration::from_secs(5);
+
 /// The view of a wait.
 pub struct View {
     shape: Shape,
@@ -65,10 +68,11 @@ impl View {
         match &self.shape {
             Shape::Picture(bar) => bar.set_message(drawing(stored, now, console.paint)),
             Shape::Lines => {
-                let line = standing.line();
-                if self.said.as_ref() != Some(&line) {
+                let news = standing.line(now.checked_sub(HASTE).unwrap_or(now));
+                if self.said.as_ref() != Some(&news) {
+                    let line = standing.line(now);
                     console.answer(format_args!("[{}] {line}", self.elapsed()))?;
-                    self.said = Some(line);
+                    self.said = Some(news);
                 }
             }
         }
@@ -144,7 +148,7 @@ pub fn drawing(stored: &Stored, now: Timestamp, paint: Paint) -> String {
         lines.push(format!("  {}", status.message));
     }
     if let Some(waiting) = &status.waiting_on {
-        let waiting = format!("waiting for {waiting}");
+        let waiting = format!("waiting for {}", waiting.as_of(now));
         lines.push(format!("  {}", paint.tint(Tone::Quiet, waiting)));
     }
     if let Step::Running { since } = status.step {
