@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 
 use owo_colors::{OwoColorize, Style};
 
+use super::wrap::wrapped;
+
 /// The two ways out of the program.
 pub struct Console {
     answers: Box<dyn Write + Send>,
@@ -27,6 +29,16 @@ pub enum Screen {
     },
     /// Through a pipe or file.
     Stream,
+}
+
+impl Screen {
+    /// Sentences as they are shown here: on a terminal, lines are broken between words.
+    pub fn wrapped(self, text: &str) -> String {
+        match self {
+            Self::Terminal { columns } => wrapped(text, usize::from(columns)),
+            Self::Stream => text.to_owned(),
+        }
+    }
 }
 
 /// Whether text is painted.
@@ -129,6 +141,15 @@ impl Console {
             .write_all(text.trim_end_matches('\n').as_bytes())?;
         self.answers.write_all(b"\n")?;
         self.answers.flush()
+    }
+
+    /// Answers in sentences: like [`Self::answer`], with lines broken between words on a terminal.
+    ///
+    /// # Errors
+    /// When nobody reads it any more, or the disk is full.
+    pub fn tell(&mut self, text: impl Display) -> io::Result<()> {
+        let text = self.screen.wrapped(&text.to_string());
+        self.answer(text)
     }
 
     /// Remarks something on standard error. That nobody reads it is no reason to stop.

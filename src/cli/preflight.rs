@@ -192,7 +192,7 @@ fn print(
                 let mark = console
                     .paint
                     .tint(finding.grade.tone(), format!("{:<4}", finding.grade));
-                console.answer(format_args!("{mark} {finding}"))?;
+                console.tell(format_args!("{mark} {finding}"))?;
             }
             if failed > 0 {
                 let checks = super::words::counted(failed, "check");

@@ -31,7 +31,7 @@ pub async fn run(
     let line = standing.line(clock::now());
     let phase = standing.word();
     let painted = console.paint.tint(standing.tone(), phase);
-    console.answer(line.replacen(phase, &painted, 1))?;
+    console.tell(line.replacen(phase, &painted, 1))?;
     Ok(match judge(stored) {
         Verdict::Degraded(_) => Exit::No,
         Verdict::Healthy | Verdict::OnTheWay => Exit::Done,
@@ -128,7 +128,7 @@ fn healthy(
     view.end();
     let standing = Standing::of(stored);
     let word = console.paint.tint(standing.tone(), standing.word());
-    console.answer(format_args!("{target} {word}: {}", standing.message()))?;
+    console.tell(format_args!("{target} {word}: {}", standing.message()))?;
     Ok(Exit::Done)
 }
 
@@ -142,9 +142,9 @@ fn degraded(
     let word = console
         .paint
         .tint(super::console::Tone::Bad, status.phase.as_str());
-    console.answer(format_args!("{target} {word}: {}", status.message))?;
+    console.tell(format_args!("{target} {word}: {}", status.message))?;
     for line in reasons(target, status) {
-        console.answer(format_args!("  {line}"))?;
+        console.tell(format_args!("  {line}"))?;
     }
     Ok(Exit::No)
 }

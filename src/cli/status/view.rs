@@ -66,7 +66,10 @@ impl View {
             self.warn(alarm(status, &target), console)?;
         }
         match &self.shape {
-            Shape::Picture(bar) => bar.set_message(drawing(stored, now, console.paint)),
+            Shape::Picture(bar) => {
+                let picture = drawing(stored, now, console.paint);
+                bar.set_message(console.screen.wrapped(&picture));
+            }
             Shape::Lines => {
                 let news = standing.line(now.checked_sub(HASTE).unwrap_or(now));
                 if self.said.as_ref() != Some(&news) {
@@ -105,8 +108,8 @@ impl View {
         if let Some(text) = alarm.as_ref().filter(|_| self.warned != alarm) {
             let line = console.paint.tint(Tone::Bad, text);
             match &self.shape {
-                Shape::Picture(bar) => bar.suspend(|| console.answer(line))?,
-                Shape::Lines => console.answer(line)?,
+                Shape::Picture(bar) => bar.suspend(|| console.tell(line))?,
+                Shape::Lines => console.tell(line)?,
             }
         }
         self.warned = alarm;
