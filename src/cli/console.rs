@@ -15,6 +15,8 @@ pub struct Console {
     remarks: Box<dyn Write + Send>,
     /// How the answers' reader sees them.
     pub screen: Screen,
+    /// How the remarks' reader sees them.
+    margin: Screen,
     /// Whether answers are painted.
     pub paint: Paint,
 }
@@ -107,15 +109,19 @@ impl Console {
     pub fn standard() -> Self {
         let stdout = io::stdout();
         let columns = comfy_table::Table::new().width().unwrap_or(80);
-        let screen = if stdout.is_terminal() {
-            Screen::Terminal { columns }
-        } else {
-            Screen::Stream
+        let seen = |is_terminal| {
+            if is_terminal {
+                Screen::Terminal { columns }
+            } else {
+                Screen::Stream
+            }
         };
+        let screen = seen(stdout.is_terminal());
         Self {
             answers: Box::new(stdout),
             remarks: Box::new(io::stderr()),
             screen,
+            margin: seen(io::stderr().is_terminal()),
             paint: Paint::for_screen(screen),
         }
     }
@@ -127,6 +133,7 @@ impl Console {
             answers,
             remarks,
             screen: Screen::Stream,
+            margin: Screen::Stream,
             paint: Paint::Plain,
         }
     }
@@ -154,7 +161,7 @@ impl Console {
 
     /// Remarks something on standard error. That nobody reads it is no reason to stop.
     pub fn remark(&mut self, text: impl Display) {
-        let text = text.to_string();
+        let text = self.margin.wrapped(&text.to_string());
         drop(writeln!(self.remarks, "{}", text.trim_end_matches('\n')));
     }
 }
