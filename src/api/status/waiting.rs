@@ -147,6 +147,7 @@ impl WaitingOn {
             }
             Self::Instance { .. }
             | Self::Backend { .. }
+            | Self::LoadBalancer { .. }
             | Self::Tasks { .. }
             | Self::Servers { .. }
             | Self::Weights { .. }
