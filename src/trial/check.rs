@@ -19,7 +19,6 @@ mod measuring;
 mod services;
 mod shares;
 
-use decisions::Decisions;
 use effects::Effects;
 use lease::Leases;
 use measuring::Measuring;
@@ -118,7 +117,6 @@ pub struct Watch {
     terms: Terms,
     /// The status as it was stored last.
     status: RolloutStatus,
-    decisions: Decisions,
     effects: Effects,
     leases: Leases,
     measuring: Measuring,
@@ -175,7 +173,6 @@ impl Watch {
             route,
             terms,
             status: RolloutStatus::default(),
-            decisions: Decisions::default(),
             effects: Effects::default(),
             leases: Leases::default(),
             measuring: Measuring::default(),
@@ -188,7 +185,6 @@ impl Watch {
     /// The rollout is gone; what comes under its name is another one.
     fn forget(&mut self) {
         self.status = RolloutStatus::default();
-        self.decisions = Decisions::default();
         self.effects = Effects::default();
         self.measuring = Measuring::default();
         self.services = Services::default();
@@ -212,10 +208,10 @@ impl Observer for Watch {
         }
         let stores =
             matches!(what, What::Stored { title, outcome: Outcome::Done, .. } if is_ours(title));
-        let stored = stores.then(|| view.status(&self.rollout)).flatten();
-        let before = stored
-            .filter(|stored| **stored != self.status)
-            .map(|stored| std::mem::replace(&mut self.status, stored.clone()));
+        let status = stores.then(|| view.status(&self.rollout)).flatten();
+        let before = status
+            .filter(|status| **status != self.status)
+            .map(|status| std::mem::replace(&mut self.status, status.clone()));
         let event = Event {
             rollout: &self.rollout,
             route: &self.route,
@@ -231,8 +227,8 @@ impl Observer for Watch {
         self.leases.check(&event);
         self.measuring.check(&event);
         self.shares.check(&event);
-        self.decisions.check(&event, &self.shares, &self.measuring);
-        self.services.check(&event, &self.shares);
+        decisions::check(&event, &self.shares, &self.measuring);
+        self.services.check(&event);
         self.effects.check(&event, &self.shares);
     }
 }

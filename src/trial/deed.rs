@@ -65,7 +65,9 @@ impl Reading {
     /// As the simulated source takes it.
     pub(super) fn answer(&self) -> Answer {
         match self {
-            Self::Truth => Answer::Ask(Arc::new(error_ratio)),
+            Self::Truth => Answer::Ask(Arc::new(|question: &Measure, view: &View<'_>| {
+                error_ratio(question, *view)
+            })),
             Self::Value(value) => Answer::Value(*value),
             Self::NoData => Answer::NoData,
             Self::Null => Answer::Null,
@@ -78,7 +80,7 @@ impl Reading {
 }
 
 /// The canary's true part of errors.
-fn error_ratio(question: &Measure, view: &View<'_>) -> Answer {
+fn error_ratio(question: &Measure, view: View<'_>) -> Answer {
     let canary = question.values.get("canary");
     let canary: Option<Revision> = canary.and_then(|text| text.parse().ok());
     let status = view.status(&question.key.rollout);

@@ -39,7 +39,7 @@ impl fmt::Display for Unrest {
 /// When anything is not as status and spec say that it is.
 pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
     let Some(stored) = view.rollout(rollout) else {
-        return nothing_left(view, rollout, route);
+        return nothing_left(*view, rollout, route);
     };
     let Resource::Rollout(manifest) = &stored.draft.resource else {
         return Err(Unrest(format!("{} is no {:?}", rollout, Kind::Rollout)));
@@ -59,6 +59,15 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if let Some((revision, _)) = status.leaving.first_key_value() {
         return Err(Unrest(format!("{revision} is still leaving")));
     }
+    if status
+        .services
+        .values()
+        .any(|record| record.restore.is_some())
+    {
+        return Err(Unrest(
+            "whether another hand leaves its services alone is still looked at".to_owned(),
+        ));
+    }
     let end = match status.phase {
         Phase::Progressing => {
             let waits = status.waiting_on.as_ref();
@@ -72,12 +81,12 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if end == End::Degraded && status.step == Step::Initial {
         return Ok(end); // A first revision that does not come up has nothing to go back to.
     }
-    services_fit(view, rollout, &manifest.spec, status)?;
-    servers_fit(view, rollout, route, status)?;
+    services_fit(*view, rollout, &manifest.spec, status)?;
+    servers_fit(*view, rollout, route, status)?;
     Ok(end)
 }
 
-fn nothing_left(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
+fn nothing_left(view: View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
     if view.services().any(|service| service.rollout == rollout) {
         return Err(Unrest("it is gone, and a service of it is left".to_owned()));
     }
@@ -120,20 +129,21 @@ fn is_invalid(status: &RolloutStatus) -> bool {
 
 /// Stable has the tasks that the spec asks for, and what is not used has none.
 fn services_fit(
-    view: &View<'_>,
+    view: View<'_>,
     rollout: &Name,
     spec: &RolloutSpec,
     status: &RolloutStatus,
 ) -> Result<(), Unrest> {
     for service in view.services().filter(|known| known.rollout == rollout) {
-        if let Some(drift) = service.drift {
+        let is_stable = status.stable_revision.as_ref() == Some(service.revision);
+        let is_canary = status.canary_revision.as_ref() == Some(service.revision);
+        // One that nobody uses is put back when it is used again.
+        if let Some(drift) = service.drift.filter(|_| is_stable || is_canary) {
             return Err(Unrest(format!(
                 "{} was changed by another hand ({drift}) and not put back",
                 service.name
             )));
         }
-        let is_stable = status.stable_revision.as_ref() == Some(service.revision);
-        let is_canary = status.canary_revision.as_ref() == Some(service.revision);
         let fits = if is_stable {
             service.replicas == spec.replicas
         } else {
@@ -160,7 +170,7 @@ fn services_fit(
 /// On each instance, exactly the ready tasks have servers, which take requests, and the canary has its
 /// share.
 fn servers_fit(
-    view: &View<'_>,
+    view: View<'_>,
     rollout: &Name,
     route: &Route,
     status: &RolloutStatus,
@@ -204,7 +214,7 @@ fn servers_fit(
 }
 
 fn share_fits(
-    view: &View<'_>,
+    view: View<'_>,
     route: &Route,
     status: &RolloutStatus,
     instance: &Name,

@@ -180,86 +180,100 @@ fn faults(chance: &mut Chance) -> FaultPlan {
     }
 }
 
-/// Something goes wrong, and maybe is put right again after a while.
+/// Something goes wrong at `at`, and maybe is put right again after a while.
 fn trouble(chance: &mut Chance, at: u64, instances: u64, deeds: &mut Vec<(u64, Deed)>) {
-    let instance: usize = chance.number(0, instances - 1);
-    let node: usize = chance.number(0, 2);
-    let later = at + chance.between(1_000, 40_000);
+    let until = at + chance.between(1_000, 40_000);
+    let both = match chance.between(0, 9) {
+        0..=3 => [Some(meddling(chance, instances)), None],
+        4 | 5 => node_trouble(chance).map(Some),
+        6 | 7 => proxy_trouble(chance, instances),
+        _ => controller_trouble(chance),
+    };
+    for (at, deed) in [at, until].into_iter().zip(both) {
+        deeds.extend(deed.map(|deed| (at, deed)));
+    }
+}
+
+/// Somebody changes what is ours.
+fn meddling(chance: &mut Chance, instances: u64) -> Deed {
     let nth: usize = chance.number(0, 20);
     let server = WhichServer {
-        instance,
+        instance: chance.number(0, instances - 1),
         backend: BACKEND.to_owned(),
         server: nth,
     };
-    let mut hand = |at: u64, hand: Hand| deeds.push((at, Deed::Hand(hand)));
-    match chance.between(0, 19) {
-        0 => hand(at, Hand::KillTask(nth)),
-        1 => hand(at, Hand::Scale(Which::Nth(nth), chance.number(0, 5))),
-        2 => hand(at, Hand::Edit(Which::Nth(nth), Edit::Label)),
-        3 => hand(
-            at,
-            Hand::Edit(Which::Nth(nth), Edit::Image("app:bad-4".to_owned())),
-        ),
-        4 => hand(at, Hand::RemoveService(Which::Nth(nth))),
-        5 => hand(
-            at,
-            Hand::Weigh(server, ServerWeight::new(chance.number(0, 256))),
-        ),
+    Deed::Hand(match chance.between(0, 7) {
+        0 => Hand::KillTask(nth),
+        1 => Hand::Scale(Which::Nth(nth), chance.number(0, 5)),
+        2 => Hand::Edit(Which::Nth(nth), Edit::Label),
+        3 => Hand::Edit(Which::Nth(nth), Edit::Image("app:bad-4".to_owned())),
+        4 => Hand::RemoveService(Which::Nth(nth)),
+        5 => Hand::Weigh(server, ServerWeight::new(chance.number(0, 256))),
         6 => {
-            let state = chance.one(&[
+            let states = [
                 AdminState::Ready,
                 AdminState::Drain,
                 AdminState::Maintenance,
-            ]);
-            hand(at, Hand::SetState(server, state));
+            ];
+            Hand::SetState(server, chance.one(&states))
         }
-        7 => hand(at, Hand::StackDeploy(3)),
-        8 => {
-            hand(at, Hand::CrashNode(node));
-            hand(later, Hand::ReturnNode(node));
+        _ => Hand::StackDeploy(3),
+    })
+}
+
+/// A node goes, and comes back.
+fn node_trouble(chance: &mut Chance) -> [Deed; 2] {
+    let node: usize = chance.number(0, 2);
+    let (goes, comes) = match chance.between(0, 2) {
+        0 => (Hand::CrashNode(node), Hand::ReturnNode(node)),
+        1 => (Hand::CutNode(node), Hand::ReturnNode(node)),
+        _ => (Hand::DrainNode(node), Hand::ActivateNode(node)),
+    };
+    [Deed::Hand(goes), Deed::Hand(comes)]
+}
+
+/// A proxy forgets everything, or cannot be asked.
+fn proxy_trouble(chance: &mut Chance, instances: u64) -> [Option<Deed>; 2] {
+    let instance: usize = chance.number(0, instances - 1);
+    match chance.between(0, 3) {
+        0 => [Some(Deed::Hand(Hand::Reload(instance))), None],
+        1 => {
+            let restart = Hand::Restart(instance, chance.secs(1, 10));
+            [Some(Deed::Hand(restart)), None]
         }
-        9 => {
-            hand(at, Hand::CutNode(node));
-            hand(later, Hand::ReturnNode(node));
-        }
-        10 => {
-            hand(at, Hand::DrainNode(node));
-            hand(later, Hand::ActivateNode(node));
-        }
-        11 => hand(at, Hand::Reload(instance)),
-        12 => hand(at, Hand::Restart(instance, chance.secs(1, 10))),
-        13 | 14 => {
+        _ => {
             let condition = chance.one(&[Condition::Unreachable, Condition::Hangs]);
-            hand(at, Hand::Condition(instance, condition));
-            hand(later, Hand::Condition(instance, Condition::Answers));
+            let deed = |condition| Some(Deed::Hand(Hand::Condition(instance, condition)));
+            [deed(condition), deed(Condition::Answers)]
         }
-        15 => {
-            deeds.push((at, Deed::Source(None, reading(chance))));
-            deeds.push((later, Deed::Source(None, Reading::Truth)));
+    }
+}
+
+/// A controller dies, meets another one, or is told something wrong.
+fn controller_trouble(chance: &mut Chance) -> [Option<Deed>; 2] {
+    let (first, other) = (Seat(0), Seat(1));
+    let starts = Some(Deed::Start(first));
+    match chance.between(0, 4) {
+        0 => {
+            let wrong = Deed::Source(None, reading(chance));
+            [Some(wrong), Some(Deed::Source(None, Reading::Truth))]
         }
-        16 => {
+        1 => {
             let crash = CrashAt {
                 calls: chance.number(1, 12),
                 last: chance.one(&[LastCall::Done, LastCall::NotDone]),
             };
-            deeds.push((at, Deed::Crash(Seat(0), crash)));
-            deeds.push((later, Deed::Start(Seat(0))));
+            [Some(Deed::Crash(first, crash)), starts]
         }
-        17 => {
-            deeds.push((at, Deed::Kill(Seat(0))));
-            deeds.push((later, Deed::Start(Seat(0))));
-        }
-        18 => {
-            deeds.push((at, Deed::Start(Seat(1))));
-            if chance.percent(50) {
-                let end = chance.one(&[Deed::Kill(Seat(1)), Deed::Stop(Seat(1))]);
-                deeds.push((later, end));
-            }
+        2 => [Some(Deed::Kill(first)), starts],
+        3 => {
+            let ends = [None, Some(Deed::Kill(other)), Some(Deed::Stop(other))];
+            [Some(Deed::Start(other)), chance.one(&ends)]
         }
         _ => {
             let by = SignedDuration::from_millis(chance.number::<i64>(0, 60_000) - 30_000);
-            deeds.push((at, Deed::Jump(Seat(0), by)));
-            deeds.push((later, Deed::Jump(Seat(0), -by)));
+            let jump = |by| Some(Deed::Jump(first, by));
+            [jump(by), jump(-by)]
         }
     }
 }

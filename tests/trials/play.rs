@@ -184,7 +184,7 @@ impl<'a> Play<'a> {
             status.is_some_and(|status| status.phase == Phase::Healthy)
         };
         self.trial.run_while_not(limit, serves);
-        self.lost_before = self.trial.world().view(|view| view.losses());
+        self.lost_before = self.losses();
     }
 
     /// From here on nothing goes wrong any more.
@@ -216,19 +216,19 @@ impl<'a> Play<'a> {
 
     fn rest(&mut self) -> Result<End, Failure> {
         let limit = LIMIT.after(self.trial.now());
-        // What has just been done was not looked at yet.
-        self.trial.run_for(Duration::from_secs(3));
+        let mut last = None;
         loop {
-            let found = self
-                .trial
-                .world()
-                .view(|view| at_rest(view, &self.rollout, &self.route));
+            // What has just been done was not looked at yet, and a turn may be under way.
+            self.trial.run_for(Duration::from_secs(3));
+            let world = self.trial.world();
+            let found = world.view(|view| at_rest(view, &self.rollout, &self.route));
             match found {
-                Ok(end) => return Ok(end),
+                Ok(end) if last == Some(end) => return Ok(end),
+                Ok(end) => last = Some(end),
                 Err(unrest) if self.trial.now() >= limit => {
                     return Err(Failure::Restless(unrest.to_string()));
                 }
-                Err(_) => self.trial.run_for(Duration::from_secs(1)),
+                Err(_) => last = None,
             }
         }
     }
@@ -298,6 +298,14 @@ impl<'a> Play<'a> {
         )))
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in its lifetime"
+    )]
+    fn losses(&self) -> Losses {
+        self.trial.world().view(|view| view.losses())
+    }
+
     fn image_of(&self, revision: &Revision) -> &str {
         let mut specs = self.case.deeds.iter().filter_map(|(_, deed)| match deed {
             Deed::Hand(Hand::Apply(resource)) => match resource.as_ref() {
@@ -315,7 +323,7 @@ impl<'a> Play<'a> {
         if !self.case.is_calm() {
             return Ok(());
         }
-        let losses = self.trial.world().view(|view| view.losses());
+        let losses = self.losses();
         for loss in [Loss::NoServer, Loss::Refused, Loss::Killed, Loss::Cut] {
             let lost = losses.by(loss) - self.lost_before.by(loss);
             if lost > 0.01 {

@@ -7,25 +7,20 @@ use crate::api::{
     MeasurementPhase, MeasurementStatus, Resource, RolloutSpec, RolloutStatus, Step, Verb,
 };
 
-/// Compares each stored status with the one before.
-#[derive(Default)]
-pub(super) struct Decisions;
-
-impl Decisions {
-    pub fn check(&mut self, event: &Event, shares: &Shares, measuring: &Measuring) {
-        let Some(before) = event.before else { return };
-        let after = event.status;
-        first_goes_straight(event, after);
-        aborted_stays(event, before, after);
-        verdict_is_final(event, before, after);
-        if began(before, after) {
-            is_seen_everywhere(event, shares);
-        }
-        if passed(before, after) && !was_promoted(before, after) {
-            was_measured(event, before, measuring);
-        }
-        attempts_count_up(event, before, after);
+/// Compares the status that was stored with the one before.
+pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
+    let Some(before) = event.before else { return };
+    let after = event.status;
+    first_goes_straight(event, after);
+    aborted_stays(event, before, after);
+    verdict_is_final(event, before, after);
+    if began(before, after) {
+        is_seen_everywhere(event, shares);
     }
+    if passed(before, after) && !was_promoted(before, after) {
+        was_measured(event, before, measuring);
+    }
+    attempts_count_up(event, before, after);
 }
 
 fn spec<'a>(event: &Event<'a>) -> Option<&'a RolloutSpec> {

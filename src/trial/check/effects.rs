@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::shares::{Shares, answers};
+use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
 use crate::sim::{Loss, What};
@@ -80,7 +80,8 @@ impl Effects {
             return;
         };
         let served = self.losing.insert(instance.clone());
-        if served && *loss == Loss::NoServer && !shares.was_hurt(event, instance) {
+        let is_wanted = !is_deleted(event);
+        if served && is_wanted && *loss == Loss::NoServer && !shares.was_hurt(event, instance) {
             event.broken(
                 "TRAFFIC-5",
                 format!("{instance} has no server although stable has a ready task"),

@@ -1,8 +1,10 @@
 //! What is done to services (TRAFFIC-4, SAFETY-1 to SAFETY-4, SAFETY-7).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::shares::Shares;
+use super::shares::is_deleted;
 use super::{Calls, Event};
 use crate::api::{Name, Revision, Step};
 use crate::sim::{Outcome, ServiceChange, ServiceView, What};
@@ -14,6 +16,8 @@ pub(super) struct Services {
     known: Vec<Known>,
     /// The hazards since a controller last looked.
     hazards: u32,
+    /// Every revision that was ever stored.
+    stored: BTreeSet<Revision>,
 }
 
 struct Known {
@@ -23,7 +27,10 @@ struct Known {
 }
 
 impl Services {
-    pub fn check(&mut self, event: &Event, _: &Shares) {
+    pub fn check(&mut self, event: &Event) {
+        if event.before.is_some() {
+            self.stored.extend(event.status.revisions.keys().cloned());
+        }
         match event.what {
             What::Looked => self.hazards = 0,
             What::Service {
@@ -49,7 +56,7 @@ impl Services {
         let revision = self.revision_of(event, service);
         let Some(revision) = revision else { return };
         match change {
-            ServiceChange::Create(_) => remembered(event, &revision),
+            ServiceChange::Create(_) => self.was_stored(event, &revision),
             ServiceChange::Scale { from, to } if to < from => {
                 self.hazard(event);
                 if to == 0 {
@@ -75,6 +82,16 @@ impl Services {
             event.broken(
                 "SAFETY-2",
                 "a second hazardous change was made in one turn".to_owned(),
+            );
+        }
+    }
+
+    /// SAFETY-1: what is made was decided and stored before.
+    fn was_stored(&self, event: &Event, revision: &Revision) {
+        if !self.stored.contains(revision) {
+            event.broken(
+                "SAFETY-1",
+                format!("the service of {revision} was created before that was stored"),
             );
         }
     }
@@ -116,16 +133,6 @@ fn stranger(event: &Event, service: &str) {
         event.broken(
             "SAFETY-3",
             format!("service {service}, which no rollout owns, was changed"),
-        );
-    }
-}
-
-/// SAFETY-1: what is made was decided and stored before.
-fn remembered(event: &Event, revision: &Revision) {
-    if !event.status.revisions.contains_key(revision) {
-        event.broken(
-            "SAFETY-1",
-            format!("the service of {revision} was created before that was stored"),
         );
     }
 }
@@ -184,11 +191,7 @@ fn had_its_time(event: &Event, revision: &Revision) -> bool {
 /// Whether a revision is what serves, or is tried just now, by what is stored.
 fn revision_serves(event: &Event, revision: &Revision) -> bool {
     let status = event.status;
-    let is_deleted = event
-        .view
-        .rollout(event.rollout)
-        .is_none_or(|stored| stored.draft.deletion.is_some());
     let is_stable = status.stable_revision.as_ref() == Some(revision);
     let is_tried = status.canary_revision.as_ref() == Some(revision) && status.step != Step::Idle;
-    !is_deleted && (is_stable || is_tried) && !status.leaving.contains_key(revision)
+    !is_deleted(event) && (is_stable || is_tried) && !status.leaving.contains_key(revision)
 }

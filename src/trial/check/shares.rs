@@ -48,7 +48,7 @@ impl Shares {
         self.note_ready(event);
         let names: Vec<Name> = of_the_route(event);
         for name in names {
-            self.note_instance(event, name);
+            self.note_instance(event, &name);
         }
     }
 
@@ -94,9 +94,9 @@ impl Shares {
             .unwrap_or(0)
     }
 
-    fn note_instance(&mut self, event: &Event, name: Name) {
+    fn note_instance(&mut self, event: &Event, name: &Name) {
         let most_ready = self.most_ready();
-        let (share, serves) = look(event, &name, self.canary.as_ref());
+        let (share, serves) = look(event, name, self.canary.as_ref());
         let record = self.instances.entry(name.clone()).or_default();
         let before = record.clone();
         let intended = f64::from(event.status.weight) / 100.0;
@@ -106,29 +106,34 @@ impl Shares {
         {
             record.right_until = None;
         }
-        if (share - intended).abs() <= NEAR {
-            record.right_until = Some(event.now);
-        } else if (before.share - intended).abs() <= NEAR && record.right_until.is_some() {
+        let is_right = |share: f64| (share - intended).abs() <= NEAR;
+        if is_right(share) || (is_right(before.share) && record.right_until.is_some()) {
             record.right_until = Some(event.now);
         }
         record.share = share;
         record.serves = serves;
-        let by_controller = is_write_to(event, &name);
+        let by_controller = is_write_to(event, name);
         if by_controller {
             if share > before.share + NEAR {
-                not_above_size(event, &name, share, most_ready);
+                not_above_size(event, name, share, most_ready);
             }
             let is_hurt = before.hurt_at.is_some_and(|at| event.is_recent(at));
-            if before.serves && !serves && !is_hurt {
+            if before.serves && !serves && !is_hurt && !is_deleted(event) {
                 event.broken(
                     "TRAFFIC-5",
                     format!("a controller took the last serving server of {name} away"),
                 );
             }
-        } else if hurts(event, &name) {
+        } else if hurts(event, name) {
             record.hurt_at = Some(event.now);
         }
     }
+}
+
+/// Whether nothing of the rollout is to stay.
+pub(super) fn is_deleted(event: &Event) -> bool {
+    let stored = event.view.rollout(event.rollout);
+    stored.is_none_or(|stored| stored.draft.deletion.is_some())
 }
 
 /// Whether anything may have changed that is kept here.
@@ -194,8 +199,7 @@ fn is_write_to(event: &Event, name: &Name) -> bool {
 fn hurts(event: &Event, name: &Name) -> bool {
     match event.what {
         What::Ended(_) | What::Signalled(_) | What::Node(..) | What::Lent(_) => true,
-        What::Checked { instance, .. } => instance == name,
-        What::Proxy(instance, _) => instance == name,
+        What::Checked { instance, .. } | What::Proxy(instance, _) => instance == name,
         What::Servers { changes, .. } => event.controller().is_none() && changes.instance == *name,
         What::Task { .. }
         | What::Listens(_)
