@@ -227,7 +227,7 @@ fn scene(outcome: &Outcome) -> String {
         1 => "1 HAProxy".to_owned(),
         count => format!("{count} HAProxies"),
     };
-    let mut lines = format!(
+    let first = format!(
         "rollout/{}: {} replaces {}\n{proxies}, {} requests/s; {} % of them fail at the new version, {} % at the old one",
         cast.rollout.metadata.name,
         cast.rollout.spec.template.image,
@@ -236,8 +236,8 @@ fn scene(outcome: &Outcome) -> String {
         percent(rehearsal.canary.error_rate),
         percent(rehearsal.stable.error_rate),
     );
-    for (name, gauge) in &rehearsal.gauges {
-        lines.push_str(&format!("\n{name} is said to measure {gauge}"));
-    }
-    lines
+    let gauges = rehearsal.gauges.iter();
+    let told = gauges.map(|(name, gauge)| format!("{name} is said to measure {gauge}"));
+    let lines: Vec<String> = std::iter::once(first).chain(told).collect();
+    lines.join("\n")
 }

@@ -1,8 +1,4 @@
 //! Arguments of `rolloutctl simulate`.
-#![expect(
-    clippy::doc_markdown,
-    reason = "help texts are printed as they stand, without Markdown"
-)]
 
 use std::path::PathBuf;
 

@@ -38,6 +38,8 @@ pub fn tell(outcome: &Outcome) -> Value {
     });
     if let ([only], Some(fields)) = (outcome.reports.as_slice(), told.as_object_mut()) {
         fields.insert("message".to_owned(), only.message.clone().into());
+        let broken = only.violations.iter().map(ToString::to_string);
+        fields.insert("broken".to_owned(), broken.collect());
         fields.insert("timeline".to_owned(), timeline(only));
     }
     told

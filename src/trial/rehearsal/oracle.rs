@@ -53,7 +53,7 @@ impl Oracle for Source {
         if let Some(gauge) = self.gauges.get(&question.key.metric) {
             return gauge.read(self.seed, &question.key);
         }
-        match self.evaluate(question, view) {
+        match self.evaluate(question, *view) {
             Ok(SampleOutcome::Value(value)) => Answer::Value(value),
             Ok(SampleOutcome::NoData) => Answer::NoData,
             Ok(SampleOutcome::Error(problem)) | Err(problem) => Answer::Error(problem),
@@ -62,7 +62,7 @@ impl Oracle for Source {
 }
 
 impl Source {
-    fn evaluate(&self, question: &Measure, view: &View<'_>) -> Result<SampleOutcome, String> {
+    fn evaluate(&self, question: &Measure, view: View<'_>) -> Result<SampleOutcome, String> {
         let text = influxql::fill(&question.query, &question.values, question.window)
             .map_err(|problem| problem.to_string())?;
         let query = Query::parse(&text).map_err(|problem| problem.to_string())?;

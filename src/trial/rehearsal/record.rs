@@ -83,7 +83,7 @@ impl Observer for Recorder {
                 ..
             } if title.strip_prefix("rollout/") == Some(self.rollout.as_str()) => {
                 if let Some(status) = view.status(&self.rollout) {
-                    self.stored(view, status);
+                    self.stored(*view, status);
                 }
             }
             What::Answered(key, outcome) if self.timeline == Timeline::Written => {
@@ -96,7 +96,7 @@ impl Observer for Recorder {
 }
 
 impl Recorder {
-    fn stored(&self, view: &View<'_>, status: &RolloutStatus) {
+    fn stored(&self, view: View<'_>, status: &RolloutStatus) {
         let now = view.now();
         let mut notes = self.record.notes();
         if notes.phase != Some(status.phase) {

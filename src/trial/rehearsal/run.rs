@@ -299,6 +299,9 @@ impl<'a> Run<'a> {
         timeline.extend(told.map(|(at, message)| Line { at, message }));
         timeline.sort_by_key(|line| line.at);
         let cause = Cause::of(ending, &status);
+        // How the old version came up is not what is played.
+        let mut violations = self.findings.all();
+        violations.retain(|violation| violation.at >= self.start);
         Report {
             seed,
             ending,
@@ -309,7 +312,7 @@ impl<'a> Run<'a> {
             canary: notes.until_stable.unwrap_or(answered),
             lost: self.lost,
             lost_to_faults: self.lost_to_faults,
-            violations: self.findings.all(),
+            violations,
             late_faults: late
                 .iter()
                 .map(|mishap| mishap.fault.trouble.name().to_owned())
