@@ -82,7 +82,7 @@ fn ends(summary: &Summary) -> Grid {
 }
 
 fn quantiles(summary: &Summary) -> Grid {
-    let mut grid = Grid::new(["IN A RUN", "HALF AT MOST", "90 % AT MOST", "ALL AT MOST"]);
+    let mut grid = Grid::new(["IN A RUN", "HALF AT MOST", "90 % AT MOST", "THE MOST"]);
     let mut row = |title: &str, values: Quantiles, say: &dyn Fn(f64) -> String| {
         grid.row([
             title.into(),
@@ -100,7 +100,11 @@ fn quantiles(summary: &Summary) -> Grid {
         summary.canary_requests,
         &count,
     );
-    row("of them failed", summary.canary_failures, &count);
+    row(
+        "of so many fail on average",
+        summary.canary_failures,
+        &count,
+    );
     grid
 }
 

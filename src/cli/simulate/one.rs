@@ -47,7 +47,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         (
             "requests to the new version",
             format!(
-                "{:.0} {until}, {:.0} of them failed",
+                "{:.0} {until}; of so many, {:.1} fail on average",
                 report.canary.requests, report.canary.failed
             ),
         ),

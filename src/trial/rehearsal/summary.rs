@@ -186,7 +186,6 @@ mod tests {
         assert_eq!(Quantiles::of([].into_iter()), Quantiles::default());
     }
 
-    /// The values are those of R's `prop.test(…, correct = FALSE)`.
     #[test]
     fn intervals_are_wilsons() {
         let near = |one: f64, other: f64| (one - other).abs() < 5e-5;
