@@ -3,6 +3,8 @@
 //! Every action is idempotent: doing it again, or doing it late, leads to the same end or is
 //! refused by the world because its precondition no longer holds.
 
+use std::sync::Arc;
+
 use crate::api::{Name, Reach, Revision, ServerWeight, Template};
 use crate::snapshot::{Endpoint, SampleKey, ServerName, ServiceId, Window};
 
@@ -57,7 +59,7 @@ pub struct NewService {
     /// The revision that it runs.
     pub revision: Revision,
     /// What its tasks run.
-    pub template: Template,
+    pub template: Arc<Template>,
     /// The container's port.
     pub port: u16,
     /// How the proxies reach a task: whether the port is published on the node.

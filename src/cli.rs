@@ -25,6 +25,7 @@ mod object;
 mod preflight;
 mod read;
 mod refers;
+mod simulate;
 mod standing;
 mod status;
 mod stray;
@@ -135,6 +136,7 @@ async fn dispatch(
         Command::Controller(args) => connect::controller(target, &args).await,
         Command::Collector(args) => connect::collector(&args).await,
         Command::Preflight(args) => preflight::run(&args, target, console).await,
+        Command::Simulate(args) => simulate::run(args, console).await,
         Command::Schema(args) => schema(&args, console),
         Command::Completion(args) => completion(args.shell, console),
     }

@@ -10,6 +10,7 @@ mod document;
 mod explain;
 mod forms;
 mod load;
+mod locate;
 mod node;
 mod owned;
 mod path;
@@ -24,6 +25,7 @@ mod suggest;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use locate::point_at;
 pub use render::to_yaml;
 pub use schema::{schema, schema_all};
 pub use source::Source;

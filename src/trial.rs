@@ -17,6 +17,7 @@ mod deed;
 mod ending;
 mod life;
 mod pool;
+pub mod rehearsal;
 
 pub use deed::{Deed, Reading, Seat};
 pub use ending::{End, Unrest, at_rest};

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use smol_str::SmolStr;
 
 /// The one API version that this release reads and writes.
 pub const API_VERSION: &str = "rolloutctl.dev/v1alpha1";
@@ -102,7 +103,7 @@ impl FromStr for Kind {
 /// A resource's name: a DNS label (RFC 1123): lower-case letters, digits and `-`, not at either end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Name(String);
+pub struct Name(SmolStr);
 
 /// Why a text is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +130,7 @@ impl FromStr for Name {
             && alphanumeric(bytes[0])
             && alphanumeric(bytes[bytes.len() - 1]);
         if sound {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(NameError(text.to_owned()))
         }

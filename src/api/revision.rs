@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, SmolStrBuilder};
 
 use super::{Name, Reach, RolloutSpec, Template};
 
@@ -17,7 +18,7 @@ use super::{Name, Reach, RolloutSpec, Template};
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-pub struct Revision(String);
+pub struct Revision(#[schemars(with = "String")] SmolStr);
 
 /// Why a text is not a [`Revision`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,12 +51,12 @@ impl Revision {
         };
         let bytes = serde_json::to_vec(&hashed).expect("a template is plain JSON");
         let digest = Sha256::digest(&bytes);
-        let mut hex = String::with_capacity(Self::LEN);
+        let mut hex = SmolStrBuilder::new();
         for byte in digest.iter().take(Self::LEN / 2) {
             hex.push(char::from(HEX[usize::from(byte >> 4)]));
             hex.push(char::from(HEX[usize::from(byte & 15)]));
         }
-        Self(hex)
+        Self(hex.finish())
     }
 
     /// The revision as text.
@@ -81,7 +82,7 @@ impl FromStr for Revision {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
         if text.len() == Self::LEN && text.bytes().all(hex) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(RevisionError(text.to_owned()))
         }
@@ -98,6 +99,6 @@ impl TryFrom<String> for Revision {
 
 impl From<Revision> for String {
     fn from(revision: Revision) -> Self {
-        revision.0
+        revision.0.into()
     }
 }

@@ -3,6 +3,7 @@
 //! The status is written when it changes and never per tick, so nothing in it counts seconds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -359,11 +360,32 @@ pub struct Restore {
 #[serde(rename_all = "camelCase")]
 pub struct RevisionRecord {
     /// The resolved template.
-    pub template: Template,
+    #[serde(with = "shared")]
+    pub template: Arc<Template>,
     /// The container's port.
     pub port: u16,
     /// How the proxies reach a task.
     pub reach: Reach,
     /// When it was first asked for.
     pub created_at: Timestamp,
+}
+
+/// What is shared is written as if it were not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
 }

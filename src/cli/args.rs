@@ -13,7 +13,9 @@ use super::target::{self, ResourceRef, RolloutRef};
 use crate::api::{Duration, Kind};
 
 mod serve;
+mod simulate;
 pub use serve::{CollectorArgs, ControllerArgs};
+pub use simulate::SimulateArgs;
 
 /// Progressive delivery for Docker Swarm.
 ///
@@ -101,6 +103,8 @@ pub enum Command {
     Controller(ControllerArgs),
     /// Run the collector, which turns HAProxy's log into InfluxDB points
     Collector(CollectorArgs),
+    /// Play a rollout in a simulated world, from its manifests alone
+    Simulate(SimulateArgs),
     /// Check whether the Swarm, HAProxy and InfluxDB are fit for rollouts
     Preflight(PreflightArgs),
     /// Print the JSON Schema of a kind, or of all

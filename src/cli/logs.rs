@@ -24,8 +24,8 @@ pub fn start(global: &Global, command: &Command) -> Result<(), String> {
     let coloured = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let shape = match (global.log_format, role) {
         (LogFormat::Auto, Role::Serves) if !on_terminal => LogFormat::Json,
-        (LogFormat::Auto, Role::Serves | Role::Answers) => LogFormat::Pretty,
-        (chosen, Role::Serves | Role::Answers) => chosen,
+        (LogFormat::Auto, Role::Serves | Role::Answers | Role::Plays) => LogFormat::Pretty,
+        (chosen, Role::Serves | Role::Answers | Role::Plays) => chosen,
     };
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -46,12 +46,15 @@ enum Role {
     Answers,
     /// It runs for ever, and tells what it does.
     Serves,
+    /// It plays controllers in worlds that there are not: their warnings are nobody's.
+    Plays,
 }
 
 impl Role {
     const fn of(command: &Command) -> Self {
         match command {
             Command::Controller(_) | Command::Collector(_) => Self::Serves,
+            Command::Simulate(_) => Self::Plays,
             Command::Apply(_)
             | Command::Delete(_)
             | Command::Diff(_)
@@ -73,9 +76,10 @@ impl Role {
 
 const fn default_filter(verbose: u8, role: Role) -> &'static str {
     match (verbose, role) {
-        (0, Role::Answers) => "warn",
-        (0, Role::Serves) | (1, Role::Answers) => "info",
+        (0, Role::Plays) => "off",
+        (0, Role::Answers) | (1, Role::Plays) => "warn",
+        (0, Role::Serves) | (1, Role::Answers) | (2, Role::Plays) => "info",
         (1, Role::Serves) | (2, Role::Answers) => "info,rolloutctl=debug",
-        (_, Role::Answers | Role::Serves) => "debug,rolloutctl=trace",
+        (_, Role::Answers | Role::Serves | Role::Plays) => "debug,rolloutctl=trace",
     }
 }

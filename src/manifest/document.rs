@@ -122,6 +122,13 @@ impl Document {
         place.map_or(1, |place| place.line) + self.lines_before
     }
 
+    /// The line and column in its file of the value at `path`.
+    pub fn place_of(&self, path: &FieldPath) -> (usize, usize) {
+        let place = self.places.as_ref().map(|p| p.of(path, Anchor::Value));
+        let place = place.unwrap_or(Place { line: 1, column: 1 });
+        (place.line + self.lines_before, place.column)
+    }
+
     /// The resource, if no error was found.
     pub fn resource(&self, file: &str) -> Option<Located> {
         let kind = self.kind.filter(|_| !self.findings.has_errors())?;

@@ -91,7 +91,7 @@ fn remember(status: &mut RolloutStatus, input: &Input, revision: &Revision) {
         .revisions
         .entry(revision.clone())
         .or_insert_with(|| RevisionRecord {
-            template: input.spec.template.clone(),
+            template: input.spec.template.clone().into(),
             port: input.spec.traffic.port,
             reach: input.spec.traffic.reach,
             created_at: input.now,

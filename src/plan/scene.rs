@@ -172,10 +172,10 @@ impl<'a> Scene<'a> {
 }
 
 /// Servers whose checks fail on some instance.
-fn down_somewhere<'a>(
-    seen: Option<&'a BTreeMap<Name, InstanceFact>>,
+fn down_somewhere(
+    seen: Option<&BTreeMap<Name, InstanceFact>>,
     backend: &str,
-) -> BTreeSet<&'a str> {
+) -> BTreeSet<ServerName> {
     let instances = seen.into_iter().flat_map(BTreeMap::values);
     let servers = instances.filter_map(|fact| match fact {
         InstanceFact::Reachable(proxy) => proxy.backends.get(backend),
@@ -184,14 +184,14 @@ fn down_somewhere<'a>(
     servers
         .flatten()
         .filter(|(_, server)| server.check == CheckState::Failed)
-        .map(|(name, _)| name.as_str())
+        .filter_map(|(name, _)| name.parse().ok())
         .collect()
 }
 
 fn view<'a>(
     intent: &Intent,
     tasks: &[ReadyTask],
-    down: &BTreeSet<&str>,
+    down: &BTreeSet<ServerName>,
     fact: Option<&'a InstanceFact>,
     backend: &str,
 ) -> View<'a> {

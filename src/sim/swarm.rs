@@ -194,7 +194,7 @@ impl Addresses {
 
 impl Swarm {
     pub fn new(nodes: u32, addresses: u32, random: &mut Random) -> Self {
-        let node = |number: u32| Node::new(number, NodeId(random.letters(25)));
+        let node = |number: u32| Node::new(number, NodeId::from(random.letters(25)));
         Self {
             services: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -272,7 +272,7 @@ fn task_id(random: &mut Random, key: TaskKey) -> TaskId {
         number /= 36;
     }
     text.push_str(&random.letters(13));
-    TaskId(text)
+    TaskId::from(text)
 }
 
 /// Whether a service publishes its port on its nodes.

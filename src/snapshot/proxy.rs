@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use smol_str::SmolStr;
+
 use super::{Endpoint, TaskId};
 use crate::api::{Revision, ServerWeight};
 
@@ -92,7 +94,7 @@ pub enum CheckState {
 pub struct ServerName {
     revision: Revision,
     slot: u32,
-    task: String,
+    task: SmolStr,
 }
 
 /// A server's name that is not of ours.
@@ -120,7 +122,7 @@ impl ServerName {
 
     /// Whether the server is the one of the task `task`.
     pub fn is_of(&self, task: &TaskId) -> bool {
-        task.0.starts_with(&self.task)
+        task.0.starts_with(self.task.as_str())
     }
 }
 
@@ -141,7 +143,10 @@ impl FromStr for ServerName {
 fn parse(text: &str) -> Option<ServerName> {
     let mut parts = text.split('.');
     let revision = parts.next()?.parse().ok()?;
-    let slot: u32 = parts.next()?.parse().ok()?;
+    let slot = parts.next()?;
+    // A slot written as `+1` or `01` would not be read back as it stands.
+    let is_plain = slot == "0" || !slot.starts_with(['+', '0']);
+    let slot: u32 = slot.parse().ok().filter(|_| is_plain)?;
     let task = parts.next()?;
     let sound = task.len() == ServerName::TASK_LEN
         && task
@@ -151,10 +156,9 @@ fn parse(text: &str) -> Option<ServerName> {
     let name = ServerName {
         revision,
         slot,
-        task: task.to_owned(),
+        task: task.into(),
     };
-    // A slot written as `+1` or `01` would not be read back as it stands.
-    (sound && name.to_string() == text).then_some(name)
+    sound.then_some(name)
 }
 
 #[cfg(test)]

@@ -268,7 +268,7 @@ fn free_port() -> u16 {
 }
 
 fn server(slot: u32) -> ServerName {
-    let task = TaskId("abcdefghijkl0123456789abc".to_owned());
+    let task = TaskId::from("abcdefghijkl0123456789abc");
     ServerName::new(&"0123456789".parse().expect("a revision"), slot, &task)
 }
 

@@ -59,7 +59,7 @@ async fn problem(haproxy: &Haproxy, instance: &HaproxyInstance) -> Option<String
 
 /// One change of one server.
 fn change() -> ServerChanges {
-    let task = rolloutctl::snapshot::TaskId("abcdefghijkl0123456789abc".to_owned());
+    let task = rolloutctl::snapshot::TaskId::from("abcdefghijkl0123456789abc");
     let revision = "0123456789".parse().expect("a revision");
     ServerChanges {
         load_balancer: name("edge"),

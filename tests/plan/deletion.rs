@@ -1,7 +1,7 @@
 //! SAFETY-7: what a rollout owns is drained, removed and forgotten, in this order.
 
 use rolloutctl::action::Action;
-use rolloutctl::api::{Dependents, WaitingOn};
+use rolloutctl::api::{Dependents, Step, WaitingOn};
 
 use crate::toy::{BACKEND, Toy, name, spec};
 
@@ -121,4 +121,13 @@ fn safety_7_a_rollout_that_was_never_carried_out_is_forgotten_at_once() {
     toy.snapshot.load_balancers.clear();
     toy.delete(Dependents::Remove);
     assert_eq!(toy.turn().actions, [Action::Forget]);
+}
+
+#[test]
+fn safety_7_a_rollout_that_is_being_deleted_has_no_attempt_under_way() {
+    let mut toy = Toy::in_stage(spec("v2"), 0);
+    toy.delete(Dependents::Remove);
+    toy.turn();
+    assert_eq!(toy.status.step, Step::Idle);
+    assert_eq!(toy.status.weight, 0);
 }

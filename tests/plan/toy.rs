@@ -99,7 +99,7 @@ impl Toy {
         };
         let instances = BTreeMap::from([(name("lb-1"), proxy()), (name("lb-2"), proxy())]);
         let node = NodeFact {
-            id: NodeId("node".into()),
+            id: NodeId::from("node"),
             hostname: "node".into(),
             ready: true,
             address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -225,7 +225,7 @@ impl Toy {
     /// Loses a node that runs one task of each service: the Swarm gives these up, and starts others.
     pub fn lose_node(&mut self) {
         let lost = NodeFact {
-            id: NodeId("lost".into()),
+            id: NodeId::from("lost"),
             hostname: "lost".into(),
             ready: false,
             address: None,

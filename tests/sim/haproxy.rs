@@ -136,7 +136,7 @@ fn what_is_refused_keeps_nothing_else_from_being_done() {
         site.server("lb-1", name).map(|fact| fact.weight),
         Some(ServerWeight::new(9))
     );
-    let nobody = ServerName::new(&one, 9, &TaskId("x".repeat(25)));
+    let nobody = ServerName::new(&one, 9, &TaskId::from("x".repeat(25)));
     let result = site.change("lb-1", &nobody, &[weigh]);
     assert!(
         matches!(result, Err(WorldError::Refused { .. })),
@@ -201,7 +201,7 @@ fn an_instance_that_says_nothing_costs_the_time_limit_and_the_other_one_is_seen(
         InstanceFact::Unreachable { .. }
     ));
     assert!(matches!(instances["lb-2"], InstanceFact::Reachable(_)));
-    let nobody = ServerName::new(&revision('1'), 1, &TaskId("x".repeat(25)));
+    let nobody = ServerName::new(&revision('1'), 1, &TaskId::from("x".repeat(25)));
     let begin = site.world.now();
     let result = site.change("lb-1", &nobody, &[ServerVerb::Drain]);
     assert!(

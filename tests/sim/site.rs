@@ -39,7 +39,7 @@ pub fn service(revision: &Revision, replicas: u32) -> NewService {
     NewService {
         rollout: name("web"),
         revision: revision.clone(),
-        template: template("app:v1"),
+        template: template("app:v1").into(),
         port: 8080,
         reach: Reach::Network,
         replicas,

@@ -1,5 +1,7 @@
 //! Services and tasks.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 
 use rolloutctl::action::Action;
@@ -178,7 +180,7 @@ fn with_a_health_check_running_means_healthy_and_without_it_says_nothing() {
         ..setup(7)
     });
     let mut checked = service(&revision('1'), 1);
-    checked.template.healthcheck =
+    Arc::make_mut(&mut checked.template).healthcheck =
         serde_json::from_value(json!({"test": ["CMD", "/ok"], "interval": "1s"})).expect("a check");
     let unchecked = service(&revision('2'), 1);
     site.act(&Action::CreateService(checked)).expect("created");
@@ -203,7 +205,7 @@ fn what_never_gets_healthy_fails_and_is_tried_again() {
         ..setup(8)
     });
     let mut new = service(&revision('1'), 1);
-    new.template.healthcheck =
+    Arc::make_mut(&mut new.template).healthcheck =
         serde_json::from_value(json!({"test": ["CMD", "/ok"], "interval": "1s", "retries": 2}))
             .expect("a check");
     site.act(&Action::CreateService(new)).expect("created");

@@ -1,5 +1,7 @@
 //! Requests: where they go, how long they stay open, and what loses them.
 
+use std::sync::Arc;
+
 use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::ServerWeight;
 use rolloutctl::sim::{Answered, App, Condition, Hand, Loss, OnStop, Setup, Which};
@@ -187,7 +189,8 @@ fn a_grace_period_shorter_than_a_request_kills_it() {
     let site = Site::quick(9);
     let one = revision('1');
     let mut new = service(&one, 2);
-    new.template.stop_grace_period = Some(rolloutctl::api::Duration::from_secs(1));
+    Arc::make_mut(&mut new.template).stop_grace_period =
+        Some(rolloutctl::api::Duration::from_secs(1));
     site.act(&Action::CreateService(new)).expect("created");
     site.pass(3_000);
     site.balance("lb-1", &one, 1);

@@ -31,7 +31,8 @@ fn everything(rollout: &Name, secret: &str, config: &str) -> NewService {
                 "restart_policy": {"condition": "on-failure", "delay": "1s", "max_attempts": 0, "window": "10s"},
                 "labels": {"team": "news", "empty": ""}
             }
-        })),
+        }))
+        .into(),
         ..plain(rollout, Reach::Host, 0)
     }
 }

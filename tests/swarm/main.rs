@@ -53,7 +53,8 @@ fn plain(rollout: &Name, reach: Reach, replicas: u32) -> NewService {
             "networks": [network()],
             "environment": {"MODE": "it"},
             "stop_grace_period": "1s",
-        })),
+        }))
+        .into(),
         port: 8080,
         reach,
         replicas,

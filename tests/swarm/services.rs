@@ -145,7 +145,8 @@ async fn what_a_template_names_and_is_not_there_is_told_with_its_remedy() {
         ("configs", "docker config create it-missing"),
     ] {
         let mut new = plain(&unique("missing"), Reach::Network, 0);
-        new.template = template(serde_json::json!({"image": "demo-app:v1", field: ["it-missing"]}));
+        new.template =
+            template(serde_json::json!({"image": "demo-app:v1", field: ["it-missing"]})).into();
         let err = swarm
             .act(&Action::CreateService(new))
             .await

@@ -119,7 +119,7 @@ fn spec(image: &str) -> RolloutSpec {
 fn record(image: &str, seconds: i64) -> (Revision, RevisionRecord) {
     let spec = spec(image);
     let record = RevisionRecord {
-        template: spec.template.clone(),
+        template: spec.template.clone().into(),
         port: spec.traffic.port,
         reach: spec.traffic.reach,
         created_at: at(seconds),

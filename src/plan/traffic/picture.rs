@@ -113,12 +113,12 @@ impl<'a> Picture<'a> {
     pub fn of(
         intent: &Intent,
         ready: &[ReadyTask],
-        down: &BTreeSet<&str>,
+        down: &BTreeSet<ServerName>,
         seen: &'a BTreeMap<String, ServerFact>,
     ) -> Self {
         let mut servers = servers(intent, ready, seen);
         for server in &mut servers {
-            if down.contains(server.name.to_string().as_str()) {
+            if down.contains(&server.name) {
                 server.repute = Repute::Bad;
             }
         }

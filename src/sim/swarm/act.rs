@@ -87,7 +87,7 @@ impl State {
         }
         let key = self.swarm.next_service();
         let service = Service {
-            id: ServiceId(self.random.letters(25)),
+            id: ServiceId::from(self.random.letters(25)),
             name: name.clone(),
             version: self.next_index(),
             image: new.template.image.clone(),

@@ -71,7 +71,7 @@ impl RawService {
             .parse()
             .map_err(|err| format!("{} of the service {name}: {err}", labels::REVISION))?;
         Ok(ServiceFact {
-            id: ServiceId(self.id.clone()),
+            id: ServiceId::from(self.id.clone()),
             version: self.version(),
             rollout,
             revision,
@@ -93,7 +93,7 @@ pub(super) fn node(node: Node) -> Option<NodeFact> {
     let status = node.status.unwrap_or_default();
     let manager = node.manager_status.and_then(|manager| manager.addr);
     Some(NodeFact {
-        id: NodeId(node.id?),
+        id: NodeId::from(node.id?),
         hostname: node
             .description
             .and_then(|description| description.hostname)

@@ -224,7 +224,9 @@ mod tests {
         NewService {
             rollout: "web".parse().expect("a name"),
             revision: "0123456789".parse().expect("a revision"),
-            template: serde_json::from_value(template).expect("a template"),
+            template: serde_json::from_value::<Template>(template)
+                .expect("a template")
+                .into(),
             port: 8080,
             reach,
             replicas: 3,

@@ -16,7 +16,7 @@ impl Toy {
     pub fn act(&mut self, action: &Action) {
         match action {
             Action::CreateService(new) => {
-                let id = ServiceId(new.name());
+                let id = ServiceId::from(new.name());
                 let fact = ServiceFact {
                     id,
                     name: new.name(),
@@ -130,10 +130,10 @@ impl Toy {
         for slot in count..wanted {
             self.ids += 1;
             let task = TaskFact {
-                id: TaskId(format!("{:025}", self.ids)),
+                id: TaskId::from(format!("{:025}", self.ids)),
                 service: service.id.clone(),
                 slot: u32::try_from(slot + 1).expect("a small number"),
-                node: Some(NodeId("node".into())),
+                node: Some(NodeId::from("node")),
                 state: TaskState::Waiting,
                 desired: TaskState::Running,
                 addresses: BTreeMap::from([(
@@ -145,7 +145,7 @@ impl Toy {
                 since: self.now,
             };
             // The id's end must tell tasks apart, and a server's name keeps its beginning.
-            let id = TaskId(format!("{:0>12}{:013}", self.ids, 0));
+            let id = TaskId::from(format!("{:0>12}{:013}", self.ids, 0));
             self.snapshot
                 .tasks
                 .insert(id.clone(), TaskFact { id, ..task });

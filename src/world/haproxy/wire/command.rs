@@ -194,7 +194,7 @@ mod tests {
         ServerName::new(
             &"0123456789".parse().expect("a revision"),
             slot,
-            &TaskId("abcdefghijkl0123456789abc".to_owned()),
+            &TaskId::from("abcdefghijkl0123456789abc"),
         )
     }
 
@@ -270,7 +270,7 @@ mod tests {
                 "{bad:?} was accepted"
             );
         }
-        let task = TaskId("x;show info".to_owned());
+        let task = TaskId::from("x;show info".to_owned());
         let server = ServerName::new(&"0123456789".parse().expect("a revision"), 1, &task);
         let verb = ServerVerb::Delete;
         assert!(commands("web", &[ServerChange { server, verb }]).is_err());

@@ -91,7 +91,7 @@ struct RawNetworkSpec {
 
 /// Reads a task; the error says what is wrong with it.
 pub(in crate::world::swarm) fn task(raw: RawTask) -> Result<TaskFact, String> {
-    let id = TaskId(raw.id);
+    let id = TaskId::from(raw.id);
     let state = |text: &str| {
         state(text).ok_or_else(|| format!("the task {id} is in a state `{text}` that is not known"))
     };
@@ -100,9 +100,9 @@ pub(in crate::world::swarm) fn task(raw: RawTask) -> Result<TaskFact, String> {
         .unwrap_or_default();
     let ports = raw.status.port_status.and_then(|status| status.ports);
     Ok(TaskFact {
-        service: ServiceId(raw.service_id),
+        service: ServiceId::from(raw.service_id),
         slot: raw.slot,
-        node: (!raw.node_id.is_empty()).then_some(NodeId(raw.node_id)),
+        node: (!raw.node_id.is_empty()).then_some(NodeId::from(raw.node_id)),
         state: state(&raw.status.state)?,
         desired: state(&raw.desired_state)?,
         addresses: addresses(raw.networks_attachments.unwrap_or_default()),

@@ -1,0 +1,395 @@
+//! One run: the old version serves, the new one is applied, time passes until the rollout is at rest.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+use super::gauge::mixed;
+use super::mishap::{CallTrouble, Mishap, SEAT, calls};
+use super::oracle::Source;
+use super::record::{Line, Record, Recorder, Timeline};
+use super::{Approval, Rehearsal};
+use crate::api::{
+    AbortCause, Duration, MeasurementPhase, Name, Phase, Resource, RolloutStatus, Route, Verb,
+    WaitingOn,
+};
+use crate::sim::{Answer, Answered, Hand, Keep, Random, Setup};
+use crate::trial::check::{Findings, Terms, Violation, Watch};
+use crate::trial::{Deed, End, Habits, Trial, at_rest};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// The new version serves.
+    Healthy,
+    /// The old version serves: the new one was taken back.
+    Degraded,
+    /// Somebody must decide.
+    Paused,
+    /// It was not at rest when its time was over.
+    Unended,
+}
+
+impl Ending {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "Healthy",
+            Self::Degraded => "Degraded",
+            Self::Paused => "Paused",
+            Self::Unended => "Not ended",
+        }
+    }
+}
+
+/// What one run showed.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed that plays it again.
+    pub seed: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Why, in a word or two, by which runs are counted; empty for a good end.
+    pub why: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// The metric that failed, if one did.
+    pub failed: Option<Name>,
+    /// How many seconds passed until then.
+    pub took: f64,
+    /// What reached the new version until then, on average.
+    pub canary: Answered,
+    /// The requests that were lost although nothing had gone wrong, on average.
+    pub lost: f64,
+    /// The requests that were lost during a fault or within a minute after it, on average.
+    pub lost_to_faults: f64,
+    /// The rules that were broken.
+    pub violations: Vec<Violation>,
+    /// Faults whose time had not come.
+    pub late_faults: Vec<String>,
+    /// When the new version was applied.
+    pub start: Timestamp,
+    /// What happened, if it was written down.
+    pub timeline: Vec<Line>,
+}
+
+/// How long the old version may take to come up. Nothing goes wrong meanwhile.
+const OVERTURE: Duration = Duration::from_secs(3_600);
+
+/// How often it is looked whether the rollout is at rest.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A run on its way.
+struct Run<'a> {
+    script: &'a Rehearsal,
+    trial: Trial,
+    rollout: Name,
+    route: Route,
+    record: Record,
+    findings: Findings,
+    mishaps: Vec<Mishap>,
+    start: Timestamp,
+    lost_before: f64,
+    lost: f64,
+    lost_to_faults: f64,
+}
+
+impl Rehearsal {
+    /// Plays it once. The same seed plays the same.
+    pub fn run(&self, seed: u64, timeline: Timeline) -> Report {
+        // Neighbouring seeds must have nothing in common.
+        let inner = mixed(seed);
+        let mut run = Run::new(self, inner, timeline);
+        let ending = if run.overture() {
+            run.curtain(inner);
+            run.play()
+        } else {
+            Ending::Unended
+        };
+        run.report(seed, ending)
+    }
+
+    fn setup(&self, seed: u64) -> Setup {
+        let mut setup = Setup::new(seed);
+        let traffic = &self.cast.rollout.spec.traffic;
+        let instances = &self.cast.resolved.instances;
+        let count = u32::try_from(instances.len()).unwrap_or(u32::MAX).max(1);
+        for instance in instances {
+            let rps = self.rps / f64::from(count);
+            setup = setup.with_proxy(&traffic.load_balancer, instance, &traffic.backend, rps);
+        }
+        let before = self.before().spec.template.image;
+        let image = self.cast.rollout.spec.template.image.clone();
+        setup.apps.insert(before, self.stable.app());
+        setup.apps.insert(image, self.canary.app());
+        let metrics = self.cast.resolved.metrics.iter().flatten().flatten();
+        let mut asked = metrics.filter(|metric| !self.gauges.contains_key(&metric.metric.name));
+        if asked.next().is_some() {
+            setup.points = Keep::Yes;
+        }
+        setup
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(script: &'a Rehearsal, seed: u64, timeline: Timeline) -> Self {
+        let trial = Trial::new(script.setup(seed), Habits::default());
+        let rollout = script.cast.rollout.metadata.name.clone();
+        let route = Route::of(&script.cast.rollout.spec.traffic);
+        let (record, findings) = (Record::default(), Findings::default());
+        let start = trial.now();
+        let mut troubles = script.faults.iter().map(|fault| fault.trouble);
+        let terms = if troubles.any(|trouble| CallTrouble::of(trouble).is_some()) {
+            Terms::FAULTY
+        } else {
+            Terms::SOUND
+        };
+        let recorder = Recorder {
+            watch: Watch::new(rollout.clone(), route.clone(), terms, findings.clone()),
+            record: record.clone(),
+            rollout: rollout.clone(),
+            canary: script.canary_revision(),
+            resolved: Arc::new(script.cast.resolved.clone()),
+            timeline,
+        };
+        trial.world().observe_with(recorder);
+        Self {
+            script,
+            trial,
+            rollout,
+            route,
+            record,
+            findings,
+            mishaps: Vec::new(),
+            start,
+            lost_before: 0.0,
+            lost: 0.0,
+            lost_to_faults: 0.0,
+        }
+    }
+
+    /// The old version comes up and is at rest; says whether it is.
+    fn overture(&mut self) -> bool {
+        for resource in &self.script.cast.neighbours {
+            self.apply(resource.clone());
+        }
+        self.apply(Resource::Rollout(self.script.before()));
+        self.trial.perform(Deed::Start(SEAT));
+        let limit = OVERTURE.after(self.trial.now());
+        while self.trial.now() < limit {
+            self.trial.run_for(LOOK);
+            if matches!(self.rest(), Some(End::Healthy)) {
+                // Requests flow evenly and old points are there.
+                self.trial.run_for(Duration::from_secs(10));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// From here on time counts: the new version is applied.
+    fn curtain(&mut self, seed: u64) {
+        let start = self.trial.now();
+        self.start = start;
+        let mut random = Random::of_seed(mixed(seed));
+        let expected = self.script.expected();
+        self.mishaps = Mishap::draw(&self.script.faults, start, expected, &mut random);
+        self.trial.world().answer(
+            None,
+            Answer::Ask(Arc::new(Source {
+                seed,
+                gauges: self.script.gauges.clone(),
+                outages: self.mishaps.iter().filter_map(Mishap::outage).collect(),
+                drawn: Mutex::new(BTreeMap::new()),
+            })),
+        );
+        let deeds = self.mishaps.iter().flat_map(Mishap::deeds);
+        for (at, deed) in deeds.chain(calls(&self.mishaps)) {
+            self.trial.plan(at, deed);
+        }
+        self.record.notes().lines.clear();
+        self.lost_before = self.lost_so_far();
+        self.apply(Resource::Rollout(self.script.cast.rollout.clone()));
+    }
+
+    fn play(&mut self) -> Ending {
+        let limit = self.script.limit().after(self.start);
+        while self.trial.now() < limit {
+            self.trial.run_for(LOOK);
+            self.count_losses();
+            match self.rest() {
+                Some(End::Healthy) => return Ending::Healthy,
+                Some(End::Degraded) => return Ending::Degraded,
+                Some(End::Paused) if !self.approves() => return Ending::Paused,
+                Some(End::Paused | End::Gone) | None => {}
+            }
+        }
+        Ending::Unended
+    }
+
+    /// Whether the rollout waits for an approval that will come; gives it once its time has come.
+    fn approves(&mut self) -> bool {
+        let status = self.status();
+        let is_asked = status.waiting_on == Some(WaitingOn::Approval) && status.pause.is_none();
+        match self.script.approval {
+            Approval::After(time) if is_asked => {
+                let asked = self.record.notes().phase_since;
+                let is_due = asked.is_some_and(|asked| time.after(asked) <= self.trial.now());
+                let is_given = status.last_command.is_some_and(|last| {
+                    last.command.stage == status.stage && last.command.attempt == status.attempt
+                });
+                if is_due && !is_given {
+                    let command = Hand::Command(self.rollout.clone(), Verb::Promote);
+                    self.trial.perform(Deed::Hand(command));
+                }
+                true
+            }
+            Approval::After(_) | Approval::Never => false,
+        }
+    }
+
+    fn apply(&mut self, resource: Resource) {
+        self.trial
+            .perform(Deed::Hand(Hand::Apply(Box::new(resource))));
+    }
+
+    fn rest(&self) -> Option<End> {
+        let world = self.trial.world();
+        let found = world.view(|view| at_rest(view, &self.rollout, &self.route));
+        found.ok()
+    }
+
+    fn status(&self) -> RolloutStatus {
+        let world = self.trial.world();
+        world.view(|view| view.status(&self.rollout).cloned().unwrap_or_default())
+    }
+
+    fn lost_so_far(&self) -> f64 {
+        self.trial.world().view(|view| view.losses().total())
+    }
+
+    fn count_losses(&mut self) {
+        let (now, total) = (self.trial.now(), self.lost_so_far());
+        let fresh = total - self.lost_before;
+        self.lost_before = total;
+        if self.mishaps.iter().any(|mishap| mishap.concerns(now)) {
+            self.lost_to_faults += fresh;
+        } else {
+            self.lost += fresh;
+        }
+    }
+
+    fn report(self, seed: u64, ending: Ending) -> Report {
+        let status = self.status();
+        let now = self.trial.now();
+        let canary = self.script.canary_revision();
+        let answered = self.trial.world().view(|view| view.answered(&canary));
+        let mut notes = self.record.notes();
+        notes.sum_up(now);
+        let ended = match ending {
+            Ending::Healthy | Ending::Degraded | Ending::Paused => notes.phase_since.unwrap_or(now),
+            Ending::Unended => now,
+        };
+        let (over, late): (Vec<_>, Vec<_>) =
+            self.mishaps.iter().partition(|mishap| mishap.from <= now);
+        let mut timeline = std::mem::take(&mut notes.lines);
+        let told = over.iter().flat_map(|mishap| mishap.told());
+        let told = told.filter(|(at, _)| *at <= now);
+        timeline.extend(told.map(|(at, message)| Line { at, message }));
+        timeline.sort_by_key(|line| line.at);
+        let cause = Cause::of(ending, &status);
+        // How the old version came up is not what is played.
+        let mut violations = self.findings.all();
+        violations.retain(|violation| violation.at >= self.start);
+        Report {
+            seed,
+            ending,
+            why: cause.why,
+            message: cause.message,
+            failed: cause.metric,
+            took: ended.duration_since(self.start).as_secs_f64(),
+            canary: notes.until_stable.unwrap_or(answered),
+            lost: self.lost,
+            lost_to_faults: self.lost_to_faults,
+            violations,
+            late_faults: late
+                .iter()
+                .map(|mishap| mishap.fault.trouble.name().to_owned())
+                .collect(),
+            start: self.start,
+            timeline,
+        }
+    }
+}
+
+/// Why a run ended as it did.
+struct Cause {
+    why: String,
+    message: String,
+    metric: Option<Name>,
+}
+
+impl Cause {
+    fn of(ending: Ending, status: &RolloutStatus) -> Self {
+        let waits = || {
+            let waits = status.waiting_on.as_ref();
+            waits.map_or_else(
+                || status.message.clone(),
+                |waits| format!("it waits for {waits}"),
+            )
+        };
+        let label = || {
+            let waits = status.waiting_on.as_ref();
+            waits.map_or("on its way", WaitingOn::label).to_owned()
+        };
+        let mut failed = status.measurements.iter();
+        let failed = failed.find(|record| record.phase == MeasurementPhase::Failed);
+        match ending {
+            Ending::Healthy => Self {
+                why: String::new(),
+                message: status.message.clone(),
+                metric: None,
+            },
+            Ending::Degraded => Self::of_abort(status),
+            Ending::Paused => Self {
+                why: failed.map_or_else(label, |record| format!("`{}` failed", record.metric)),
+                message: match &status.pause {
+                    Some(pause) => pause.message.clone(),
+                    None => waits(),
+                },
+                metric: failed.map(|record| record.metric.clone()),
+            },
+            Ending::Unended => Self {
+                why: match status.phase {
+                    Phase::Progressing | Phase::Paused => format!("waits for {}", label()),
+                    Phase::Healthy | Phase::Degraded => "not yet at rest".to_owned(),
+                },
+                message: waits(),
+                metric: None,
+            },
+        }
+    }
+
+    fn of_abort(status: &RolloutStatus) -> Self {
+        let Some(abort) = &status.abort else {
+            return Self {
+                why: "the spec".to_owned(),
+                message: status.message.clone(),
+                metric: None,
+            };
+        };
+        let (why, metric) = match &abort.cause {
+            AbortCause::Analysis { metric, .. } => {
+                (format!("`{metric}` failed"), Some(metric.clone()))
+            }
+            AbortCause::Deadline => ("progress deadline".to_owned(), None),
+            AbortCause::User { .. } => ("aborted by hand".to_owned(), None),
+        };
+        Self {
+            why,
+            message: abort.message.clone(),
+            metric,
+        }
+    }
+}
