@@ -155,9 +155,10 @@ impl Cell<'_> {
     /// A generator of its own for each cell (the key by FNV-1a, which does not change).
     fn random(&self) -> Random {
         const PRIME: u64 = 0x0100_0000_01b3;
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ self.seed;
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let instance = u64::try_from(self.instance).unwrap_or(0);
-        let numbers = [instance, self.second.unsigned_abs()];
+        // The seed goes through the hash as the rest does: neighbouring seeds share no cell.
+        let numbers = [self.seed, instance, self.second.unsigned_abs()];
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
         let texts = self
             .backend
@@ -232,5 +233,26 @@ impl Tally {
             }
         }
         self.0.last().map_or(0.0, |(takes, _)| *takes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_seeds_draw_nothing_in_common() {
+        let revision: Revision = "0123456789".parse().expect("a revision");
+        let draw = |seed, instance| {
+            let cell = Cell {
+                seed,
+                instance,
+                backend: "web",
+                revision: &revision,
+                second: 1,
+            };
+            cell.random().below(u64::MAX)
+        };
+        assert_ne!(draw(2, 1), draw(3, 0));
     }
 }
