@@ -3,7 +3,8 @@
 //! `TRIALS=N` chooses how many fresh seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
 //! random seed if unset), `TRIAL=SEED` plays one, shrunk if it fails, and prints what
 //! happens. Seeds that once failed are kept in
-//! `tests/trials/kept.txt` and are always tried.
+//! `tests/trials/kept.txt` and are always tried; a seed means another case when the generator changes, so a
+//! defect that one finds gets a test of its own as well.
 
 mod case;
 mod chance;
