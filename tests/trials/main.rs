@@ -1,7 +1,7 @@
 //! Rollouts by the thousand in the simulated world, with faults, against the rules of the design.
 //!
 //! `TRIALS=N` chooses how many fresh seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
-//! random seed if unset), `TRIAL=SEED` plays one, shrunk if it fails, and prints what
+//! random seed if unset), `TRIALS_UNTIL_FAILURE=1` ends with the first that fails, `TRIAL=SEED` plays one, shrunk if it fails, and prints what
 //! happens. Seeds that once failed are kept in
 //! `tests/trials/kept.txt` and are always tried; a seed means another case when the generator changes, so a
 //! defect that one finds gets a test of its own as well.
@@ -19,9 +19,17 @@ use std::time::Instant;
 use case::Case;
 use play::{Failure, play};
 
+/// How many failures are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// One.
+    Failure,
+    /// All.
+    End,
+}
+
 /// Tries every seed on as many threads as there are cores; the failures, by seed.
-fn try_all(seeds: impl Iterator<Item = u64> + Clone + Send + Sync) -> Vec<(u64, Failure)> {
-    let seeds: Vec<u64> = seeds.collect();
+fn try_all(seeds: &[u64], until: Until) -> Vec<(u64, Failure)> {
     let next = AtomicU64::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -31,6 +39,9 @@ fn try_all(seeds: impl Iterator<Item = u64> + Clone + Send + Sync) -> Vec<(u64, 
         {
             if let Err(failure) = play(&Case::of_seed(*seed)) {
                 failures.push((*seed, failure));
+                if until == Until::Failure {
+                    next.store(u64::MAX / 2, Ordering::Relaxed);
+                }
             }
         }
         failures
@@ -83,10 +94,21 @@ fn fresh_seeds_keep_every_rule() {
     let from = number("TRIALS_FROM").unwrap_or_else(fresh_seed);
     let count = number("TRIALS").unwrap_or(200);
     let began = Instant::now();
-    let failures = try_all(from..from + count);
+    let until = if std::env::var_os("TRIALS_UNTIL_FAILURE").is_some() {
+        Until::Failure
+    } else {
+        Until::End
+    };
+    let seeds: Vec<u64> = (from..from + count).collect();
+    let failures = try_all(&seeds, until);
+    if let Some((seed, failure)) = failures.first() {
+        println!("caught: {} after {} seeds", failure.rule(), seed - from + 1);
+    }
     let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64();
     println!("{count} trials from seed {from}, {rate:.0} per second");
-    report(&failures);
+    if until == Until::End {
+        report(&failures);
+    }
     assert!(failures.is_empty(), "{} of {count} failed", failures.len());
 }
 
@@ -96,7 +118,7 @@ fn kept_seeds_keep_every_rule() {
     let seeds: Vec<u64> = kept
         .filter_map(|line| line.split('#').next()?.trim().parse().ok())
         .collect();
-    let failures = try_all(seeds.into_iter());
+    let failures = try_all(&seeds, Until::End);
     report(&failures);
     assert!(failures.is_empty(), "{} failed", failures.len());
 }
