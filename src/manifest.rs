@@ -24,7 +24,7 @@ mod suggest;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use render::to_yaml;
+pub use render::{from_yaml, to_yaml};
 pub use schema::{schema, schema_all};
 pub use source::Source;
 pub(crate) use suggest::nearest;
