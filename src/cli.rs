@@ -35,6 +35,7 @@ mod tests;
 mod validate;
 mod verb;
 mod words;
+pub mod wrap;
 
 pub use args::{CollectorArgs, ControllerArgs, Target};
 pub use exit::{Exit, Failure};

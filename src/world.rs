@@ -99,8 +99,9 @@ pub trait World: Send + Sync {
 /// Why the world did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// The world has moved on: a version, a name or a precondition no longer fits.
-    #[error("{what}: {reason}; it will be read again")]
+    /// The world has moved on: a version, a name or a precondition no longer fits. Who reads it
+    /// again may ask again.
+    #[error("{what}: {reason}")]
     Conflict {
         /// What was being done.
         what: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize as _, Style};
 use rolloutctl::api::Phase;
+use rolloutctl::cli::wrap;
 
 use crate::Proxy;
 use crate::account::Account;
@@ -102,9 +103,10 @@ impl View {
     }
 
     fn print(&self, line: &str) {
+        let line = wrapped(line);
         match &self.block {
             // Nothing can be done about a terminal that has gone.
-            Some(block) => drop(block.all.println(if line.is_empty() { " " } else { line })),
+            Some(block) => drop(block.all.println(if line.is_empty() { " " } else { &line })),
             None => println!("{line}"),
         }
     }
@@ -255,8 +257,17 @@ impl View {
                 Some(false) => ("✘", Style::new().red().bold()),
                 None => ("·", Style::new()),
             };
-            println!("  {} {}", self.paint.with(mark, style), fact.text);
+            let mark = self.paint.with(mark, style);
+            println!("{}", wrapped(&format!("  {mark} {}", fact.text)));
         }
+    }
+}
+
+/// On a terminal, lines are broken between words.
+fn wrapped(line: &str) -> String {
+    match comfy_table::Table::new().width() {
+        Some(columns) if std::io::stdout().is_terminal() => wrap::wrapped(line, columns.into()),
+        _ => line.to_owned(),
     }
 }
 

@@ -62,6 +62,7 @@ pub async fn run(
         Mode::Write => "",
         Mode::DryRun => " (dry run)",
     };
+    let mut changed = Vec::new();
     for resource in &resources {
         let outcome = match mode {
             Mode::Write => write(resource, world).await?,
@@ -71,11 +72,16 @@ pub async fn run(
         console.answer(format_args!("{target} {}{suffix}", outcome.as_str()))?;
         if resource.kind() == Kind::Rollout && mode == Mode::Write && outcome != Outcome::Unchanged
         {
-            console.remark(format_args!(
-                "follow it with: rolloutctl status {} --wait",
-                target.name
-            ));
+            changed.push(target);
         }
+    }
+    match changed.as_slice() {
+        [] => {}
+        [one] => console.remark(format_args!(
+            "follow it with: rolloutctl status {} --wait",
+            one.name
+        )),
+        _ => console.remark("follow them with: rolloutctl get rollouts --watch"),
     }
     Ok(Exit::Done)
 }

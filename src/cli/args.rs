@@ -189,7 +189,7 @@ pub enum Format {
     Json,
     /// YAML, with the status
     Yaml,
-    /// A table with more columns
+    /// A table with every column, however wide the terminal is
     Wide,
     /// KIND/NAME only
     Name,

@@ -59,7 +59,9 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
         RealWorld::connect(&settings)
             .await
             .map_err(|error| match error {
-                ConnectError::Settings(_) => retry::Failure::Lasting(error),
+                ConnectError::Settings(_) | ConnectError::HttpClient { .. } => {
+                    retry::Failure::Lasting(error)
+                }
                 ConnectError::Engine { .. } => {
                     tracing::error!("{error}");
                     retry::Failure::Passing(error)

@@ -7,12 +7,16 @@ use std::io::{self, IsTerminal, Write};
 
 use owo_colors::{OwoColorize, Style};
 
+use super::wrap::wrapped;
+
 /// The two ways out of the program.
 pub struct Console {
     answers: Box<dyn Write + Send>,
     remarks: Box<dyn Write + Send>,
     /// How the answers' reader sees them.
     pub screen: Screen,
+    /// How the remarks' reader sees them.
+    margin: Screen,
     /// Whether answers are painted.
     pub paint: Paint,
 }
@@ -27,6 +31,16 @@ pub enum Screen {
     },
     /// Through a pipe or file.
     Stream,
+}
+
+impl Screen {
+    /// Sentences as they are shown here: on a terminal, lines are broken between words.
+    pub fn wrapped(self, text: &str) -> String {
+        match self {
+            Self::Terminal { columns } => wrapped(text, usize::from(columns)),
+            Self::Stream => text.to_owned(),
+        }
+    }
 }
 
 /// Whether text is painted.
@@ -95,15 +109,19 @@ impl Console {
     pub fn standard() -> Self {
         let stdout = io::stdout();
         let columns = comfy_table::Table::new().width().unwrap_or(80);
-        let screen = if stdout.is_terminal() {
-            Screen::Terminal { columns }
-        } else {
-            Screen::Stream
+        let seen = |is_terminal| {
+            if is_terminal {
+                Screen::Terminal { columns }
+            } else {
+                Screen::Stream
+            }
         };
+        let screen = seen(stdout.is_terminal());
         Self {
             answers: Box::new(stdout),
             remarks: Box::new(io::stderr()),
             screen,
+            margin: seen(io::stderr().is_terminal()),
             paint: Paint::for_screen(screen),
         }
     }
@@ -115,6 +133,7 @@ impl Console {
             answers,
             remarks,
             screen: Screen::Stream,
+            margin: Screen::Stream,
             paint: Paint::Plain,
         }
     }
@@ -131,9 +150,18 @@ impl Console {
         self.answers.flush()
     }
 
+    /// Answers in sentences: like [`Self::answer`], with lines broken between words on a terminal.
+    ///
+    /// # Errors
+    /// When nobody reads it any more, or the disk is full.
+    pub fn tell(&mut self, text: impl Display) -> io::Result<()> {
+        let text = self.screen.wrapped(&text.to_string());
+        self.answer(text)
+    }
+
     /// Remarks something on standard error. That nobody reads it is no reason to stop.
     pub fn remark(&mut self, text: impl Display) {
-        let text = text.to_string();
+        let text = self.margin.wrapped(&text.to_string());
         drop(writeln!(self.remarks, "{}", text.trim_end_matches('\n')));
     }
 }

@@ -29,7 +29,7 @@ pub async fn run(
     let stored = target.find(&store)?;
     let lease = world.lease().await?;
     let scene = Scene::new(stored, &store, lease, clock::now(), console.paint);
-    console.answer(scene.tell())?;
+    console.tell(scene.tell())?;
     Ok(Exit::Done)
 }
 

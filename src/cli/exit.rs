@@ -62,7 +62,7 @@ pub enum Failure {
     #[error("{0}")]
     TimedOut(String),
     /// The world did not do what it was asked.
-    #[error(transparent)]
+    #[error("{}", with_remedy(.0))]
     World(#[from] WorldError),
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
@@ -78,7 +78,19 @@ impl From<ConnectError> for Failure {
                 what: format!("connect to the Swarm at {address}"),
                 reason,
             }),
+            ConnectError::HttpClient { reason } => Self::World(WorldError::Unreachable {
+                what: "set up the HTTP client for metric sources".to_owned(),
+                reason,
+            }),
         }
+    }
+}
+
+/// What the world said. The loops read again by themselves after a conflict; a command does not.
+fn with_remedy(error: &WorldError) -> String {
+    match error {
+        WorldError::Conflict { .. } => format!("{error}; run the command again"),
+        WorldError::Refused { .. } | WorldError::Unreachable { .. } => error.to_string(),
     }
 }
 
@@ -100,5 +112,29 @@ impl Failure {
     /// Whether there is something to say that has not been said.
     pub fn is_untold(&self) -> bool {
         !matches!(self, Self::Told) && self.exit() != Exit::BrokenPipe
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_a_matter_of_usage_and_what_lies_beyond_is_not() {
+        let engine = ConnectError::Engine {
+            address: "unix:///run/docker.sock".to_owned(),
+            reason: "refused".to_owned(),
+        };
+        let client = ConnectError::HttpClient {
+            reason: "too many open files".to_owned(),
+        };
+        let settings = ConnectError::Settings("two contexts".to_owned());
+        assert_eq!(Failure::from(settings).exit(), Exit::Usage);
+        assert_eq!(Failure::from(engine).exit(), Exit::Unreachable);
+        let failure = Failure::from(client);
+        assert_eq!(failure.exit(), Exit::Unreachable);
+        let told = failure.to_string();
+        assert!(told.contains("too many open files"), "{told}");
+        assert!(!told.contains("Docker"), "{told}");
     }
 }

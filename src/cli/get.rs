@@ -103,9 +103,10 @@ fn print(
         return Ok(());
     }
     let naming = naming(selection);
+    let screen = depth.screen(console.screen);
     let tables: Vec<_> = tables(chosen, depth, naming, clock::now())
         .values()
-        .map(|grid| grid.render(console.screen, console.paint))
+        .map(|grid| grid.render(screen, console.paint))
         .collect();
     Ok(console.answer(tables.join("\n\n"))?)
 }
@@ -129,7 +130,7 @@ fn tables(
         let kind = stored.draft.resource.kind();
         tables
             .entry(kind)
-            .or_insert_with(|| Grid::new(columns::header(kind, depth)))
+            .or_insert_with(|| columns::grid(kind, depth))
             .row(columns::row(stored, depth, naming, now));
     }
     tables
@@ -191,11 +192,13 @@ fn print_changes(
     for stored in changed {
         let kind = stored.draft.resource.kind();
         let row = columns::row(stored, depth, naming, clock::now());
-        let mut grid = grids
-            .get(&kind)
-            .map_or_else(|| Grid::new(columns::header(kind, depth)), Grid::continued);
+        let screen = depth.screen(console.screen);
+        let mut grid = grids.get(&kind).map_or_else(
+            || columns::grid(kind, depth),
+            |above| above.continued(screen),
+        );
         grid.row(row);
-        console.answer(grid.render(console.screen, console.paint))?;
+        console.answer(grid.render(screen, console.paint))?;
         grids.insert(kind, grid);
     }
     Ok(())

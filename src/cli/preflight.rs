@@ -114,7 +114,9 @@ async fn swarm(
 ) -> Result<(Access, Vec<Finding>), Failure> {
     let engine = match docker::connect(&settings(target)).await {
         Ok(engine) => engine,
-        Err(error @ ConnectError::Settings(_)) => return Err(error.into()),
+        Err(error @ (ConnectError::Settings(_) | ConnectError::HttpClient { .. })) => {
+            return Err(error.into());
+        }
         Err(error @ ConnectError::Engine { .. }) => {
             return Ok((Access::None, vec![engine::unreachable(&error)]));
         }
@@ -190,7 +192,7 @@ fn print(
                 let mark = console
                     .paint
                     .tint(finding.grade.tone(), format!("{:<4}", finding.grade));
-                console.answer(format_args!("{mark} {finding}"))?;
+                console.tell(format_args!("{mark} {finding}"))?;
             }
             if failed > 0 {
                 let checks = super::words::counted(failed, "check");

@@ -1,8 +1,10 @@
 //! How a rollout stands, in few words: the phase as far as it can be trusted, and the stage.
 //!
-//! Everything here is a pure function of what the store holds.
+//! Everything here is a pure function of what the store holds and of the time.
 
 use std::fmt::Write as _;
+
+use jiff::Timestamp;
 
 use super::console::Tone;
 use crate::api::{Phase, RolloutStatus, Step, Verb};
@@ -70,8 +72,8 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// The word, the stage, the weight and what is waited for, on one line.
-    pub fn line(&self) -> String {
+    /// The word, the stage, the weight and what is waited for at `now`, on one line.
+    pub fn line(&self, now: Timestamp) -> String {
         let mut line = self.word().to_owned();
         match self {
             Self::Deleting | Self::Unseen { .. } => {
@@ -90,7 +92,7 @@ impl<'a> Standing<'a> {
                     let _ = write!(line, ": {}", status.message);
                 }
                 if let Some(waiting) = &status.waiting_on {
-                    let _ = write!(line, "; waiting for {waiting}");
+                    let _ = write!(line, "; waiting for {}", waiting.as_of(now));
                 }
             }
         }

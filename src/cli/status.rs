@@ -28,10 +28,10 @@ pub async fn run(
     let store = world.load().await?;
     let stored = rollout.resource().find(&store)?;
     let standing = Standing::of(stored);
-    let line = standing.line();
+    let line = standing.line(clock::now());
     let phase = standing.word();
     let painted = console.paint.tint(standing.tone(), phase);
-    console.answer(line.replacen(phase, &painted, 1))?;
+    console.tell(line.replacen(phase, &painted, 1))?;
     Ok(match judge(stored) {
         Verdict::Degraded(_) => Exit::No,
         Verdict::Healthy | Verdict::OnTheWay => Exit::Done,
@@ -128,7 +128,7 @@ fn healthy(
     view.end();
     let standing = Standing::of(stored);
     let word = console.paint.tint(standing.tone(), standing.word());
-    console.answer(format_args!("{target} {word}: {}", standing.message()))?;
+    console.tell(format_args!("{target} {word}: {}", standing.message()))?;
     Ok(Exit::Done)
 }
 
@@ -142,9 +142,9 @@ fn degraded(
     let word = console
         .paint
         .tint(super::console::Tone::Bad, status.phase.as_str());
-    console.answer(format_args!("{target} {word}: {}", status.message))?;
+    console.tell(format_args!("{target} {word}: {}", status.message))?;
     for line in reasons(target, status) {
-        console.answer(format_args!("  {line}"))?;
+        console.tell(format_args!("  {line}"))?;
     }
     Ok(Exit::No)
 }
@@ -196,7 +196,7 @@ fn late(target: &ResourceRef, stored: &Stored) -> String {
     };
     format!(
         "timed out; {target} is {}.{hint}",
-        Standing::of(stored).line()
+        Standing::of(stored).line(clock::now())
     )
 }
 

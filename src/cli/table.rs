@@ -1,5 +1,7 @@
-//! Tables without borders, as `kubectl` prints them: columns apart by three spaces, the last one cut to
-//! the terminal's width.
+//! Tables without borders, as `kubectl` prints them: columns apart by three spaces. On a terminal that is
+//! too narrow, columns that are expendable are left out and the last one is cut.
+
+use std::collections::BTreeSet;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 
@@ -9,7 +11,7 @@ use super::console::{Paint, Screen, Tone};
 const GAP: u16 = 3;
 
 /// The narrowest that the last column is cut to.
-const LEAST: usize = 20;
+const LEAST: u16 = 20;
 
 /// A table in the making.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,10 @@ pub struct Grid {
     header: Vec<&'static str>,
     rows: Vec<Vec<Field>>,
     widths: Vec<u16>,
+    /// Names of columns, the one to be left out first at first.
+    expendable: &'static [&'static str],
+    /// Columns that are left out already, by number.
+    left_out: BTreeSet<usize>,
 }
 
 /// What stands in one place of a table.
@@ -54,11 +60,17 @@ impl Grid {
         }
     }
 
-    /// A table without header whose columns are at least as wide as those of `self`: for rows that
-    /// are printed below it later.
-    pub fn continued(&self) -> Self {
+    /// The same table, of which a narrow terminal may lack these columns, the first one first.
+    pub fn without_if_narrow(self, expendable: &'static [&'static str]) -> Self {
+        Self { expendable, ..self }
+    }
+
+    /// A table without header that has the columns of `self` on such a screen, each at least as wide
+    /// as there: for rows that are printed below it later.
+    pub fn continued(&self, screen: Screen) -> Self {
         Self {
             widths: self.column_widths(),
+            left_out: self.left_out(screen),
             ..Self::default()
         }
     }
@@ -88,26 +100,52 @@ impl Grid {
         table.trim_fmt()
     }
 
-    /// The table with its last column cut to what a terminal has left for it, if that is enough to
-    /// be of use; else the terminal wraps it.
+    /// The table as the screen has room for it: without what is expendable, the last column cut if
+    /// what is left is enough to be of use; else the terminal wraps it.
     fn fitted(&self, screen: Screen) -> Self {
-        let mut fitted = self.clone();
-        let widths = self.column_widths();
+        let mut fitted = self.keeping(&self.left_out(screen));
+        let widths = fitted.column_widths();
         let (Screen::Terminal { columns }, Some((_, before))) = (screen, widths.split_last())
         else {
             return fitted;
         };
-        let taken: usize = before.iter().map(|width| usize::from(width + GAP)).sum();
-        let left = usize::from(columns).saturating_sub(taken);
+        let taken: u16 = before.iter().map(|width| width + GAP).sum();
+        let left = columns.saturating_sub(taken);
         if left < LEAST {
             return fitted;
         }
         for row in &mut fitted.rows {
             if let Some(field) = row.get_mut(before.len()) {
-                field.cut(left);
+                field.cut(usize::from(left));
             }
         }
         fitted
+    }
+
+    /// The columns that the screen has no room for, of those that are expendable.
+    fn left_out(&self, screen: Screen) -> BTreeSet<usize> {
+        let mut left_out = self.left_out.clone();
+        let Screen::Terminal { columns } = screen else {
+            return left_out;
+        };
+        let widths = self.column_widths();
+        for name in self.expendable {
+            if least_width(&widths, &left_out) <= columns {
+                break;
+            }
+            left_out.extend(self.header.iter().position(|column| column == name));
+        }
+        left_out
+    }
+
+    /// The table without some of its columns.
+    fn keeping(&self, left_out: &BTreeSet<usize>) -> Self {
+        Self {
+            header: kept(&self.header, left_out),
+            rows: self.rows.iter().map(|row| kept(row, left_out)).collect(),
+            widths: kept(&self.widths, left_out),
+            ..Self::default()
+        }
     }
 
     fn column_widths(&self) -> Vec<u16> {
@@ -130,6 +168,23 @@ impl Grid {
         }
         table
     }
+}
+
+fn kept<T: Clone>(columns: &[T], left_out: &BTreeSet<usize>) -> Vec<T> {
+    let numbered = columns.iter().enumerate();
+    numbered
+        .filter(|(index, _)| !left_out.contains(index))
+        .map(|(_, column)| column.clone())
+        .collect()
+}
+
+/// What columns so wide need on a screen, less some of them, with the last one cut.
+fn least_width(widths: &[u16], left_out: &BTreeSet<usize>) -> u16 {
+    let kept = kept(widths, left_out);
+    let Some((last, before)) = kept.split_last() else {
+        return 0;
+    };
+    before.iter().map(|width| width + GAP).sum::<u16>() + (*last).min(LEAST)
 }
 
 impl Field {
@@ -199,8 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_expendable_is_left_out_of_a_narrow_terminal_and_of_later_rows() {
+        let screen = Screen::Terminal { columns: 34 };
+        let grid = grid().without_if_narrow(&["PHASE", "MESSAGE"]);
+        assert_eq!(
+            grid.render(screen, Paint::Plain),
+            "NAME       MESSAGE\nnews-web   all is well with every…"
+        );
+        let mut later = grid.continued(screen);
+        later.row(["a".into(), "Paused".into(), "b".into()]);
+        assert_eq!(later.render(screen, Paint::Plain), "a          b");
+    }
+
+    #[test]
     fn later_rows_stand_below_the_first_ones() {
-        let mut later = grid().continued();
+        let mut later = grid().continued(Screen::Stream);
         later.row(["a".into(), "Paused".into(), "b".into()]);
         assert_eq!(
             later.render(Screen::Stream, Paint::Plain),

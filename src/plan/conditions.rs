@@ -131,12 +131,17 @@ fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (
 /// What is being done in an attempt, in a few words.
 fn under_way(status: &RolloutStatus, input: &Input) -> &'static str {
     let is_last = status.stage >= stages::count(input.spec);
+    let is_measured =
+        (input.references).is_ok_and(|resolved| !resolved.metrics_of(status.stage).is_empty());
     match (status.step, is_last) {
         (Step::Scaling, false) => "the stage's tasks come up",
         (Step::Shifting, false) => "the stage's share is set",
         (Step::Scaling, true) => "all of the new revision's tasks come up",
         (Step::Shifting, true) => "the new revision takes all the traffic",
-        (Step::Running { .. } | Step::Idle | Step::Initial, _) => "the stage bakes and is measured",
+        (Step::Running { .. } | Step::Idle | Step::Initial, _) if is_measured => {
+            "the stage bakes and is measured"
+        }
+        (Step::Running { .. } | Step::Idle | Step::Initial, _) => "the stage bakes",
     }
 }
 

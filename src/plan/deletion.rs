@@ -9,7 +9,7 @@ use super::{Input, Plan, conditions, leaving, services};
 use crate::action::Action;
 use crate::api::{
     ConditionStatus, ConditionType, Deletion, Dependents, Name, Phase, Reason, Revision,
-    RolloutStatus, WaitingOn,
+    RolloutStatus, Step, WaitingOn,
 };
 
 /// The plan for a rollout that is being deleted.
@@ -91,6 +91,8 @@ fn remove(input: &Input) -> Plan {
         .take()
         .into_iter()
         .chain(status.canary_revision.take());
+    // No attempt is under way any more.
+    (status.step, status.weight, status.pause) = (Step::Idle, 0, None);
     for revision in known.chain(services) {
         status.leaving.entry(revision).or_insert(input.now);
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
-use super::traffic::Picture;
+use super::traffic::{Picture, Role};
 use super::{Input, Resolved, attempt};
 use crate::analysis::{self, Verdict};
 use crate::api::{
@@ -137,8 +137,9 @@ pub(super) fn last_problem(revision: Option<&Revision>, input: &Input) -> Option
 
 /// The first revision serves with all its tasks: it is Healthy (PROGRESS-1).
 fn settle_first(status: &mut RolloutStatus, input: &Input, scene: &Scene, stable: &Revision) {
-    let whole =
-        |picture: &Picture| picture.is_settled() && picture.stables_up >= input.spec.replicas;
+    let whole = |picture: &Picture| {
+        picture.is_settled() && picture.checked_up(Role::Stable) >= input.spec.replicas
+    };
     if scene.ready_of(stable) >= input.spec.replicas && scene.everywhere(whole) {
         status.step = Step::Idle;
         status.deadline = None;
@@ -153,7 +154,8 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
     let stage = stages::stage(input.spec, status.stage);
     // What cannot be relieved by stable keeps serving until this canary relieves it.
     let is_free = |picture: &Picture| picture.leaving_is_out() || !picture.is_relieved();
-    let up = |picture: &Picture| picture.canaries_up >= stage.sized && is_free(picture);
+    let up =
+        |picture: &Picture| picture.checked_up(Role::Canary) >= stage.sized && is_free(picture);
     if scene.ready_of(canary) >= stage.sized && scene.everywhere(up) {
         status.step = Step::Shifting;
         status.weight = stage.weight;
@@ -174,7 +176,8 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
 /// The share is observed on every instance: the stage begins (TRAFFIC-3).
 fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
     let stage = stages::stage(input.spec, status.stage);
-    let reached = |picture: &Picture| picture.canaries_up >= stage.sized && picture.is_settled();
+    let reached =
+        |picture: &Picture| picture.checked_up(Role::Canary) >= stage.sized && picture.is_settled();
     if scene.everywhere(reached) {
         status.step = Step::Running { since: input.now };
         status.deadline = None;

@@ -6,4 +6,4 @@ mod picture;
 
 pub use apportion::{Weights, achieved, apportion};
 pub(super) use changes::{Overdue, changes};
-pub(super) use picture::{Intent, LastServer, Picture, ReadyTask};
+pub(super) use picture::{Intent, LastServer, Picture, ReadyTask, Role};

@@ -3,7 +3,7 @@
 use super::progress::{last_problem, silent_instance};
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
-use super::traffic::Picture;
+use super::traffic::{Picture, Role};
 use super::{Input, Resolved, leaving};
 use crate::api::{
     MeasurementPhase, MeasurementStatus, NoData, PauseReason, Revision, RolloutStatus, Step,
@@ -112,6 +112,11 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
         .canary_revision
         .as_ref()
         .map(|revision| (revision, stages::canary_size(input.spec, status)));
+    // To go on takes checks that have passed; to be whole again, servers that serve are enough.
+    let counted = |picture: &Picture, role, up| match status.step {
+        Step::Initial | Step::Scaling | Step::Shifting => picture.checked_up(role),
+        Step::Idle | Step::Running { .. } => up,
+    };
     let missing = |(revision, wanted): (&Revision, u32)| {
         let ready = scene.ready_of(revision);
         (ready < wanted).then(|| WaitingOn::Tasks {
@@ -126,11 +131,18 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
         .or_else(|| stable.and_then(missing))
         .or_else(|| proxies(input, scene))
         .or_else(|| {
-            canary
-                .and_then(|(revision, wanted)| servers(scene, revision, wanted, |p| p.canaries_up))
+            canary.and_then(|(revision, wanted)| {
+                servers(scene, revision, wanted, |p| {
+                    counted(p, Role::Canary, p.canaries_up)
+                })
+            })
         })
         .or_else(|| {
-            stable.and_then(|(revision, wanted)| servers(scene, revision, wanted, |p| p.stables_up))
+            stable.and_then(|(revision, wanted)| {
+                servers(scene, revision, wanted, |p| {
+                    counted(p, Role::Stable, p.stables_up)
+                })
+            })
         })
         .or_else(|| weights(scene))
 }

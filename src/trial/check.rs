@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::api::{Duration, Name, RolloutStatus, Route};
-use crate::sim::{ControllerId, Observer, Outcome, View, What, Who};
+use crate::sim::{ControllerId, Observer, Outcome, View, What, Who, Write};
 
 mod decisions;
 mod effects;
@@ -184,11 +184,32 @@ impl Watch {
             findings,
         }
     }
+
+    /// The rollout is gone; what comes under its name is another one.
+    fn forget(&mut self) {
+        self.status = RolloutStatus::default();
+        self.decisions = Decisions::default();
+        self.effects = Effects::default();
+        self.measuring = Measuring::default();
+        self.services = Services::default();
+        self.shares = Shares::default();
+    }
 }
 
 impl Observer for Watch {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
         let is_ours = |title: &str| title.strip_prefix("rollout/") == Some(self.rollout.as_str());
+        if let What::Stored {
+            title,
+            write: Write::Remove,
+            outcome: Outcome::Done,
+            ..
+        } = what
+            && is_ours(title)
+        {
+            self.forget();
+            return;
+        }
         let stores =
             matches!(what, What::Stored { title, outcome: Outcome::Done, .. } if is_ours(title));
         let stored = stores.then(|| view.status(&self.rollout)).flatten();

@@ -52,6 +52,10 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if status.observed_generation != stored.draft.generation {
         return Err(Unrest("its newest spec was not looked at".to_owned()));
     }
+    let taken = status.last_command.as_ref().map(|record| &record.command);
+    if stored.draft.command.as_ref() != taken && stored.draft.command.is_some() {
+        return Err(Unrest("the last command was not looked at".to_owned()));
+    }
     if let Some((revision, _)) = status.leaving.first_key_value() {
         return Err(Unrest(format!("{revision} is still leaving")));
     }
@@ -65,6 +69,9 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         Phase::Paused => End::Paused,
     };
     is_told_as_it_is(end, &manifest.spec, status)?;
+    if end == End::Degraded && status.step == Step::Initial {
+        return Ok(end); // A first revision that does not come up has nothing to go back to.
+    }
     services_fit(view, rollout, &manifest.spec, status)?;
     servers_fit(view, rollout, route, status)?;
     Ok(end)
@@ -96,7 +103,9 @@ fn is_told_as_it_is(end: End, spec: &RolloutSpec, status: &RolloutStatus) -> Res
         End::Healthy if status.step != Step::Idle => {
             Err(Unrest("it is called healthy on its way".to_owned()))
         }
-        End::Degraded if status.abort.is_none() && !is_invalid(status) => {
+        End::Degraded
+            if status.abort.is_none() && !is_invalid(status) && status.step != Step::Initial =>
+        {
             Err(Unrest("it is called degraded without a reason".to_owned()))
         }
         End::Healthy | End::Degraded | End::Paused | End::Gone => Ok(()),

@@ -47,6 +47,12 @@ pub enum ConnectError {
         /// What went wrong and what to do about it.
         reason: String,
     },
+    /// The system refuses what the client for metric sources needs; no engine is to blame.
+    #[error("the HTTP client for metric sources cannot be set up: {reason}")]
+    HttpClient {
+        /// What is missing.
+        reason: String,
+    },
 }
 
 /// A connection to one Docker Engine, with the API version on which both sides agree.

@@ -300,7 +300,7 @@ fn lost(source: &InfluxDbSpec, error: reqwest::Error) -> InfluxDbError {
 }
 
 /// An error and its causes on one line; the outermost one rarely tells what happened.
-fn reasons(error: &dyn std::error::Error) -> String {
+pub(super) fn reasons(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<_> = causes.map(ToString::to_string).collect();
     texts.join(": ")

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::docker::{self, ConnectError, Settings};
 use super::haproxy::Haproxy;
-use super::influxdb::InfluxDb;
+use super::influxdb::{InfluxDb, reasons};
 use super::store::Store;
 use super::swarm::Swarm;
 use super::{Draft, Lease, StoreId, Stored, World, WorldError};
@@ -31,11 +31,13 @@ impl RealWorld {
     /// needed.
     ///
     /// # Errors
-    /// When the settings name no engine, or it does not answer, or it refuses.
+    /// When the settings name no engine, or it does not answer, or it refuses; or when there is no
+    /// HTTP client to be had.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
         let engine = docker::connect(settings).await?;
-        let influxdb =
-            InfluxDb::new().map_err(|error| ConnectError::Settings(error.to_string()))?;
+        let influxdb = InfluxDb::new().map_err(|error| ConnectError::HttpClient {
+            reason: reasons(&error),
+        })?;
         Ok(Self {
             swarm: Swarm::new(engine.clone()),
             store: Store::new(engine),

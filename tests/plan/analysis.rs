@@ -185,3 +185,25 @@ fn analysis_2_a_sample_from_before_the_stage_was_prepared_again_is_void() {
     assert_eq!(toy.status.phase, Phase::Progressing);
     assert_eq!(toy.status.measurements[0].taken, 0);
 }
+
+#[test]
+fn a_stage_without_metrics_is_not_said_to_be_measured() {
+    for (spec, message) in [
+        (crate::toy::spec("v2"), "the stage bakes"),
+        (
+            crate::toy::measured("v2"),
+            "the stage bakes and is measured",
+        ),
+    ] {
+        let mut baking = spec;
+        let Strategy::Canary(canary) = &mut baking.strategy;
+        canary.stages[0].bake = Some(Duration::from_secs(60));
+        let mut toy = Toy::stable(crate::toy::spec("v1"));
+        toy.apply(baking);
+        toy.until("the first stage runs", |toy| {
+            matches!(toy.status.step, Step::Running { .. })
+        });
+        toy.turn();
+        assert_eq!(toy.status.message, message);
+    }
+}

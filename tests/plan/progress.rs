@@ -1,9 +1,12 @@
 //! PROGRESS rules.
 
+use std::collections::BTreeMap;
+
 use rolloutctl::action::Action;
 use rolloutctl::api::{
     AttemptOutcome, CommandOutcome, Duration, OnFailure, PauseReason, Phase, Step, Verb, WaitingOn,
 };
+use rolloutctl::snapshot::CheckState;
 
 use crate::toy::{Toy, held, spec, staged};
 
@@ -18,6 +21,46 @@ fn progress_1_the_first_revision_goes_straight_to_healthy() {
     );
     assert_eq!(toy.share(&v1), [100.0, 100.0]);
     assert_eq!(toy.replicas(&v1), Some(6));
+}
+
+#[test]
+fn progress_1_the_first_revision_is_stable_only_once_every_check_has_passed() {
+    let mut toy = Toy::new(spec("v1"));
+    let v1 = toy.revision("v1");
+    for _ in 0..50 {
+        toy.turn();
+        for fact in toy
+            .proxies()
+            .flat_map(|proxy| proxy.backends.values_mut())
+            .flat_map(BTreeMap::values_mut)
+        {
+            fact.check = CheckState::Pending;
+        }
+    }
+    assert_eq!(
+        toy.share(&v1),
+        [100.0, 100.0],
+        "it serves as soon as it may"
+    );
+    assert_eq!(
+        toy.status.phase,
+        Phase::Progressing,
+        "{}",
+        toy.status.message
+    );
+    let waiting = toy.status.waiting_on.clone();
+    assert!(
+        matches!(
+            waiting,
+            Some(WaitingOn::Servers {
+                ready: 0,
+                wanted: 6,
+                ..
+            })
+        ),
+        "{waiting:?}"
+    );
+    toy.until("it is healthy", |toy| toy.status.phase == Phase::Healthy);
 }
 
 #[test]

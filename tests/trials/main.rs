@@ -1,7 +1,8 @@
 //! Rollouts by the thousand in the simulated world, with faults, against the rules of the design.
 //!
 //! `TRIALS=N` chooses how many fresh seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
-//! random seed if unset), `TRIAL=SEED` plays one and prints what happens. Seeds that once failed are kept in
+//! random seed if unset), `TRIAL=SEED` plays one, shrunk if it fails, and prints what
+//! happens. Seeds that once failed are kept in
 //! `tests/trials/kept.txt` and are always tried.
 
 mod case;
@@ -55,10 +56,10 @@ fn report(failures: &[(u64, Failure)]) {
             &seeds[..seeds.len().min(8)]
         );
     }
-    if let Some((seed, failure)) = failures.first() {
-        let case = shrink::shrink(Case::of_seed(*seed), &failure.rule());
+    for (rule, seeds) in &rules {
+        let case = shrink::shrink(Case::of_seed(seeds[0]), rule);
         let again = play(&case).expect_err("what was shrunk fails still");
-        println!("\nseed {seed}, shrunk:\n{case}\n{again}");
+        println!("\n{rule}, shrunk:\n{case}\n{again}");
     }
 }
 
@@ -110,7 +111,10 @@ fn the_same_seed_makes_the_same_history() {
 #[test]
 fn one_seed_is_told() {
     let Some(seed) = number("TRIAL") else { return };
-    let case = Case::of_seed(seed);
+    let mut case = Case::of_seed(seed);
+    if let Err(failure) = play(&case) {
+        case = shrink::shrink(case, &failure.rule());
+    }
     println!("{case}");
     for line in play::transcript(&case) {
         println!("{line}");

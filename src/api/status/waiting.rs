@@ -131,6 +131,40 @@ impl WaitingOn {
             Self::Observation => "observation",
         }
     }
+
+    /// What it reads as at `now`. Time passes while nobody writes: what was due before is late, and
+    /// whoever was to see to it is what is waited for.
+    pub fn as_of(&self, now: Timestamp) -> String {
+        match self {
+            Self::Bake { until } if *until <= now => {
+                format!("the controller to go on: the bake time ended at {until:.0}")
+            }
+            Self::Measurement { metric, next } if *next <= now => {
+                format!("the measurement of `{metric}` that was due at {next:.0}")
+            }
+            Self::Drain { revision, until } if *until <= now => {
+                format!("the open requests of {revision} to be cut: their time ended at {until:.0}")
+            }
+            Self::Instance { .. }
+            | Self::Backend { .. }
+            | Self::LoadBalancer { .. }
+            | Self::Tasks { .. }
+            | Self::Servers { .. }
+            | Self::Weights { .. }
+            | Self::Drain { .. }
+            | Self::Service { .. }
+            | Self::Bake { .. }
+            | Self::Measurement { .. }
+            | Self::Data { .. }
+            | Self::Source { .. }
+            | Self::Approval
+            | Self::Resume
+            | Self::Decision
+            | Self::Retry
+            | Self::Spec
+            | Self::Observation => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for WaitingOn {

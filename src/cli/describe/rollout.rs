@@ -3,7 +3,7 @@
 use super::{Scene, Text, stages};
 use crate::api::{
     AttemptOutcome, ConditionStatus, HistoryEntry, MeasurementPhase, MeasurementStatus, Revision,
-    RolloutSpec, RolloutStatus, TrafficStatus, Verb,
+    RolloutSpec, RolloutStatus, Step, TrafficStatus, Verb,
 };
 use crate::cli::console::Tone;
 use crate::cli::standing::{Standing, pending_command};
@@ -37,7 +37,7 @@ fn standing(scene: &Scene<'_>, text: &mut Text) {
     text.plain(&format!("{word}: {}", standing.message()));
     let status = scene.stored.draft.status.as_ref();
     if let Some(waiting) = status.and_then(|status| status.waiting_on.as_ref()) {
-        text.line(&format!("waiting for {waiting}"));
+        text.line(&format!("waiting for {}", waiting.as_of(scene.now)));
     }
     if let Some(pause) = status.and_then(|status| status.pause.as_ref()) {
         let since = age(pause.since, scene.now);
@@ -53,7 +53,12 @@ fn standing(scene: &Scene<'_>, text: &mut Text) {
         ));
     }
     if let Some(deadline) = status.and_then(|status| status.deadline) {
-        text.line(&format!("the stage must be ready by {deadline:.0}"));
+        let must = if scene.now < deadline {
+            "must be"
+        } else {
+            "was to be"
+        };
+        text.line(&format!("the stage {must} ready by {deadline:.0}"));
     }
     if let Some(command) = pending_command(scene.stored) {
         text.line(&format!(
@@ -160,7 +165,7 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
             measurement.taken.to_string().into(),
             measurement.valid.to_string().into(),
             measurement.failed.to_string().into(),
-            format!("{:.0}", measurement.next_at).into(),
+            next(measurement, scene).into(),
         ]);
     }
     text.table(&grid);
@@ -176,6 +181,22 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
             ));
         }
     }
+}
+
+/// When the next sample of a measurement is due.
+fn next(measurement: &MeasurementStatus, scene: &Scene<'_>) -> String {
+    let status = scene.stored.draft.status.as_ref();
+    let is_taken = status.is_some_and(|status| match status.step {
+        Step::Running { .. } => true,
+        Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => false,
+    });
+    if !is_taken {
+        return "-".to_owned();
+    }
+    if measurement.next_at <= scene.now {
+        return "due".to_owned();
+    }
+    format!("in {}", age(scene.now, measurement.next_at))
 }
 
 fn conditions(scene: &Scene<'_>, status: &RolloutStatus, text: &mut Text) {

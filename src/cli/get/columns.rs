@@ -6,8 +6,9 @@ use crate::api::{
     AnalysisTemplateSpec, ConditionStatus, ConditionType, Kind, LoadBalancerSpec, MetricSourceSpec,
     Resource, Revision, RolloutSpec, RolloutStatus,
 };
+use crate::cli::console::Screen;
 use crate::cli::standing::{Standing, stage_of};
-use crate::cli::table::Field;
+use crate::cli::table::{Field, Grid};
 use crate::cli::target::ResourceRef;
 use crate::cli::words::age;
 use crate::world::Stored;
@@ -15,10 +16,20 @@ use crate::world::Stored;
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// What fits a terminal.
+    /// What fits a terminal, or as much of it as does.
     Brief,
-    /// More (`-o wide`).
+    /// All (`-o wide`).
     Wide,
+}
+
+impl Depth {
+    /// Where a table of this depth is meant to fit.
+    pub const fn screen(self, screen: Screen) -> Screen {
+        match self {
+            Self::Brief => screen,
+            Self::Wide => Screen::Stream,
+        }
+    }
 }
 
 /// How a row is called.
@@ -30,8 +41,13 @@ pub enum Naming {
     WithKind,
 }
 
+/// An empty table for resources of a kind.
+pub fn grid(kind: Kind, depth: Depth) -> Grid {
+    Grid::new(header(kind, depth)).without_if_narrow(expendable(kind))
+}
+
 /// The names of a kind's columns.
-pub fn header(kind: Kind, depth: Depth) -> Vec<&'static str> {
+fn header(kind: Kind, depth: Depth) -> Vec<&'static str> {
     let (brief, wide): (&[_], &[_]) = match kind {
         Kind::Rollout => (
             &["PHASE", "STAGE", "WEIGHT", "STABLE", "CANARY", "AGE"],
@@ -52,6 +68,17 @@ pub fn header(kind: Kind, depth: Depth) -> Vec<&'static str> {
     header
 }
 
+/// The columns that a narrow terminal does without, the least important first. Who is called how
+/// and how it goes stays.
+const fn expendable(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Rollout => &["AGE", "STABLE", "CANARY", "MESSAGE", "WEIGHT", "STAGE"],
+        Kind::LoadBalancer => &["AGE", "INSTANCES"],
+        Kind::MetricSource => &["AGE", "DATABASE", "URL"],
+        Kind::AnalysisTemplate => &["AGE", "ARGS", "METRICS"],
+    }
+}
+
 /// One resource's row.
 pub fn row(stored: &Stored, depth: Depth, naming: Naming, now: Timestamp) -> Vec<Field> {
     let resource = &stored.draft.resource;
@@ -61,7 +88,7 @@ pub fn row(stored: &Stored, depth: Depth, naming: Naming, now: Timestamp) -> Vec
     }];
     let since = age(stored.created_at, now);
     let (brief, wide) = match resource {
-        Resource::Rollout(manifest) => rollout(stored, &manifest.spec, since),
+        Resource::Rollout(manifest) => rollout(stored, &manifest.spec, since, now),
         Resource::LoadBalancer(manifest) => load_balancer(&manifest.spec, since),
         Resource::MetricSource(manifest) => metric_source(&manifest.spec, since),
         Resource::AnalysisTemplate(manifest) => analysis_template(&manifest.spec, since),
@@ -79,7 +106,7 @@ pub fn row(stored: &Stored, depth: Depth, naming: Naming, now: Timestamp) -> Vec
 /// The brief columns and those that `-o wide` adds.
 type Columns = (Vec<Field>, Vec<Field>);
 
-fn rollout(stored: &Stored, spec: &RolloutSpec, since: String) -> Columns {
+fn rollout(stored: &Stored, spec: &RolloutSpec, since: String, now: Timestamp) -> Columns {
     let standing = Standing::of(stored);
     let status = stored.draft.status.as_ref();
     let revision =
@@ -99,7 +126,7 @@ fn rollout(stored: &Stored, spec: &RolloutSpec, since: String) -> Columns {
         status.map_or(0, |status| status.attempt).to_string().into(),
         spec.template.image.clone().into(),
         waiting
-            .map_or_else(|| "-".to_owned(), ToString::to_string)
+            .map_or_else(|| "-".to_owned(), |waiting| waiting.as_of(now))
             .into(),
     ];
     (brief, wide)

@@ -16,6 +16,9 @@ use crate::cli::target::{ResourceRef, rollout_spec};
 use crate::cli::words::{age, sample};
 use crate::world::{Stored, WorldError};
 
+/// That a controller takes so long between two turns is no news.
+const HASTE: Duration = Duration::from_secs(5);
+
 /// The view of a wait.
 pub struct View {
     shape: Shape,
@@ -63,12 +66,16 @@ impl View {
             self.warn(alarm(status, &target), console)?;
         }
         match &self.shape {
-            Shape::Picture(bar) => bar.set_message(drawing(stored, now, console.paint)),
+            Shape::Picture(bar) => {
+                let picture = drawing(stored, now, console.paint);
+                bar.set_message(console.screen.wrapped(&picture));
+            }
             Shape::Lines => {
-                let line = standing.line();
-                if self.said.as_ref() != Some(&line) {
+                let news = standing.line(now.checked_sub(HASTE).unwrap_or(now));
+                if self.said.as_ref() != Some(&news) {
+                    let line = standing.line(now);
                     console.answer(format_args!("[{}] {line}", self.elapsed()))?;
-                    self.said = Some(line);
+                    self.said = Some(news);
                 }
             }
         }
@@ -101,8 +108,8 @@ impl View {
         if let Some(text) = alarm.as_ref().filter(|_| self.warned != alarm) {
             let line = console.paint.tint(Tone::Bad, text);
             match &self.shape {
-                Shape::Picture(bar) => bar.suspend(|| console.answer(line))?,
-                Shape::Lines => console.answer(line)?,
+                Shape::Picture(bar) => bar.suspend(|| console.tell(line))?,
+                Shape::Lines => console.tell(line)?,
             }
         }
         self.warned = alarm;
@@ -144,7 +151,7 @@ pub fn drawing(stored: &Stored, now: Timestamp, paint: Paint) -> String {
         lines.push(format!("  {}", status.message));
     }
     if let Some(waiting) = &status.waiting_on {
-        let waiting = format!("waiting for {waiting}");
+        let waiting = format!("waiting for {}", waiting.as_of(now));
         lines.push(format!("  {}", paint.tint(Tone::Quiet, waiting)));
     }
     if let Step::Running { since } = status.step {

@@ -39,6 +39,23 @@ async fn what_is_referred_to_is_created_first() {
 }
 
 #[tokio::test]
+async fn several_rollouts_are_followed_by_one_command() {
+    let memory = Memory::default();
+    let (mut console, _, remarks) = console();
+    let mut other = rollout("web:1");
+    if let Resource::Rollout(manifest) = &mut other {
+        manifest.metadata.name = "shop-web".parse().expect("a name");
+    }
+    let resources = vec![rollout("web:1"), other];
+    let exit = run(resources, Mode::Write, &memory, &mut console).await;
+    assert_eq!(exit.expect("applied"), Exit::Done);
+    assert_eq!(
+        remarks.text(),
+        "follow them with: rolloutctl get rollouts --watch\n"
+    );
+}
+
+#[tokio::test]
 async fn the_same_again_writes_nothing() {
     let memory = Memory::with([stored(rollout("web:1"))]);
     let (mut console, answers, _) = console();

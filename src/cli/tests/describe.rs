@@ -2,8 +2,10 @@
 
 use super::fixtures::{at, baking, degraded, load_balancer, rollout, store, stored, with_status};
 use super::memory::Memory;
-use crate::cli::console::Paint;
-use crate::cli::describe::Scene;
+use crate::cli::console::{Paint, Screen};
+use crate::cli::describe::{Scene, run};
+use crate::cli::exit::Exit;
+use crate::cli::target::ResourceRef;
 use crate::world::{Stored, World};
 
 async fn told(memory: &Memory, index: usize) -> String {
@@ -42,7 +44,7 @@ async fn a_rollout_in_its_second_stage() {
 
     Measurements of the stage
       METRIC        PHASE     LAST     MUST BE   TAKEN   VALID   FAILED   NEXT
-      error-ratio   Passing   0.0021   <= 0.01   3       3       1        2026-03-01T12:07:40Z
+      error-ratio   Passing   0.0021   <= 0.01   3       3       1        due
       error-ratio failed 30s ago: 0.05 in 2026-03-01T12:06:50Z/2026-03-01T12:07:08Z
 
     Conditions
@@ -96,7 +98,7 @@ async fn a_rollout_that_was_taken_back() {
 
     Measurements of the stage
       METRIC        PHASE     LAST     MUST BE   TAKEN   VALID   FAILED   NEXT
-      error-ratio   Passing   0.0021   <= 0.01   3       3       1        2026-03-01T12:07:40Z
+      error-ratio   Passing   0.0021   <= 0.01   3       3       1        -
       error-ratio failed 30s ago: 0.05 in 2026-03-01T12:06:50Z/2026-03-01T12:07:08Z
 
     Conditions
@@ -156,4 +158,21 @@ async fn a_load_balancer_and_who_uses_it() {
       used by:     rollout/news-web
       refers to:   nothing
     ");
+}
+
+#[tokio::test]
+async fn no_line_is_broken_within_a_word_on_a_narrow_terminal() {
+    let (mut console, answers, _) = super::console();
+    console.screen = Screen::Terminal { columns: 80 };
+    let target = ResourceRef::read("rollout/news-web", None).expect("a rollout");
+    let exit = run(&target, &store(degraded()), &mut console).await;
+    assert_eq!(exit.expect("told"), Exit::Done);
+    let text = answers.text();
+    let width = text.lines().map(|line| line.chars().count()).max();
+    assert!(width.is_some_and(|width| width <= 80), "{text}");
+    let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("error-ratio failed 2 times, 1 is tolerated Revisions"),
+        "{text}"
+    );
 }

@@ -3,13 +3,19 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, json_of, load_balancer, store, stored, with_status};
 use super::memory::Memory;
-use crate::api::{Deletion, Dependents};
+use crate::api::{Deletion, Dependents, RolloutStatus};
 use crate::cli::args::Format;
+use crate::cli::console::Screen;
 use crate::cli::exit::Exit;
 use crate::cli::get::{Selection, run};
 
 async fn got(memory: &Memory, words: &[&str], format: Option<Format>) -> String {
+    got_on(Screen::Stream, memory, words, format).await
+}
+
+async fn got_on(screen: Screen, memory: &Memory, words: &[&str], format: Option<Format>) -> String {
     let (mut console, answers, remarks) = console();
+    console.screen = screen;
     let selection =
         Selection::read(words.first().copied(), words.get(1).copied()).expect("a selection");
     let exit = run(&selection, format, memory, &mut console).await;
@@ -53,6 +59,53 @@ async fn a_table_of_rollouts_has_their_stage_weight_and_revisions() {
         ]
     );
     assert!(text.trim_end().ends_with("stage 2 of 3 bakes"), "{text}");
+}
+
+/// The header of a table and the width of its widest line.
+fn shape(table: &str) -> (Vec<&str>, usize) {
+    let header = table.lines().next().unwrap_or_default();
+    let width = table.lines().map(|line| line.chars().count()).max();
+    (header.split_whitespace().collect(), width.unwrap_or(0))
+}
+
+#[tokio::test]
+async fn a_narrow_terminal_gets_fewer_columns_and_no_broken_line() {
+    for (columns, header) in [
+        (
+            120,
+            &[
+                "NAME", "PHASE", "STAGE", "WEIGHT", "STABLE", "CANARY", "AGE", "MESSAGE",
+            ][..],
+        ),
+        (
+            80,
+            &["NAME", "PHASE", "STAGE", "WEIGHT", "CANARY", "MESSAGE"],
+        ),
+        (60, &["NAME", "PHASE", "STAGE", "WEIGHT", "MESSAGE"]),
+        (40, &["NAME", "PHASE", "STAGE", "WEIGHT"]),
+    ] {
+        let screen = Screen::Terminal { columns };
+        let text = got_on(screen, &store(baking()), &["rollouts"], None).await;
+        let (names, width) = shape(&text);
+        assert_eq!(names, header, "{columns}:\n{text}");
+        assert!(width <= usize::from(columns), "{columns}:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn wide_shows_everything_on_any_terminal() {
+    let long = RolloutStatus {
+        message: "a long story ".repeat(20),
+        ..baking()
+    };
+    for (columns, words) in [(40, &["rollouts"][..]), (250, &["rollouts"]), (40, &["lb"])] {
+        let screen = Screen::Terminal { columns };
+        let (memory, format) = (store(long.clone()), Some(Format::Wide));
+        assert_eq!(
+            got_on(screen, &memory, words, format).await,
+            got(&memory, words, format).await
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `status`: the exit codes, and what is shown while it waits.
 
 use super::console;
-use super::fixtures::{at, baking, degraded, healthy, store, with_status};
+use super::fixtures::{at, baking, degraded, healthy, name, store, with_status};
 use super::memory::{Memory, touch};
 use crate::api::{
     Actor, Command, Duration, Pause, PauseReason, Phase, RolloutStatus, Verb, WaitingOn,
@@ -19,6 +19,15 @@ fn news_web() -> RolloutRef {
 
 const MINUTE: Patience = Patience::For(Duration::from_secs(60));
 
+/// Not over by any machine's clock.
+fn baking_for_long() -> RolloutStatus {
+    let until = "2999-01-01T00:00:00Z".parse().expect("an instant");
+    RolloutStatus {
+        waiting_on: Some(WaitingOn::Bake { until }),
+        ..baking()
+    }
+}
+
 /// Lets the rollout's status become this one at the look that is next in turn.
 fn becomes(memory: &Memory, status: RolloutStatus) {
     memory.before_load(move |all| touch(&mut all[0], |draft| *draft = with_status(status).draft));
@@ -33,10 +42,10 @@ async fn one_line_and_its_exit_code() {
             "Healthy: revision 1.4.2 serves with 6 tasks\n",
         ),
         (
-            baking(),
+            baking_for_long(),
             Exit::Done,
             "Progressing, stage 2/3, weight 33%: stage 2 of 3 bakes; waiting for the stage's \
-             bake time, which ends at 2026-03-01T12:16:40Z\n",
+             bake time, which ends at 2999-01-01T00:00:00Z\n",
         ),
         (
             degraded(),
@@ -53,7 +62,7 @@ async fn one_line_and_its_exit_code() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_tells_each_change_once_and_ends_healthy() {
-    let memory = store(baking());
+    let memory = store(baking_for_long());
     for _ in 0..3 {
         memory.before_load(|_| ());
     }
@@ -71,7 +80,7 @@ async fn a_wait_tells_each_change_once_and_ends_healthy() {
     let exit = wait(&news_web(), MINUTE, &memory, &mut console).await;
     assert_eq!(exit.expect("ends"), Exit::Done);
     insta::assert_snapshot!(answers.text(), @r"
-    [0s] Progressing, stage 2/3, weight 33%: stage 2 of 3 bakes; waiting for the stage's bake time, which ends at 2026-03-01T12:16:40Z
+    [0s] Progressing, stage 2/3, weight 33%: stage 2 of 3 bakes; waiting for the stage's bake time, which ends at 2999-01-01T00:00:00Z
     [1s] Progressing, stage 3/3, weight 50%: stage 3 of 3; waiting for approval: `rolloutctl promote`
     rollout/news-web Healthy: revision 1.4.2 serves with 6 tasks
     ");
@@ -190,4 +199,45 @@ fn the_picture_shows_the_stages_and_what_is_measured() {
       in this stage for 60s
       error-ratio 0.0021 (must be <= 0.01), 1 of 3 measurements failed
     ");
+}
+
+#[tokio::test]
+async fn what_was_due_is_told_as_what_is_late_and_never_as_what_is_to_come() {
+    let past = at(-600_000_000); // 2007: past by any machine's clock
+    for (waiting, told) in [
+        (
+            WaitingOn::Bake { until: past },
+            "the controller to go on: the bake time ended at 2007-02-25T01:20:00Z",
+        ),
+        (
+            WaitingOn::Measurement {
+                metric: name("error-ratio"),
+                next: past,
+            },
+            "the measurement of `error-ratio` that was due at 2007-02-25T01:20:00Z",
+        ),
+        (
+            WaitingOn::Drain {
+                revision: "0123456789".parse().expect("a revision"),
+                until: past,
+            },
+            "the open requests of 0123456789 to be cut: their time ended at 2007-02-25T01:20:00Z",
+        ),
+    ] {
+        let status = RolloutStatus {
+            waiting_on: Some(waiting),
+            ..baking()
+        };
+        let stored = with_status(status.clone());
+        let (mut console, answers, _) = console();
+        let result = run(&news_web(), &store(status), &mut console).await;
+        assert_eq!(result.expect("told"), Exit::Done);
+        let line = answers.text();
+        assert!(line.ends_with(&format!("; waiting for {told}\n")), "{line}");
+        let picture = drawing(&stored, at(2_000), Paint::Plain);
+        assert!(
+            picture.contains(&format!("waiting for {told}")),
+            "{picture}"
+        );
+    }
 }

@@ -168,3 +168,20 @@ fn only_verbs_that_make_sense_are_offered() {
         assert_eq!(sensible_verbs(&stored), verbs, "{:?}", stored.draft.status);
     }
 }
+
+#[tokio::test]
+async fn who_is_overtaken_every_time_is_told_to_run_the_command_again() {
+    let memory = store(baking());
+    for _ in 0..20 {
+        memory.before_write(|all| touch(&mut all[0], |_| ()));
+    }
+    let (mut console, _, _) = console();
+    let failure = run(&request(Verb::Abort, None), &memory, &mut console)
+        .await
+        .expect_err("overtaken");
+    assert_eq!(failure.exit(), Exit::No);
+    assert_eq!(
+        failure.to_string(),
+        "replacing: update out of sequence; run the command again"
+    );
+}

@@ -202,6 +202,19 @@ impl<'a> Picture<'a> {
             })
     }
 
+    /// How many servers of a role are wanted and up by their own checks. One that was given its
+    /// weight before them, as nobody served, is up on trust (TRAFFIC-6): no evidence for going on.
+    pub fn checked_up(&self, role: Role) -> u32 {
+        let is_checked = |server: &&Server| {
+            let on_trust = server
+                .seen
+                .is_some_and(|fact| fact.check == CheckState::Pending);
+            server.role == role && server.is_up() && !on_trust
+        };
+        let count = self.servers.iter().filter(is_checked).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Whether nothing that leaves takes requests any more.
     pub fn leaving_is_out(&self) -> bool {
         self.servers

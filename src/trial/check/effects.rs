@@ -1,5 +1,7 @@
 //! What users feel: requests that are lost, and traffic that is taken back too late (ABORT-1, TRAFFIC-5).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::shares::{Shares, answers};
@@ -14,6 +16,8 @@ const SOON: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Effects {
     owed: Vec<Owed>,
+    /// The instances that lose requests.
+    losing: BTreeSet<Name>,
 }
 
 /// Traffic that is to be taken back from a revision on an instance.
@@ -55,7 +59,33 @@ impl Effects {
         for owed in due.collect::<Vec<_>>() {
             is_taken_back(event, &owed);
         }
-        lost_by_us(event, shares);
+        self.lost_by_us(event, shares);
+    }
+
+    /// An instance that served and has no server, although nobody else did anything to it (TRAFFIC-5).
+    fn lost_by_us(&mut self, event: &Event, shares: &Shares) {
+        let What::Losing {
+            instance,
+            backend,
+            loss,
+        } = event.what
+        else {
+            return;
+        };
+        if *backend != event.route.backend {
+            return;
+        }
+        let Some(loss) = loss else {
+            self.losing.remove(instance);
+            return;
+        };
+        let served = self.losing.insert(instance.clone());
+        if served && *loss == Loss::NoServer && !shares.was_hurt(event, instance) {
+            event.broken(
+                "TRAFFIC-5",
+                format!("{instance} has no server although stable has a ready task"),
+            );
+        }
     }
 }
 
@@ -77,22 +107,5 @@ fn is_taken_back(event: &Event, owed: &Owed) {
                 share * 100.0
             ),
         );
-    }
-}
-
-/// Requests that a controller cut or left without a server, although nobody else did anything.
-fn lost_by_us(event: &Event, shares: &Shares) {
-    match event.what {
-        What::Losing {
-            instance,
-            backend,
-            loss: Some(Loss::NoServer),
-        } if *backend == event.route.backend && !shares.was_hurt(event, instance) => {
-            event.broken(
-                "TRAFFIC-5",
-                format!("{instance} has no server although stable has a ready task"),
-            );
-        }
-        _ => {}
     }
 }
