@@ -11,13 +11,16 @@ use crate::sight::Sight;
 pub fn tell(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines: &mut Vec<String>) {
     command(before, after, lines);
     attempts(before, after, sight, lines);
-    stages(before, after, lines);
-    pauses(before, after, lines);
-    leaving(before, after, sight, lines);
-    let told = state(after);
-    if told != state(before) || before.attempt == 0 && lines.is_empty() {
-        lines.push(told);
+    if pause(before).is_some() && pause(after).is_none() {
+        lines.push("paused no longer".to_owned());
     }
+    stages(before, after, lines);
+    lines.extend(
+        pause(after)
+            .filter(|is| pause(before) != Some(is))
+            .map(ToOwned::to_owned),
+    );
+    leaving(before, after, sight, lines);
 }
 
 fn command(before: &RolloutStatus, after: &RolloutStatus, lines: &mut Vec<String>) {
@@ -114,20 +117,13 @@ fn rank(step: Step) -> u8 {
     }
 }
 
-fn pauses(before: &RolloutStatus, after: &RolloutStatus, lines: &mut Vec<String>) {
-    let why = |status: &RolloutStatus| {
-        let reason = status.pause.as_ref()?.reason;
-        Some(match reason {
-            PauseReason::User => "paused by command",
-            PauseReason::Inconclusive => "paused: the metric is inconclusive",
-            PauseReason::Failure => "paused: the stage failed",
-        })
-    };
-    match (why(before), why(after)) {
-        (was, Some(is)) if was != Some(is) => lines.push(is.to_owned()),
-        (Some(_), None) => lines.push("paused no longer".to_owned()),
-        (_, Some(_)) | (None, None) => {}
-    }
+fn pause(status: &RolloutStatus) -> Option<&'static str> {
+    let reason = status.pause.as_ref()?.reason;
+    Some(match reason {
+        PauseReason::User => "paused by command",
+        PauseReason::Inconclusive => "paused: the metric is inconclusive",
+        PauseReason::Failure => "paused: the stage failed",
+    })
 }
 
 fn leaving(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines: &mut Vec<String>) {
@@ -154,7 +150,7 @@ pub fn has_left(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight) ->
 }
 
 /// The phase, and why if it is not the usual course of things.
-fn state(status: &RolloutStatus) -> String {
+pub fn phase(status: &RolloutStatus) -> String {
     let reason = |kind: ConditionType| {
         let mut conditions = status.conditions.iter();
         let found = conditions.find(|condition| condition.kind == kind);
@@ -167,7 +163,7 @@ fn state(status: &RolloutStatus) -> String {
         (Phase::Healthy | Phase::Progressing, _) => None,
     };
     let phase = status.phase.as_str();
-    why.map_or_else(|| phase.to_owned(), |why| format!("{phase}: {why:?}"))
+    why.map_or_else(|| phase.to_owned(), |why| format!("{phase} ({why:?})"))
 }
 
 /// What the rollout says of other hands: the kind of thing that was changed, and whose.

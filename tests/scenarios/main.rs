@@ -7,6 +7,7 @@
 //! `UPDATE_TRANSCRIPTS=1` writes the transcripts anew, `SCENARIO=NAME` plays one story alone.
 
 mod condition;
+mod decisions;
 mod play;
 mod rollout;
 mod script;
@@ -17,6 +18,7 @@ mod telling;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use script::Script;
 use shelf::{Story, stories};
 
 /// How many seeds each story is played with.
@@ -66,6 +68,19 @@ fn problems_of(stories: &[Story]) -> Vec<String> {
             .flat_map(|worker| worker.join().expect("no panic"))
             .collect()
     })
+}
+
+#[test]
+fn every_story_says_what_it_is_about() {
+    for story in shelf::stories() {
+        let Script { title, why, .. } = &story.script;
+        assert!(title.len() > 10 && why.len() > 20, "{}", story.name);
+        assert!(
+            !title.ends_with('.'),
+            "{}: a title has no full stop",
+            story.name
+        );
+    }
 }
 
 #[test]

@@ -262,17 +262,9 @@ impl Notes {
 
     fn look_at_status(&mut self, view: &View<'_>, rollout: &Name) {
         let stored = view.rollout(rollout);
-        let draft = stored.map(|stored| &stored.draft);
-        let status = draft.and_then(|draft| draft.status.as_ref());
-        self.sight.is_current = draft.zip(status).is_some_and(|(draft, status)| {
-            let dealt = status.last_command.as_ref().map(|last| &last.command.id);
-            let asked = draft.command.as_ref().map(|command| &command.id);
-            status.observed_generation == draft.generation && asked == dealt
-        });
-        self.sight.is_gone = stored.is_none();
-        if self.sight.status.as_deref() != status {
-            self.sight.status = status.cloned().map(Arc::new);
-        }
+        self.sight
+            .look_at_status(stored.map(|stored| &stored.draft));
+        let status = self.sight.status.as_ref();
         let serves = status.is_some_and(|status| status.phase == Phase::Healthy);
         if serves && self.lost_before.is_none() {
             self.lost_before = Some(view.losses());

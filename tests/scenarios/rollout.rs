@@ -42,7 +42,7 @@ pub fn usual(place: &Place) -> Value {
         "template": {
             "image": "none",
             "networks": [place.network],
-            "healthcheck": {"test": ["CMD", "/demo-app", "health"], "interval": "1s", "retries": 3},
+            "healthcheck": {"test": ["CMD", "/demo-app", "health"], "interval": "1s", "retries": 3, "start_period": "1m"},
             "stop_grace_period": "10s",
         },
         "traffic": {

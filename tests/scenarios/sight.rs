@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rolloutctl::api::{Name, Revision, RolloutStatus};
+use rolloutctl::world::Draft;
 
 /// A rollout, at one instant.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,20 @@ pub struct Sight {
 }
 
 impl Sight {
+    /// Looks at what the store has of the rollout.
+    pub fn look_at_status(&mut self, draft: Option<&Draft>) {
+        let status = draft.and_then(|draft| draft.status.as_ref());
+        self.is_current = draft.zip(status).is_some_and(|(draft, status)| {
+            let dealt = status.last_command.as_ref().map(|last| &last.command.id);
+            let asked = draft.command.as_ref().map(|command| &command.id);
+            status.observed_generation == draft.generation && asked == dealt
+        });
+        self.is_gone = draft.is_none() && (self.is_gone || self.status.is_some());
+        if self.status.as_deref() != status {
+            self.status = status.cloned().map(Arc::new);
+        }
+    }
+
     /// What a revision has on every proxy, if that is the same everywhere.
     pub fn share(&self, revision: &Revision) -> Option<f64> {
         let mut shares = self.shares.values().map(|shares| {

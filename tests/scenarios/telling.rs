@@ -1,10 +1,8 @@
 //! Transcripts: what is seen of a rollout becomes lines, each a decision or its effect.
 //!
-//! The lines of a step stand in groups, each in its own order: what the rollout decides, what has left, what other
+//! The lines of a step stand in groups, each in its own order: what the rollout decides, its phase, what has left, what other
 //! hands did, what becomes of its services, and who has the traffic. Between the groups there is no order: which of
 //! two independent things is first is a matter of chance. No times, ids, hashes or numbers of looks stand in a line.
-
-mod decisions;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,6 +10,7 @@ use std::sync::Arc;
 
 use rolloutctl::api::{Revision, RolloutStatus};
 
+use crate::decisions;
 use crate::sight::{Sight, share_is};
 
 /// Tells what is seen.
@@ -22,6 +21,7 @@ pub struct Teller {
     status: Option<Arc<RolloutStatus>>,
     is_gone: bool,
     decided: Vec<String>,
+    phase: Course,
     /// What has left.
     left: Vec<String>,
     /// What other hands did, and is told once in each step.
@@ -31,7 +31,7 @@ pub struct Teller {
 }
 
 /// The values that something had in a step, one after the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Course(Vec<String>);
 
 impl Course {
@@ -71,6 +71,7 @@ impl Teller {
 
     fn end_step(&mut self) {
         let mut lines = std::mem::take(&mut self.decided);
+        lines.extend(self.phase.tell().map(|phases| format!("phase: {phases}")));
         lines.append(&mut self.left);
         lines.append(&mut self.by_hand);
         for (image, course) in &mut self.services {
@@ -93,6 +94,7 @@ impl Teller {
         {
             let before = self.status.take().unwrap_or_default();
             decisions::tell(&before, status, sight, &mut self.decided);
+            self.phase.goes_to(&decisions::phase(status));
             self.left
                 .extend(decisions::has_left(&before, status, sight));
             for line in decisions::by_hand(&before, status, sight) {
