@@ -42,6 +42,11 @@ fn read(path: &Path) -> Script {
 }
 
 impl Story {
+    /// The transcript that is kept; empty if there is none.
+    pub fn golden(&self) -> String {
+        std::fs::read_to_string(&self.transcript).unwrap_or_default()
+    }
+
     /// In what the transcript that was told differs from the golden one. Writes it instead if that is
     /// asked for.
     pub fn differs_from(&self, told: &str) -> Option<String> {
@@ -49,7 +54,7 @@ impl Story {
             std::fs::write(&self.transcript, told).expect("a transcript");
             return None;
         }
-        let golden = std::fs::read_to_string(&self.transcript).unwrap_or_default();
+        let golden = self.golden();
         (golden != told).then(|| {
             format!(
                 "{}: told otherwise than in its transcript; if that is right, write it anew with UPDATE_TRANSCRIPTS=1\n{}",
