@@ -67,7 +67,10 @@ fn the_lab_tells_the_stories_as_the_simulation_does() {
         );
         match problem {
             None => alike += 1,
-            Some(problem) => problems.push(format!("{}: {problem}", story.name)),
+            Some(problem) => {
+                eprintln!("{problem}");
+                problems.push(format!("{}: {problem}", story.name));
+            }
         }
     }
     eprintln!("{alike} stories are told alike");

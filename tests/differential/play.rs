@@ -64,7 +64,7 @@ impl<'a> Play<'a> {
 
     fn go(&mut self) -> Result<String, String> {
         for step in &self.story.script.steps {
-            self.watcher.notes().teller.step(&step.text);
+            self.watcher.notes().teller.step(step);
             let taken = self.take(&step.step);
             taken.map_err(|problem| format!("{}: {problem}", step.text))?;
         }

@@ -9,6 +9,32 @@ use crate::sight::Sight;
 
 /// Adds a line for each decision, causes first.
 pub fn tell(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines: &mut Vec<String>) {
+    match overlooked(before, after) {
+        Some(between) => {
+            tell_one(before, &between, sight, lines);
+            tell_one(&between, after, sight, lines);
+        }
+        None => tell_one(before, after, sight, lines),
+    }
+}
+
+/// The last stage lasts for one turn, which who looks now and then may not see. Nothing becomes stable without it.
+fn overlooked(before: &RolloutStatus, after: &RolloutStatus) -> Option<RolloutStatus> {
+    let canary = before.canary_revision.as_ref()?;
+    let runs = matches!(before.step, Step::Running { .. });
+    let is_seen = runs && before.stage == before.stages;
+    let completes = after.stable_revision.as_ref() == Some(canary);
+    (completes && !is_seen).then(|| RolloutStatus {
+        stage: before.stages,
+        weight: 100,
+        step: Step::Running {
+            since: jiff::Timestamp::UNIX_EPOCH,
+        },
+        ..before.clone()
+    })
+}
+
+fn tell_one(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines: &mut Vec<String>) {
     command(before, after, lines);
     attempts(before, after, sight, lines);
     if pause(before).is_some() && pause(after).is_none() {
@@ -64,14 +90,15 @@ fn attempts(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines:
         }
     }
     if before.stable_revision != after.stable_revision {
-        lines.push(format!("stable: {}", called(&after.stable_revision, sight)));
+        lines.push(format!(
+            "stable: {}",
+            called(after.stable_revision.as_ref(), sight)
+        ));
     }
 }
 
-fn called<'a>(revision: &Option<Revision>, sight: &'a Sight) -> &'a str {
-    revision
-        .as_ref()
-        .map_or("none", |revision| sight.image(revision))
+fn called<'a>(revision: Option<&Revision>, sight: &'a Sight) -> &'a str {
+    revision.map_or("none", |revision| sight.image(revision))
 }
 
 fn cause(status: &RolloutStatus) -> String {

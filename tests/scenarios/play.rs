@@ -1,16 +1,14 @@
 //! Plays a story in the simulated world: whole controllers on virtual time, every rule watched.
 
 mod deeds;
+mod look;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use rolloutctl::api::{Duration, Name, Phase, Revision, Route};
-use rolloutctl::sim::{
-    App, FaultPlan, Hand, Loss, Losses, Observer, OnStop, Rates, Setup, Span, Starts, View, What,
-    Who,
-};
+use rolloutctl::api::{Duration, Name, Route};
+use rolloutctl::sim::{App, FaultPlan, Hand, Loss, OnStop, Rates, Setup, Span, Starts, View};
 use rolloutctl::trial::check::{Findings, Terms, Watch};
 use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, at_rest};
 use serde_json::Value;
@@ -18,8 +16,7 @@ use serde_json::Value;
 use crate::rollout::{Place, usual};
 use crate::script::{Awaited, Behaviour};
 use crate::shelf::Story;
-use crate::sight::Sight;
-use crate::telling::Teller;
+use look::{Notes, Observing};
 
 /// The rollout's name, which is its back end's too.
 const NAME: &str = "web";
@@ -31,15 +28,6 @@ const HOLD: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(60);
 /// The proxies.
 const PROXIES: [&str; 2] = ["lb-1", "lb-2"];
-
-/// What the observer and the player both know.
-#[derive(Debug, Default)]
-struct Notes {
-    teller: Teller,
-    sight: Sight,
-    /// What was lost when a first version served.
-    lost_before: Option<Losses>,
-}
 
 /// A story in play.
 struct Play<'a> {
@@ -55,9 +43,9 @@ struct Play<'a> {
 
 /// The transcript of a story, played with a seed.
 pub fn play(story: &Story, seed: u64) -> Result<String, String> {
-    let mut play = Play::new(story, seed)?;
+    let mut play = Play::new(story, seed);
     for step in &story.script.steps {
-        play.notes().teller.step(&step.text);
+        play.notes().teller.step(step);
         play.take(&step.step)
             .map_err(|problem| play.told(&format!("{}: {problem}", step.text)))?;
     }
@@ -71,7 +59,7 @@ pub fn play(story: &Story, seed: u64) -> Result<String, String> {
 }
 
 impl<'a> Play<'a> {
-    fn new(story: &'a Story, seed: u64) -> Result<Self, String> {
+    fn new(story: &'a Story, seed: u64) -> Self {
         let rollout: Name = name(NAME);
         let route = Route {
             load_balancer: name("edge"),
@@ -111,7 +99,7 @@ impl<'a> Play<'a> {
         play.trial.perform(Deed::Source(None, Reading::Truth));
         play.put_neighbours();
         play.trial.perform(Deed::Start(Seat(0)));
-        Ok(play)
+        play
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -196,105 +184,17 @@ impl<'a> Play<'a> {
         if self.story.script.may_lose.is_some() {
             return Ok(());
         }
-        let losses = self.trial.world().view(|view| view.losses());
-        for loss in [Loss::NoServer, Loss::Refused, Loss::Killed, Loss::Cut] {
-            let lost = losses.by(loss) - before.by(loss);
-            if lost > 0.01 {
-                return Err(format!("{lost:.2} requests are lost by {loss:?}"));
-            }
+        let lost = self.trial.world().view(|view| {
+            let losses = view.losses();
+            let causes = [Loss::NoServer, Loss::Refused, Loss::Killed, Loss::Cut].into_iter();
+            let lost = causes.map(|cause| (cause, losses.by(cause) - before.by(cause)));
+            lost.filter(|(_, requests)| *requests > 0.01)
+                .collect::<Vec<_>>()
+        });
+        match lost.first() {
+            None => Ok(()),
+            Some((cause, requests)) => Err(format!("{requests:.2} requests are lost by {cause:?}")),
         }
-        Ok(())
-    }
-}
-
-/// Looks whenever anything has changed.
-struct Observing {
-    watch: Watch,
-    rollout: Name,
-    notes: Arc<Mutex<Notes>>,
-    writes: Arc<AtomicU64>,
-}
-
-impl Observer for Observing {
-    fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
-        let writes = matches!(
-            what,
-            What::Stored { .. } | What::Leased { .. } | What::Service { .. } | What::Servers { .. }
-        );
-        if writes && matches!(who, Who::Controller(_)) {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-        }
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.look(view, &self.rollout, what);
-        drop(notes);
-        self.watch.changed(view, who, what);
-    }
-}
-
-impl Notes {
-    /// Looks again at what may be otherwise now.
-    fn look(&mut self, view: &View<'_>, rollout: &Name, what: &What) {
-        match what {
-            What::Stored { title, .. } if title.strip_prefix("rollout/") == Some(NAME) => {
-                self.look_at_status(view, rollout);
-            }
-            What::Service { .. } => self.look_at_services(view),
-            What::Servers { .. }
-            | What::Task { .. }
-            | What::Listens(_)
-            | What::Ended(_)
-            | What::Node(..)
-            | What::Checked { .. }
-            | What::Proxy(..) => self.look_at_traffic(view),
-            What::Stored { .. }
-            | What::Leased { .. }
-            | What::Looked
-            | What::Asked(_)
-            | What::Answered(..)
-            | What::Crashed
-            | What::Signalled(_)
-            | What::Lost { .. }
-            | What::Losing { .. }
-            | What::Lent(_) => return,
-        }
-        self.teller.see(&self.sight);
-    }
-
-    fn look_at_status(&mut self, view: &View<'_>, rollout: &Name) {
-        let stored = view.rollout(rollout);
-        self.sight
-            .look_at_status(stored.map(|stored| &stored.draft));
-        let status = self.sight.status.as_ref();
-        let serves = status.is_some_and(|status| status.phase == Phase::Healthy);
-        if serves && self.lost_before.is_none() {
-            self.lost_before = Some(view.losses());
-        }
-    }
-
-    fn look_at_services(&mut self, view: &View<'_>) {
-        let services = view.services();
-        self.sight.services = services
-            .map(|service| (service.revision.clone(), service.replicas))
-            .collect();
-    }
-
-    fn look_at_traffic(&mut self, view: &View<'_>) {
-        let images = &self.sight.images;
-        let of_one = |instance: &Name| {
-            let share = |revision: &Revision| view.share(instance, NAME, revision);
-            let shares = images.keys();
-            shares
-                .map(|revision| (revision.clone(), share(revision)))
-                .collect()
-        };
-        self.sight.shares = view
-            .instances()
-            .map(|instance| (instance.name.clone(), of_one(instance.name)))
-            .collect();
-        self.sight.ready = images
-            .keys()
-            .map(|revision| (revision.clone(), view.ready_tasks(revision)))
-            .collect();
     }
 }
 
@@ -349,8 +249,8 @@ fn lossy() -> FaultPlan {
     };
     FaultPlan {
         healed_at: Timestamp::MAX,
-        swarm: rates.clone(),
-        store: rates.clone(),
+        swarm: rates,
+        store: rates,
         lease: rates,
         hints_lost: 0.5,
         hints_late: 0.2,

@@ -297,6 +297,13 @@ impl TryFrom<Value> for Awaited {
     }
 }
 
+impl Step {
+    /// Whether time passes in it.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Until(_) | Self::AsSoonAs(_) | Self::Wait(_))
+    }
+}
+
 impl Script {
     /// Reads one.
     pub fn read(text: &str) -> Result<Self, String> {

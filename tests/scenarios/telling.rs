@@ -11,12 +11,15 @@ use std::sync::Arc;
 use rolloutctl::api::{Revision, RolloutStatus};
 
 use crate::decisions;
+use crate::script::Told;
 use crate::sight::{Sight, share_is};
 
 /// Tells what is seen.
 #[derive(Debug, Default)]
 pub struct Teller {
     text: String,
+    /// Whether the step at hand waits for something.
+    waits: bool,
     /// The status that was seen last.
     status: Option<Arc<RolloutStatus>>,
     is_gone: bool,
@@ -51,10 +54,14 @@ impl Course {
 }
 
 impl Teller {
-    /// Begins a step.
-    pub fn step(&mut self, text: &str) {
-        self.end_step();
-        let _ = writeln!(self.text, "> {text}");
+    /// Begins a step. What is seen while something is done is told when it is waited for: some worlds take longer
+    /// to do it.
+    pub fn step(&mut self, told: &Told) {
+        if self.waits {
+            self.end_step();
+        }
+        self.waits = told.step.waits();
+        let _ = writeln!(self.text, "> {}", told.text);
     }
 
     /// The transcript, which ends with how the rollout rests.

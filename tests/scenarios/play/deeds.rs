@@ -31,25 +31,6 @@ impl Play<'_> {
                 let reading = reading(metric);
                 self.trial.perform(Deed::Source(None, reading));
             }
-            Step::KillTask(image) => self.kill(image, 1)?,
-            Step::KillTasks(image) => self.kill(image, usize::MAX)?,
-            Step::ScaleByHand { image, to } => {
-                let service = self.service(image)?;
-                self.lend(Hand::Scale(service, *to));
-            }
-            Step::EditByHand(image) => {
-                let service = self.service(image)?;
-                self.lend(Hand::Edit(service, Edit::Label));
-            }
-            Step::RemoveByHand(image) => {
-                let service = self.service(image)?;
-                self.lend(Hand::RemoveService(service));
-            }
-            Step::WeighByHand {
-                haproxy,
-                image,
-                weight,
-            } => self.weigh(haproxy, image, *weight)?,
             Step::Controller(process) => self.run(Seat(0), *process),
             Step::Standby(process) => self.run(Seat(1), *process),
             Step::CrashAtCall { number, done } => {
@@ -87,6 +68,39 @@ impl Play<'_> {
                 rolloutctl::api::Dependents::Remove,
             )),
             Step::MetricSource(Presence::Applied) => self.put_neighbours(),
+            Step::KillTask(_)
+            | Step::KillTasks(_)
+            | Step::ScaleByHand { .. }
+            | Step::EditByHand(_)
+            | Step::RemoveByHand(_)
+            | Step::WeighByHand { .. } => self.take_by_hand(step)?,
+        }
+        Ok(())
+    }
+
+    /// Takes a step in which another hand touches tasks, services or servers.
+    fn take_by_hand(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::KillTask(image) => self.kill(image, 1)?,
+            Step::KillTasks(image) => self.kill(image, usize::MAX)?,
+            Step::ScaleByHand { image, to } => {
+                let service = self.service(image)?;
+                self.lend(Hand::Scale(service, *to));
+            }
+            Step::EditByHand(image) => {
+                let service = self.service(image)?;
+                self.lend(Hand::Edit(service, Edit::Label));
+            }
+            Step::RemoveByHand(image) => {
+                let service = self.service(image)?;
+                self.lend(Hand::RemoveService(service));
+            }
+            Step::WeighByHand {
+                haproxy,
+                image,
+                weight,
+            } => self.weigh(haproxy, image, *weight)?,
+            other => return Err(format!("{other:?} is nothing that a hand does")),
         }
         Ok(())
     }
