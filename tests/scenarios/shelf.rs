@@ -22,6 +22,12 @@ pub fn stories() -> Vec<Story> {
     for entry in directory.read_dir().expect("the stories") {
         let path = entry.expect("an entry").path();
         let name = path.file_stem().expect("a name").to_string_lossy();
+        let script = path.with_extension("yaml");
+        assert!(
+            script.exists(),
+            "{} has no story: remove it",
+            path.display()
+        );
         let is_script = path.extension().is_some_and(|ending| ending == "yaml");
         if is_script && only.as_ref().is_none_or(|only| *only == name) {
             stories.push(Story {
