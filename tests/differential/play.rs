@@ -69,7 +69,7 @@ impl<'a> Play<'a> {
             taken.map_err(|problem| format!("{}: {problem}", step.text))?;
         }
         let mut end = None;
-        self.until(|sight| {
+        self.until(HOLD, |sight| {
             end = rests(sight);
             end.is_some()
         })?;
@@ -93,31 +93,33 @@ impl<'a> Play<'a> {
 
     /// Waits until all has held for a while; an instant is enough `as soon as`.
     pub fn wait_for(&self, awaited: &Awaited, hold: Duration) -> Result<(), String> {
-        let holds = |sight: &Sight| awaited.all.iter().all(|condition| condition.holds(sight));
+        self.until(hold, |sight| {
+            awaited.all.iter().all(|condition| condition.holds(sight))
+        })
+    }
+
+    /// The same for what no script says.
+    fn until(&self, hold: Duration, mut holds: impl FnMut(&Sight) -> bool) -> Result<(), String> {
         loop {
             let seen = poll(PATIENCE, || {
                 holds(&self.watcher.notes().sight).then_some(())
             });
             seen.ok_or_else(|| format!("not within {PATIENCE:?}"))?;
             wait(hold);
+            if hold > Duration::ZERO {
+                self.look_again();
+            }
             if holds(&self.watcher.notes().sight) {
                 return Ok(());
             }
         }
     }
 
-    /// The same for what no script says.
-    fn until(&self, mut holds: impl FnMut(&Sight) -> bool) -> Result<(), String> {
-        loop {
-            let seen = poll(PATIENCE, || {
-                holds(&self.watcher.notes().sight).then_some(())
-            });
-            seen.ok_or_else(|| format!("it does not come to rest within {PATIENCE:?}"))?;
-            wait(HOLD);
-            if holds(&self.watcher.notes().sight) {
-                return Ok(());
-            }
-        }
+    /// Waits until all was looked at once more, from now on: a busy machine takes its time.
+    fn look_again(&self) {
+        let looks = || self.watcher.notes().looks;
+        let enough = looks() + 2;
+        let _ = poll(PATIENCE, || (looks() >= enough).then_some(()));
     }
 
     /// Leaves nothing of the story behind.

@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Notes {
     pub teller: Teller,
     pub sight: Sight,
+    /// How many times all was looked at.
+    pub looks: u64,
 }
 
 /// Looks until it is dropped.
@@ -85,6 +87,7 @@ async fn look_on(
         }
         if let Ok(snapshot) = world.observe(balancers).await {
             see(notes, |sight| look_at_traffic(sight, &snapshot, rollout));
+            notes.lock().unwrap_or_else(PoisonError::into_inner).looks += 1;
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -92,7 +95,7 @@ async fn look_on(
 
 fn see(notes: &Mutex<Notes>, look: impl FnOnce(&mut Sight)) {
     let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-    let Notes { teller, sight } = &mut *notes;
+    let Notes { teller, sight, .. } = &mut *notes;
     look(sight);
     teller.see(sight);
 }
