@@ -1,6 +1,7 @@
 //! The rollout that every story is about: the usual one, and how a script changes it.
 
-use rolloutctl::api::{Manifest, RolloutSpec};
+use rolloutctl::api::{Manifest, Resource, RolloutSpec};
+use rolloutctl::manifest::{Known, Source, parse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -118,11 +119,19 @@ fn merge(into: &mut Map<String, Value>, changes: &Map<String, Value>) {
     }
 }
 
-/// As it is applied.
+/// As it is applied: what `rolloutctl apply` would refuse is no story.
 pub fn manifest(name: &str, spec: &Value) -> Result<Manifest<RolloutSpec>, String> {
-    let spec = serde_json::from_value(spec.clone());
-    Ok(Manifest {
-        metadata: serde_json::from_value(json!({"name": name})).expect("metadata"),
-        spec: spec.map_err(|error| format!("the rollout is none: {error}"))?,
-    })
+    let document = json!({
+        "apiVersion": "rolloutctl.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": name}, "spec": spec,
+    });
+    let source = Source::new("the rollout", &document.to_string());
+    let parsed = parse(&[source], Known::SourcesOnly);
+    if parsed.has_errors() {
+        return Err(format!("the rollout is none: {:?}", parsed.diagnostics));
+    }
+    let mut resources = parsed.resources.into_iter();
+    match resources.next().map(|located| located.resource) {
+        Some(Resource::Rollout(manifest)) => Ok(manifest),
+        other => Err(format!("the rollout is none, but {other:?}")),
+    }
 }
