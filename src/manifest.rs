@@ -26,7 +26,7 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use locate::point_at;
-pub use render::to_yaml;
+pub use render::{from_yaml, to_yaml};
 pub use schema::{schema, schema_all};
 pub use source::Source;
 pub(crate) use suggest::nearest;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::api::{
     ConditionStatus, ConditionType, Kind, Name, Phase, Resource, Revision, RolloutSpec,
-    RolloutStatus, Route, Step,
+    RolloutStatus, Route, ServiceRecord, Step,
 };
 use crate::sim::View;
 use crate::snapshot::{AdminState, CheckState};
@@ -59,14 +59,10 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if let Some((revision, _)) = status.leaving.first_key_value() {
         return Err(Unrest(format!("{revision} is still leaving")));
     }
-    if status
-        .services
-        .values()
-        .any(|record| record.restore.is_some())
-    {
-        return Err(Unrest(
-            "whether another hand leaves its services alone is still looked at".to_owned(),
-        ));
+    // For a while after it was put back, a service is watched; the end of that is written down.
+    let watched = |record: &ServiceRecord| record.restore.is_some();
+    if status.services.values().any(watched) {
+        return Err(Unrest("a service was put back lately".to_owned()));
     }
     let end = match status.phase {
         Phase::Progressing => {

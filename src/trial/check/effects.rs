@@ -16,8 +16,8 @@ const SOON: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Effects {
     owed: Vec<Owed>,
-    /// The instances that lose requests.
-    losing: BTreeSet<Name>,
+    /// The instances that have lost requests, and lose none any more.
+    serving: BTreeSet<Name>,
 }
 
 /// Traffic that is to be taken back from a revision on an instance.
@@ -76,10 +76,11 @@ impl Effects {
             return;
         }
         let Some(loss) = loss else {
-            self.losing.remove(instance);
+            self.serving.insert(instance.clone());
             return;
         };
-        let served = self.losing.insert(instance.clone());
+        // Until a first version is ready nobody was served, however long that takes.
+        let served = self.serving.remove(instance);
         let is_wanted = !is_deleted(event);
         if served && is_wanted && *loss == Loss::NoServer && !shares.was_hurt(event, instance) {
             event.broken(
