@@ -1,16 +1,13 @@
 //! What each step of a script does to the lab.
 
-use std::fs::File;
-use std::process::{Command, Stdio};
-
 use rolloutctl::api::{Dependents, Revision};
 use serde_json::{Value, json};
 
 use crate::daemon::{Collector, Controller};
-use crate::lab::Lab;
 use crate::play::{HOLD, NAME, Play, wait};
 use crate::rollout::{Changes, manifest};
 use crate::script::{Behaviour, Metric, Process, Proxy, Step};
+use crate::switch::switch;
 
 impl Play<'_> {
     /// Takes one step.
@@ -169,23 +166,4 @@ fn dress(spec: &mut Value, image: &str, behaviour: Behaviour) {
     if let Some((name, value)) = variable {
         template["environment"][name] = value.into();
     }
-}
-
-/// Throws one of the lab's switches: `tests/lab ARGUMENTS`.
-fn switch(lab: &Lab, arguments: &[&str]) {
-    // What it starts goes on and keeps its output open: a pipe would never end.
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(lab.dir.join("log/e2e-switches.log"))
-        .expect("a log file");
-    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab"))
-        .args(arguments)
-        .env("LAB_DIR", &lab.dir)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("the same file"))
-        .stderr(log)
-        .status()
-        .expect("the lab's script runs");
-    assert!(status.success(), "tests/lab {arguments:?}: {status}");
 }

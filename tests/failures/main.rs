@@ -27,4 +27,5 @@ mod releases;
 mod site;
 mod source;
 mod standby;
+mod switch;
 mod tasks;

@@ -8,7 +8,8 @@ use crate::daemon::Controller;
 use crate::lab::{Lab, PATIENCE, poll};
 use crate::load::{Load, Options};
 use crate::manifest::{Manifest, gate};
-use crate::site::{end, has_share, is_at_rest, runs, serve, servers, switch, until_share};
+use crate::site::{end, has_share, is_at_rest, runs, serve, servers, until_share};
+use crate::switch::switch;
 
 /// A process that answers has its servers and weights again within this time. A look comes every second at the
 /// latest; the rest is for a busy machine.

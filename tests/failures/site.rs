@@ -1,7 +1,6 @@
-//! What all these tests need: a rollout that serves, the lab's switches, and a look at what is there.
+//! What all these tests need: a rollout that serves, and a look at what is there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::process::{Command, Stdio};
 
 use rolloutctl::api::{RolloutStatus, Step};
@@ -36,25 +35,6 @@ pub fn runs(status: &RolloutStatus, stage: u32) -> bool {
 /// Whether nothing is under way and nothing leaves any more.
 pub fn is_at_rest(status: &RolloutStatus) -> bool {
     status.step == Step::Idle && status.leaving.is_empty() && status.canary_revision.is_none()
-}
-
-/// Throws one of the lab's switches: `tests/lab ARGUMENTS`.
-pub fn switch(lab: &Lab, arguments: &[&str]) {
-    // What it starts goes on and keeps its output open: a pipe would never end.
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(lab.dir.join("log/e2e-switches.log"))
-        .expect("a log file");
-    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab"))
-        .args(arguments)
-        .env("LAB_DIR", &lab.dir)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("the same file"))
-        .stderr(log)
-        .status()
-        .expect("the lab's script runs");
-    assert!(status.success(), "tests/lab {arguments:?}: {status}");
 }
 
 /// Says something to the runtime API of the instance number `index`, as an operator would.

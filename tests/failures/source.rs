@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::daemon::{Collector, Controller};
 use crate::lab::{Lab, PATIENCE, poll};
 use crate::manifest::{Manifest, bake, error_ratio};
-use crate::site::{end, has_share, is_at_rest, runs, serve, switch};
+use crate::site::{end, has_share, is_at_rest, runs, serve};
+use crate::switch::switch;
 
 /// How long the database is away in mid-rollout: ten times as long as the stage would bake.
 const OUTAGE: Duration = Duration::from_secs(60);

@@ -11,7 +11,8 @@ use crate::daemon::Controller;
 use crate::lab::{Lab, PATIENCE};
 use crate::log::Log;
 use crate::manifest::{Manifest, gate};
-use crate::site::{end, has_share, is_at_rest, runs, serve, servers, switch};
+use crate::site::{end, has_share, is_at_rest, runs, serve, servers};
+use crate::switch::switch;
 
 /// The node that is lost; the controller speaks to the first one.
 const NODE: &str = "node-3";

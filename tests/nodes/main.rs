@@ -17,3 +17,5 @@ mod manifest;
 #[path = "../failures/site.rs"]
 #[expect(dead_code, reason = "the failure suite uses more of the harness")]
 mod site;
+#[path = "../failures/switch.rs"]
+mod switch;
