@@ -1,7 +1,7 @@
 //! The differential: stories that the simulated world tells (`tests/scenarios`) are played on the real Swarm,
 //! HAProxies and InfluxDB of the lab (`tests/lab env`), and must be told alike: this keeps the simulation honest.
 //!
-//! Only stories that say `lab: true` are played. `SCENARIO=NAME` plays one alone, `STORIES=N` about so many, evenly
+//! Only stories that say `lab: true` are played. `SCENARIO=NAME` plays one alone, `STORIES=N` so many, evenly
 //! from the whole shelf. Without a lab it says that it is skipped.
 
 #[path = "../scenarios/condition.rs"]
@@ -30,6 +30,8 @@ mod script;
 mod shelf;
 #[path = "../scenarios/sight.rs"]
 mod sight;
+#[path = "../failures/switch.rs"]
+mod switch;
 #[path = "../scenarios/telling.rs"]
 mod telling;
 
@@ -46,8 +48,12 @@ fn some_of(all: Vec<shelf::Story>) -> impl Iterator<Item = shelf::Story> {
     let wanted = std::env::var("STORIES").ok().map_or(all.len(), |count| {
         count.parse().expect("STORIES is a number")
     });
-    let step = (all.len() / wanted.max(1)).max(1);
-    all.into_iter().step_by(step)
+    let (count, wanted) = (all.len(), wanted.min(all.len()));
+    let is_one = move |place: usize| (place + 1) * wanted / count > place * wanted / count;
+    let places = all.into_iter().enumerate();
+    places
+        .filter(move |(place, _)| is_one(*place))
+        .map(|(_, story)| story)
 }
 
 #[test]
