@@ -144,9 +144,9 @@ impl State {
     /// Plans when a request arrives; says how long the caller will wait.
     fn dispatch(&mut self, id: CallId, pending: &mut Pending) -> Micros {
         if let Request::Measure(question, limit) = &pending.request {
-            let key = question.key.clone();
+            let (key, window) = (question.key.clone(), question.window);
             self.journal
-                .note(Who::Controller(pending.who), || What::Asked(key));
+                .note(Who::Controller(pending.who), || What::Asked(key, window));
             let (outcome, takes) = self.sample(question, *limit);
             pending.reply = Some(Reply::Sampled(outcome));
             return takes;

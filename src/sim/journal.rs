@@ -8,7 +8,7 @@ use super::hands::Hand;
 use super::traffic::Loss;
 use crate::action::ServerChanges;
 use crate::api::{Name, Revision};
-use crate::snapshot::{CheckState, SampleKey, SampleOutcome, TaskId, TaskState};
+use crate::snapshot::{CheckState, SampleKey, SampleOutcome, TaskId, TaskState, Window};
 
 /// One life of a controller. One that is started again after a crash is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,8 +96,8 @@ pub enum What {
     },
     /// A controller begins to look at the Swarm and at the proxies: a turn.
     Looked,
-    /// A metric source was asked.
-    Asked(SampleKey),
+    /// A metric source was asked about that time.
+    Asked(SampleKey, Window),
     /// A metric source has answered.
     Answered(SampleKey, SampleOutcome),
     /// A controller reached the call at which it dies.

@@ -155,9 +155,7 @@ mod tests {
     #[test]
     fn the_stream_is_the_same_on_every_build() {
         let mut random = Random::of_seed(42);
-        let drawn: Vec<u64> = (0..3).map(|_| random.below(1_000)).collect();
-        let mut again = Random::of_seed(42);
-        assert_eq!(drawn, [0; 3].map(|_| again.below(1_000)));
+        assert_eq!([0; 3].map(|_| random.below(1_000)), [573, 133, 355]);
         assert_ne!(Random::of_seed(43).next(), Random::of_seed(42).next());
     }
 

@@ -4,13 +4,14 @@
 //! controller that was told something old or wrong may act on it: how far back the truth may lie that
 //! it acted on is the [`Terms`]' slack. What must be true in the end is in [`super::ending`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::api::{Duration, Name, RolloutStatus, Route};
-use crate::sim::{ControllerId, Observer, Outcome, View, What, Who, Write};
+use crate::api::{Duration, Name, Revision, RolloutStatus, Route};
+use crate::sim::{ControllerId, InstanceView, Observer, Outcome, View, What, Who, Write};
 
 mod decisions;
 mod effects;
@@ -117,6 +118,8 @@ pub struct Watch {
     terms: Terms,
     /// The status as it was stored last.
     status: RolloutStatus,
+    /// Every revision that a stored status has known.
+    revisions: BTreeSet<Revision>,
     effects: Effects,
     leases: Leases,
     measuring: Measuring,
@@ -136,6 +139,8 @@ struct Event<'a> {
     what: &'a What,
     /// The status that was stored last.
     status: &'a RolloutStatus,
+    /// Every revision that a stored status has known.
+    revisions: &'a BTreeSet<Revision>,
     /// The status before it, if this change stored another one.
     before: Option<&'a RolloutStatus>,
     findings: &'a Findings,
@@ -159,6 +164,12 @@ impl Event<'_> {
         }
     }
 
+    /// The instances of the rollout's load balancer.
+    fn instances(&self) -> impl Iterator<Item = InstanceView<'_>> {
+        let instances = self.view.instances();
+        instances.filter(|instance| *instance.load_balancer == self.route.load_balancer)
+    }
+
     /// Whether `at` is no longer ago than what a controller acts on may be.
     fn is_recent(&self, at: Timestamp) -> bool {
         self.now <= self.terms.slack.after(at)
@@ -173,6 +184,7 @@ impl Watch {
             route,
             terms,
             status: RolloutStatus::default(),
+            revisions: BTreeSet::new(),
             effects: Effects::default(),
             leases: Leases::default(),
             measuring: Measuring::default(),
@@ -185,6 +197,7 @@ impl Watch {
     /// The rollout is gone; what comes under its name is another one.
     fn forget(&mut self) {
         self.status = RolloutStatus::default();
+        self.revisions.clear();
         self.effects = Effects::default();
         self.measuring = Measuring::default();
         self.services = Services::default();
@@ -212,6 +225,9 @@ impl Observer for Watch {
         let before = status
             .filter(|status| **status != self.status)
             .map(|status| std::mem::replace(&mut self.status, status.clone()));
+        if before.is_some() {
+            self.revisions.extend(self.status.revisions.keys().cloned());
+        }
         let event = Event {
             rollout: &self.rollout,
             route: &self.route,
@@ -221,6 +237,7 @@ impl Observer for Watch {
             who,
             what,
             status: &self.status,
+            revisions: &self.revisions,
             before: before.as_ref(),
             findings: &self.findings,
         };

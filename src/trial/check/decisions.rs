@@ -105,13 +105,9 @@ fn began(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 
 /// TRAFFIC-3: a stage begins when its share was seen on every instance.
 fn is_seen_everywhere(event: &Event, shares: &Shares) {
-    for instance in event.view.instances() {
-        let is_ours = *instance.load_balancer == event.route.load_balancer;
+    for instance in event.instances() {
         // What another hand has just done could not be seen yet.
-        if is_ours
-            && !shares.was_right(event, instance.name)
-            && !shares.was_hurt(event, instance.name)
-        {
+        if !shares.was_right(event, instance.name) && !shares.was_hurt(event, instance.name) {
             event.broken(
                 "TRAFFIC-3",
                 format!(

@@ -37,15 +37,11 @@ impl Effects {
         {
             let revision = abort.revision.clone();
             let until = SOON.after(event.now);
-            for instance in event.view.instances() {
-                if *instance.load_balancer == event.route.load_balancer {
-                    self.owed.push(Owed {
-                        until,
-                        instance: instance.name.clone(),
-                        revision: revision.clone(),
-                    });
-                }
-            }
+            self.owed.extend(event.instances().map(|instance| Owed {
+                until,
+                instance: instance.name.clone(),
+                revision: revision.clone(),
+            }));
         }
         // A controller that dies, or a deed of another hand, puts off what was due.
         if matches!(event.what, What::Crashed | What::Lent(_) | What::Proxy(..)) {

@@ -16,7 +16,17 @@ pub(super) struct Measuring {
 impl Measuring {
     pub fn check(&mut self, event: &Event) {
         match event.what {
-            What::Asked(key) if key.rollout == *event.rollout => {
+            What::Asked(key, window) if key.rollout == *event.rollout => {
+                // Its end is a matter of the controller's clock, which may be wrong.
+                if window.start < key.since || window.end <= window.start {
+                    event.broken(
+                        "ANALYSIS-2",
+                        format!(
+                            "{} was measured over {window:?}, beyond its stage",
+                            key.metric
+                        ),
+                    );
+                }
                 let running = event.status.step == Step::Running { since: key.since };
                 let here = (key.attempt, key.stage) == (event.status.attempt, event.status.stage);
                 // One that is asked by a controller that was told something old is void later.

@@ -1,7 +1,5 @@
 //! What is done to services (TRAFFIC-4, SAFETY-1 to SAFETY-4, SAFETY-7).
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::shares::is_deleted;
@@ -16,8 +14,6 @@ pub(super) struct Services {
     known: Vec<Known>,
     /// The hazards since a controller last looked.
     hazards: u32,
-    /// Every revision that was ever stored.
-    stored: BTreeSet<Revision>,
 }
 
 struct Known {
@@ -28,9 +24,6 @@ struct Known {
 
 impl Services {
     pub fn check(&mut self, event: &Event) {
-        if event.before.is_some() {
-            self.stored.extend(event.status.revisions.keys().cloned());
-        }
         match event.what {
             What::Looked => self.hazards = 0,
             What::Service {
@@ -56,7 +49,7 @@ impl Services {
         let revision = self.revision_of(event, service);
         let Some(revision) = revision else { return };
         match change {
-            ServiceChange::Create(_) => self.was_stored(event, &revision),
+            ServiceChange::Create(_) => was_stored(event, &revision),
             ServiceChange::Scale { from, to } if to < from => {
                 self.hazard(event);
                 if to == 0 {
@@ -86,21 +79,21 @@ impl Services {
         }
     }
 
-    /// SAFETY-1: what is made was decided and stored before.
-    fn was_stored(&self, event: &Event, revision: &Revision) {
-        if !self.stored.contains(revision) {
-            event.broken(
-                "SAFETY-1",
-                format!("the service of {revision} was created before that was stored"),
-            );
-        }
-    }
-
     fn revision_of(&self, event: &Event, service: &str) -> Option<Revision> {
         let now = event.view.services().find(|known| known.name == service);
         let before = self.known.iter().find(|known| known.name == service);
         now.map(|known| known.revision.clone())
             .or_else(|| before.map(|known| known.revision.clone()))
+    }
+}
+
+/// SAFETY-1: what is made was decided and stored before.
+fn was_stored(event: &Event, revision: &Revision) {
+    if !event.revisions.contains(revision) {
+        event.broken(
+            "SAFETY-1",
+            format!("the service of {revision} was created before that was stored"),
+        );
     }
 }
 
@@ -145,10 +138,7 @@ fn is_drained(event: &Event, revision: &Revision, done: &str) {
             server.revision == Some(revision) && server.takes_requests && server.task.is_some()
         })
     };
-    for instance in event.view.instances() {
-        if *instance.load_balancer != event.route.load_balancer {
-            continue;
-        }
+    for instance in event.instances() {
         if takes(instance.name) {
             event.broken(
                 "TRAFFIC-4",
@@ -185,7 +175,11 @@ fn had_its_time(event: &Event, revision: &Revision) -> bool {
         return true;
     };
     let since: Option<Timestamp> = event.status.leaving.get(revision).copied();
-    since.is_none_or(|since| event.now >= rollout.spec.traffic.drain_timeout.after(since))
+    // A change that comes late may find the book closed already.
+    let is_late = event.terms.calls == Calls::Faulty;
+    since.map_or(is_late, |since| {
+        event.now >= rollout.spec.traffic.drain_timeout.after(since)
+    })
 }
 
 /// Whether a revision is what serves, or is tried just now, by what is stored.

@@ -46,9 +46,8 @@ impl Shares {
             return;
         }
         self.note_ready(event);
-        let names: Vec<Name> = of_the_route(event);
-        for name in names {
-            self.note_instance(event, &name);
+        for instance in event.instances() {
+            self.note_instance(event, instance.name);
         }
     }
 
@@ -151,21 +150,13 @@ fn concerns(event: &Event) -> bool {
         What::Stored { .. } => event.before.is_some(),
         What::Leased { .. }
         | What::Service { .. }
-        | What::Asked(_)
+        | What::Asked(..)
         | What::Answered(..)
         | What::Crashed
         | What::Looked
         | What::Lost { .. }
         | What::Losing { .. } => false,
     }
-}
-
-fn of_the_route(event: &Event) -> Vec<Name> {
-    let instances = event.view.instances();
-    instances
-        .filter(|instance| *instance.load_balancer == event.route.load_balancer)
-        .map(|instance| instance.name.clone())
-        .collect()
 }
 
 /// The canary's share on an instance, and whether any request is answered there.
@@ -206,7 +197,7 @@ fn hurts(event: &Event, name: &Name) -> bool {
         | What::Stored { .. }
         | What::Leased { .. }
         | What::Service { .. }
-        | What::Asked(_)
+        | What::Asked(..)
         | What::Answered(..)
         | What::Crashed
         | What::Looked
@@ -248,18 +239,14 @@ fn stable_is_whole(event: &Event, instance: &Name) -> bool {
     servers.peek().is_some() && servers.all(|server| server.takes_requests)
 }
 
-/// TRAFFIC-7: only servers with names of ours are touched; and no session of a server that takes
-/// requests is cut.
+/// TRAFFIC-7: what is added belongs to a revision that was decided.
 fn only_ours(event: &Event, changes: &ServerChanges) {
     if changes.backend != event.route.backend || changes.load_balancer != event.route.load_balancer
     {
         return;
     }
     for change in &changes.changes {
-        let known = event
-            .status
-            .revisions
-            .contains_key(change.server.revision());
+        let known = event.revisions.contains(change.server.revision());
         let adds = matches!(change.verb, ServerVerb::Add(_));
         if adds && !known {
             event.broken(

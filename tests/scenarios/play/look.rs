@@ -62,7 +62,7 @@ impl Notes {
             What::Stored { .. }
             | What::Leased { .. }
             | What::Looked
-            | What::Asked(_)
+            | What::Asked(..)
             | What::Answered(..)
             | What::Crashed
             | What::Signalled(_)
