@@ -101,7 +101,8 @@ fn remove(input: &Input) -> Plan {
     let mut actions = scene.server_changes();
     if drained {
         // One at a time (SAFETY-2).
-        let first = input.snapshot.services_of(input.name).next();
+        let mut services = input.snapshot.services_of(input.name);
+        let first = services.find(|service| !scene.may_serve(&service.revision));
         actions.extend(first.map(|service| Action::RemoveService {
             service: services::target(service),
         }));

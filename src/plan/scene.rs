@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
@@ -36,6 +38,8 @@ pub(super) struct Scene<'a> {
     route: Route,
     /// Servers that leave and may be cut.
     overdue: Overdue,
+    /// Revisions whose open requests may be with a process that nobody can ask any more.
+    out_of_sight: BTreeSet<Revision>,
 }
 
 impl<'a> Scene<'a> {
@@ -91,6 +95,7 @@ impl<'a> Scene<'a> {
             })
             .collect();
         let overdue = overdue(&instances, status, input);
+        let out_of_sight = out_of_sight(seen, status, input);
         let asked = input
             .snapshot
             .services_of(input.name)
@@ -103,6 +108,7 @@ impl<'a> Scene<'a> {
             asked,
             route,
             overdue,
+            out_of_sight,
         }
     }
 
@@ -144,14 +150,14 @@ impl<'a> Scene<'a> {
         self.asked.get(service).copied().unwrap_or(0)
     }
 
-    /// Whether any proxy may still have a server of `revision`. One that does not answer may.
+    /// Whether any proxy may still have a server of `revision`, or requests open with it. One that does not
+    /// answer may.
     pub fn may_serve(&self, revision: &Revision) -> bool {
-        !self.wherever_it_is(|picture| {
-            picture
-                .servers
-                .iter()
-                .all(|s| s.seen.is_none() || s.name.revision() != revision)
-        })
+        let is_elsewhere = |picture: &Picture| {
+            let mut servers = picture.servers.iter();
+            servers.all(|s| s.seen.is_none() || s.name.revision() != revision)
+        };
+        self.out_of_sight.contains(revision) || !self.wherever_it_is(is_elsewhere)
     }
 
     /// The changes of servers, one action per instance.
@@ -251,6 +257,33 @@ fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> 
     let address = input.snapshot.node_of(task)?.address?;
     let port = *task.host_ports.get(&port)?;
     Some(Endpoint { address, port })
+}
+
+/// Revisions that left a proxy before it was reloaded and have not had their time to drain. The new process knows
+/// nothing of their servers, while the old one finishes their requests (HAProxy's management guide, section 4) and cannot
+/// be asked how far it is: only the time tells (TRAFFIC-4).
+fn out_of_sight(
+    seen: Option<&BTreeMap<Name, InstanceFact>>,
+    status: &RolloutStatus,
+    input: &Input,
+) -> BTreeSet<Revision> {
+    let facts = seen.into_iter().flat_map(BTreeMap::values);
+    let youngest = facts.filter_map(|fact| match fact {
+        InstanceFact::Reachable(proxy) => Some(proxy.uptime_secs),
+        InstanceFact::Unreachable { .. } => None,
+    });
+    let Some(youngest) = youngest.min() else {
+        return BTreeSet::new();
+    };
+    let timeout = input.spec.traffic.drain_timeout;
+    let is_older = |since: Timestamp| {
+        let age = input.now.duration_since(since).as_secs();
+        u64::try_from(age).is_ok_and(|age| age >= youngest) && input.now < timeout.after(since)
+    };
+    let left = status.leaving.iter();
+    left.filter(|(_, since)| is_older(**since))
+        .map(|(revision, _)| revision.clone())
+        .collect()
 }
 
 /// Servers whose revision has had its time to drain, and servers whose task has been over for as

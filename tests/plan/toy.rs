@@ -22,6 +22,13 @@ mod moves;
 pub const BACKEND: &str = "news-web";
 const TURN: Duration = Duration::from_millis(100);
 
+/// What becomes of the proxies' first checks of a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Checks {
+    Pass,
+    Pending,
+}
+
 pub fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
@@ -92,7 +99,7 @@ impl Toy {
         let proxy = || {
             InstanceFact::Reachable(ProxyFact {
                 pid: 1,
-                uptime_secs: 1,
+                uptime_secs: 86_400,
                 version: "2.6.12".into(),
                 backends: BTreeMap::from([(BACKEND.to_owned(), BTreeMap::new())]),
             })
@@ -157,6 +164,21 @@ impl Toy {
 
     /// One turn: plan, remember, act, and a moment passes.
     pub fn turn(&mut self) -> Plan {
+        let plan = self.step();
+        self.swarm_moves();
+        plan
+    }
+
+    /// A turn in which the Swarm does nothing.
+    pub fn turn_of_proxies(&mut self, checks: Checks) -> Plan {
+        let plan = self.step();
+        if checks == Checks::Pass {
+            self.checks_pass();
+        }
+        plan
+    }
+
+    fn step(&mut self) -> Plan {
         self.snapshot.taken_at = self.now;
         let plan = self.plan();
         // SAFETY-1: the status survives, in the form in which it is stored.
@@ -170,7 +192,6 @@ impl Toy {
         for action in &plan.actions {
             self.act(action);
         }
-        self.swarm_moves();
         self.now = TURN.after(self.now);
         plan
     }
@@ -299,6 +320,17 @@ impl Toy {
             .expect("the load balancer");
         let problem = "connection refused".to_owned();
         instances.insert(name(instance), InstanceFact::Unreachable { problem });
+    }
+
+    /// A new process, which has just begun and has none of the servers, takes the place of a proxy's old one.
+    pub fn reload(&mut self, instance: &str) {
+        let instances = self.snapshot.load_balancers.get_mut("edge");
+        let fact = instances.and_then(|instances| instances.get_mut(&name(instance)));
+        let Some(InstanceFact::Reachable(proxy)) = fact else {
+            panic!("an instance that answers");
+        };
+        (proxy.pid, proxy.uptime_secs) = (proxy.pid + 1, 0);
+        proxy.backends.values_mut().for_each(BTreeMap::clear);
     }
 
     /// The share of a revision by the weights of one proxy, in percent.

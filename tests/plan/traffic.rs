@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use rolloutctl::action::{Action, ServerVerb};
-use rolloutctl::api::{Duration, Phase, Share, Step};
+use rolloutctl::api::{Dependents, Duration, Phase, Revision, Share, Step, Verb};
 use rolloutctl::plan::traffic::{achieved, apportion};
-use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, TaskState};
+use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName, TaskState};
 
-use crate::toy::{BACKEND, Toy, held, name, server_verbs, spec};
+use crate::toy::{BACKEND, Checks, Toy, held, name, server_verbs, spec};
 
 #[test]
 fn traffic_1_the_share_shrinks_with_the_canarys_ready_tasks() {
@@ -138,6 +138,40 @@ fn traffic_4_a_service_is_scaled_down_only_when_none_of_its_servers_is_left() {
     );
 }
 
+/// A proxy is loaded anew while a canary that was taken back drains: what was open goes on in the old process.
+fn reloaded_in_mid_drain() -> (Toy, Revision) {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let v2 = toy.revision("v2");
+    toy.open_requests = 2;
+    toy.command(Verb::Abort);
+    toy.turns(15);
+    assert!(toy.status.leaving.contains_key(&v2), "it drains");
+    toy.reload("lb-1");
+    toy.reload("lb-2");
+    (toy, v2)
+}
+
+#[test]
+fn traffic_4_requests_that_an_old_process_finishes_have_their_time_to_drain() {
+    let (mut toy, v2) = reloaded_in_mid_drain();
+    let since = toy.status.leaving[&v2];
+    toy.until("the service is scaled down", |toy| {
+        toy.replicas(&v2) == Some(0)
+    });
+    let drained = Duration::from_secs(5).after(since);
+    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+}
+
+#[test]
+fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
+    let (mut toy, v2) = reloaded_in_mid_drain();
+    let since = toy.status.leaving[&v2];
+    toy.delete(Dependents::Remove);
+    toy.until("the service is removed", |toy| toy.replicas(&v2).is_none());
+    let drained = Duration::from_secs(5).after(since);
+    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+}
+
 #[test]
 fn traffic_5_the_last_server_stays_although_it_should_leave() {
     let mut toy = Toy::stable(spec("v1"));
@@ -151,6 +185,32 @@ fn traffic_5_the_last_server_stays_although_it_should_leave() {
         [],
         "the last servers are left alone"
     );
+}
+
+#[test]
+fn traffic_5_the_last_server_stays_until_a_new_one_has_passed_its_checks() {
+    let mut toy = Toy::stable(spec("v1"));
+    // Another hand has the Swarm replace all tasks: the new ones run, and are not checked yet.
+    for task in toy.snapshot.tasks.values_mut() {
+        task.desired = TaskState::Shutdown;
+    }
+    let old: Vec<_> = toy.snapshot.tasks.keys().cloned().collect();
+    toy.start_tasks();
+    for _ in 0..2 {
+        let plan = toy.turn_of_proxies(Checks::Pending);
+        let drained = server_verbs(&plan.actions);
+        let goes = drained.iter().any(|(_, verb)| *verb == ServerVerb::Drain);
+        assert!(!goes, "nobody else is known to serve: {drained:?}");
+    }
+    toy.turn_of_proxies(Checks::Pass);
+    let plan = toy.turn_of_proxies(Checks::Pass);
+    let drained = server_verbs(&plan.actions);
+    for task in &old {
+        let goes = |(name, verb): &(ServerName, ServerVerb)| {
+            name.is_of(task) && *verb == ServerVerb::Drain
+        };
+        assert!(drained.iter().any(goes), "the others take over");
+    }
 }
 
 #[test]
@@ -307,7 +367,7 @@ fn traffic_4_a_task_that_swarm_stops_is_drained_at_once() {
         .snapshot
         .tasks
         .values()
-        .filter(|task| task.desired != rolloutctl::snapshot::TaskState::Running)
+        .filter(|task| task.desired != TaskState::Running)
         .map(|task| task.id.clone())
         .collect();
     assert_eq!(doomed.len(), 2);
@@ -336,7 +396,7 @@ fn traffic_4_a_server_that_begins_to_drain_late_has_its_time_all_the_same() {
     // One proxy is away for longer than the drain timeout while the rollout is taken back.
     let away = toy.snapshot.load_balancers["edge"][&name("lb-2")].clone();
     toy.cut_off("lb-2");
-    toy.command(rolloutctl::api::Verb::Abort);
+    toy.command(Verb::Abort);
     toy.turns(3);
     toy.wait(Duration::from_secs(60));
     toy.turns(3);

@@ -128,7 +128,9 @@ impl<'a> Picture<'a> {
                 .filter(|s| s.role == role && s.is_up())
                 .count()
         };
-        let cold = up(Role::Stable) == 0;
+        // A server that leaves and still serves gives the others the time to be checked.
+        let serves = |server: &Server| server.is_up() && server.takes_requests();
+        let cold = up(Role::Stable) == 0 && !servers.iter().any(serves);
         let counted = |role| {
             let count = if cold {
                 servers

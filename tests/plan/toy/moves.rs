@@ -103,6 +103,10 @@ impl Toy {
         for service in services {
             self.fill(&service);
         }
+        self.checks_pass();
+    }
+
+    pub fn checks_pass(&mut self) {
         for proxy in self.proxies() {
             for fact in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
                 if fact.check == CheckState::Pending && fact.admin == AdminState::Ready {
@@ -110,6 +114,17 @@ impl Toy {
                     fact.operational = OperationalState::Running;
                 }
             }
+        }
+    }
+
+    /// Every service gets the tasks that it asks for, running at once.
+    pub fn start_tasks(&mut self) {
+        let services: Vec<ServiceFact> = self.snapshot.services.values().cloned().collect();
+        for service in services {
+            self.fill(&service);
+        }
+        for task in self.snapshot.tasks.values_mut() {
+            task.state = TaskState::Running;
         }
     }
 
