@@ -152,6 +152,10 @@ impl Controller {
                 self.metrics.stands_by();
                 self.resync
             }
+            Err(problem @ TurnError::Old) => {
+                warn!(%problem, "the turn was not carried out");
+                self.unreadable.next_delay().unwrap_or(UNREADABLE.longest)
+            }
             Err(TurnError::World(problem)) => {
                 error!(%problem, "the turn was not carried out");
                 self.health.failed(&problem);

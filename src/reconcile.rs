@@ -15,10 +15,12 @@ use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
 
+mod horizon;
 mod inbox;
 mod pauses;
 mod report;
 
+use horizon::Horizon;
 pub use inbox::Inbox;
 use pauses::Pauses;
 pub use report::{RolloutReport, TurnReport, Work};
@@ -27,12 +29,13 @@ pub use report::{RolloutReport, TurnReport, Work};
 const ACTING_AT_ONCE: usize = 16;
 
 /// Carries out turns, and keeps between two of them what need not survive a crash: samples on
-/// their way, and the pauses of actions that failed.
+/// their way, the pauses of actions that failed, and how new the last look was.
 pub struct Reconciler {
     world: Arc<dyn World>,
     runtime: Arc<dyn Runtime>,
     inbox: Arc<Inbox>,
     pauses: Pauses,
+    horizon: Horizon,
 }
 
 /// Whether a turn may change the world.
@@ -60,16 +63,20 @@ impl Reconciler {
             runtime,
             inbox,
             pauses: Pauses::default(),
+            horizon: Horizon::default(),
         }
     }
 
     /// One turn over all rollouts.
     ///
     /// # Errors
-    /// When the store or the Swarm cannot be read, or when another controller has taken over: then
-    /// nothing was changed.
+    /// When the store or the Swarm cannot be read, when the store shows an older state than before, or when
+    /// another controller has taken over: then nothing was changed.
     pub async fn turn(&mut self, mandate: Mandate<'_>) -> Result<TurnReport, TurnError> {
         let stored = self.world.load().await?;
+        let now = self.runtime.steady();
+        let look = self.horizon.admit(&stored, now);
+        look.map_err(|horizon::Old| TurnError::Old)?;
         let resources = resources(&stored);
         let snapshot = self.observe(&stored, &resources).await?;
         let planned = self.plan_all(&stored, &resources, &snapshot);
@@ -195,11 +202,13 @@ impl Reconciler {
                 return (planned.name.clone(), outcome);
             }
             outcome.progress = Progress::Made;
+            outcome.stored = After::Replaced;
             tell(planned);
             self.inbox.forget_taken(&planned.name, &planned.plan.status);
         }
         for action in due {
             match self.act(planned, action, resources).await {
+                Ok(_) if *action == Action::Forget => outcome.stored = After::Removed,
                 Ok(progress) => outcome.progress = outcome.progress.max(progress),
                 // The others are independent of it: an instance that is down must not keep the
                 // traffic on another one.
@@ -266,6 +275,11 @@ impl Reconciler {
     /// itself to who looks at once; what rests asks for no turn before its pause is over.
     fn settle(&mut self, planned: &Planned, outcome: Outcome, report: &mut TurnReport) {
         let (name, now) = (&planned.name, self.runtime.steady());
+        match outcome.stored {
+            After::Kept => {}
+            After::Replaced => self.horizon.replaced(planned.stored),
+            After::Removed => self.horizon.removed(planned.stored),
+        }
         if let Some(reason) = &outcome.overtaken {
             debug!(rollout = %name, reason, "the world has moved on; looking again");
         }
@@ -307,6 +321,9 @@ pub enum TurnError {
     /// The world could not be read.
     #[error(transparent)]
     World(#[from] WorldError),
+    /// The store shows an older state than it did before.
+    #[error("the store shows an older state than before; looking again")]
+    Old,
     /// Another controller acts now.
     #[error("controller `{holder}` has taken over")]
     Deposed {
@@ -319,6 +336,7 @@ pub enum TurnError {
 #[derive(Default)]
 struct Outcome {
     progress: Progress,
+    stored: After,
     /// A version or a precondition no longer fits: look again, without a pause.
     overtaken: Option<String>,
     /// The first thing that failed, in words.
@@ -326,6 +344,15 @@ struct Outcome {
     failed: Vec<Action>,
     /// What did not fit the world as it is.
     untimely: Vec<Action>,
+}
+
+/// What became of the rollout in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum After {
+    #[default]
+    Kept,
+    Replaced,
+    Removed,
 }
 
 /// Whether the world, or what is remembered of it, is another one after a batch.

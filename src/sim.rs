@@ -171,6 +171,11 @@ impl SimWorld {
         self.lock().calls.crash(who, at);
     }
 
+    /// Spares the controllers that were to die at a later call.
+    pub fn spare(&self) {
+        self.lock().calls.spare();
+    }
+
     /// Has a controller die now: what it has sent still happens, and nothing else is sent.
     pub fn kill(&self, who: ControllerId) {
         self.lock().calls.dead.insert(who);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::api::{Duration, Name, Revision, RolloutStatus, Route};
+use crate::api::{Duration, Name, Resource, Revision, RolloutSpec, RolloutStatus, Route};
 use crate::sim::{ControllerId, InstanceView, Observer, Outcome, View, What, Who, Write};
 
 mod decisions;
@@ -24,8 +24,8 @@ use effects::Effects;
 use lease::Leases;
 use measuring::Measuring;
 use services::Services;
-pub use shares::NEAR;
 use shares::Shares;
+pub use shares::{NEAR, sized_for};
 
 /// A rule of the design that was broken.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +120,8 @@ pub struct Watch {
     status: RolloutStatus,
     /// Every revision that a stored status has known.
     revisions: BTreeSet<Revision>,
+    /// When the rollout was forgotten that had its name before.
+    forgotten_at: Option<Timestamp>,
     effects: Effects,
     leases: Leases,
     measuring: Measuring,
@@ -141,6 +143,8 @@ struct Event<'a> {
     status: &'a RolloutStatus,
     /// Every revision that a stored status has known.
     revisions: &'a BTreeSet<Revision>,
+    /// When the rollout was forgotten that had its name before.
+    forgotten_at: Option<Timestamp>,
     /// The status before it, if this change stored another one.
     before: Option<&'a RolloutStatus>,
     findings: &'a Findings,
@@ -161,6 +165,16 @@ impl Event<'_> {
         match self.who {
             Who::Controller(id) => Some(id),
             Who::Hand | Who::World => None,
+        }
+    }
+
+    /// The spec as it was applied last.
+    fn spec(&self) -> Option<&RolloutSpec> {
+        match &self.view.rollout(self.rollout)?.draft.resource {
+            Resource::Rollout(manifest) => Some(&manifest.spec),
+            Resource::LoadBalancer(_)
+            | Resource::MetricSource(_)
+            | Resource::AnalysisTemplate(_) => None,
         }
     }
 
@@ -185,6 +199,7 @@ impl Watch {
             terms,
             status: RolloutStatus::default(),
             revisions: BTreeSet::new(),
+            forgotten_at: None,
             effects: Effects::default(),
             leases: Leases::default(),
             measuring: Measuring::default(),
@@ -195,7 +210,8 @@ impl Watch {
     }
 
     /// The rollout is gone; what comes under its name is another one.
-    fn forget(&mut self) {
+    fn forget(&mut self, now: Timestamp) {
+        self.forgotten_at = Some(now);
         self.status = RolloutStatus::default();
         self.revisions.clear();
         self.effects = Effects::default();
@@ -216,7 +232,7 @@ impl Observer for Watch {
         } = what
             && is_ours(title)
         {
-            self.forget();
+            self.forget(view.now());
             return;
         }
         let stores =
@@ -238,6 +254,7 @@ impl Observer for Watch {
             what,
             status: &self.status,
             revisions: &self.revisions,
+            forgotten_at: self.forgotten_at,
             before: before.as_ref(),
             findings: &self.findings,
         };

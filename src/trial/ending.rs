@@ -1,6 +1,6 @@
 //! The right end: what must be so once nothing goes wrong any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::{
@@ -78,7 +78,8 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         return Ok(end); // A first revision that does not come up has nothing to go back to.
     }
     services_fit(*view, rollout, &manifest.spec, status)?;
-    servers_fit(*view, rollout, route, status)?;
+    let sized = super::check::sized_for(status, Some(&manifest.spec));
+    servers_fit(*view, rollout, route, sized, status)?;
     Ok(end)
 }
 
@@ -169,6 +170,7 @@ fn servers_fit(
     view: View<'_>,
     rollout: &Name,
     route: &Route,
+    sized: u32,
     status: &RolloutStatus,
 ) -> Result<(), Unrest> {
     let serving: Vec<&Revision> = [&status.stable_revision, &status.canary_revision]
@@ -204,17 +206,30 @@ fn servers_fit(
                 instance.name
             )));
         }
-        share_fits(view, route, status, instance.name)?;
+        shares_fit(view, route, sized, status, instance.name)?;
     }
     Ok(())
 }
 
-fn share_fits(
+/// The servers of a revision have one weight, and the canary has its share: as much of what is intended as it
+/// has of the tasks for that.
+fn shares_fit(
     view: View<'_>,
     route: &Route,
+    sized: u32,
     status: &RolloutStatus,
     instance: &Name,
 ) -> Result<(), Unrest> {
+    let mut weights = BTreeMap::new();
+    for server in view.servers(instance, &route.backend) {
+        let others = *weights.entry(server.revision).or_insert(server.weight);
+        if others != server.weight {
+            return Err(Unrest(format!(
+                "{instance} gives {} the weight {}, and {others} to another one of its revision",
+                server.name, server.weight
+            )));
+        }
+    }
     let Some(canary) = &status.canary_revision else {
         return Ok(());
     };
@@ -222,12 +237,13 @@ fn share_fits(
         return Ok(());
     }
     let share = view.share(instance, &route.backend, canary);
-    let intended = f64::from(status.weight) / 100.0;
+    let ready = f64::from(view.ready_tasks(canary)) / f64::from(sized);
+    let intended = f64::from(status.weight) / 100.0 * ready.min(1.0);
     if (share - intended).abs() > super::check::NEAR {
         return Err(Unrest(format!(
-            "{instance} gives the canary {:.1} % and not {} %",
+            "{instance} gives the canary {:.1} % and not {:.1} %",
             share * 100.0,
-            status.weight
+            intended * 100.0
         )));
     }
     Ok(())

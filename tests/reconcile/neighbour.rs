@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure};
 use rolloutctl::api::{
-    Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource, RolloutSpec,
-    RolloutStatus,
+    Deletion, Dependents, Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource,
+    RolloutSpec, RolloutStatus,
 };
 use rolloutctl::runtime::{Runtime, Task};
 use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
@@ -127,6 +127,28 @@ impl Neighbour {
         }
         rollout.draft.generation += 1;
         rollout.version += 1;
+    }
+
+    /// Marks the rollout for deletion, as `rolloutctl delete` does.
+    pub fn delete(&self) {
+        let mut inner = self.lock();
+        let at = inner.toy.now;
+        let rollout = inner.rollout();
+        rollout.draft.deletion = Some(Deletion {
+            at,
+            dependents: Dependents::Remove,
+        });
+        rollout.version += 1;
+    }
+
+    /// Everything that the store says.
+    pub fn says(&self) -> Vec<Stored> {
+        self.lock().stored.clone()
+    }
+
+    /// Has the store say something else, such as what it said before.
+    pub fn say(&self, stored: Vec<Stored>) {
+        self.lock().stored = stored;
     }
 
     /// What is remembered of the rollout.

@@ -75,6 +75,61 @@ async fn safety_1_the_status_is_stored_before_its_actions_begin() {
 }
 
 #[tokio::test]
+async fn safety_1_a_look_that_is_older_than_one_before_is_not_acted_on() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    let old = bench.world.says();
+    bench.world.apply(spec("web:2"));
+    bench.turn().await;
+    let new = bench.world.says();
+    bench.world.journal();
+    bench.world.say(old);
+    let turn = bench.try_turn().await;
+    assert!(matches!(turn, Err(TurnError::Old)), "{turn:?}");
+    assert_eq!(bench.world.journal(), []);
+    bench.world.say(new);
+    bench.turn().await;
+}
+
+#[tokio::test]
+async fn safety_1_what_this_controller_has_just_stored_is_not_forgotten() {
+    let mut bench = Bench::new(spec("web:1"));
+    let old = bench.world.says();
+    bench.turn().await;
+    bench.world.say(old);
+    let turn = bench.try_turn().await;
+    assert!(matches!(turn, Err(TurnError::Old)), "{turn:?}");
+}
+
+#[tokio::test]
+async fn safety_7_what_was_deleted_does_not_come_back_by_an_old_look() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    bench.world.delete();
+    let old = bench.world.says();
+    let is_gone = |world: &Neighbour| world.says().len() < old.len();
+    bench.until("it is forgotten", is_gone).await;
+    bench.world.say(old);
+    let turn = bench.try_turn().await;
+    assert!(matches!(turn, Err(TurnError::Old)), "{turn:?}");
+}
+
+#[tokio::test]
+async fn a_swarm_that_was_restored_from_a_backup_is_believed_after_a_while() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    let old = bench.world.says();
+    bench.world.apply(spec("web:2"));
+    bench.turn().await;
+    bench.world.say(old);
+    let turn = bench.try_turn().await;
+    assert!(matches!(turn, Err(TurnError::Old)), "{turn:?}");
+    bench.world.wait(Duration::from_secs(31));
+    bench.turn().await;
+    bench.turn().await;
+}
+
+#[tokio::test]
 async fn safety_1_what_cannot_be_remembered_is_not_done() {
     let mut bench = Bench::new(spec("web:1"));
     bench.world.feel(Mood::Overtaking);

@@ -207,6 +207,7 @@ impl<'a> Play<'a> {
         self.trial
             .perform(Deed::Faults(Box::new(FaultPlan::none())));
         self.trial.perform(Deed::Source(None, Reading::Truth));
+        self.trial.world().spare();
         if !self.trial.lives(Seat(1)) {
             self.trial.perform(Deed::Start(Seat(0)));
         }
@@ -324,7 +325,15 @@ impl<'a> Play<'a> {
             return Ok(());
         }
         let losses = self.losses();
-        for loss in [Loss::NoServer, Loss::Refused, Loss::Killed, Loss::Cut] {
+        let deletes = |(_, deed): &(u64, Deed)| matches!(deed, Deed::Hand(Hand::Delete(..)));
+        let all = [Loss::Killed, Loss::Cut, Loss::NoServer, Loss::Refused];
+        // Once it is deleted nobody answers, until another one of its name does.
+        let counted = if self.case.deeds.iter().any(deletes) {
+            &all[..2]
+        } else {
+            &all[..]
+        };
+        for loss in counted.iter().copied() {
             let lost = losses.by(loss) - self.lost_before.by(loss);
             if lost > 0.01 {
                 return Err(Failure::Lost(format!("{lost:.2} requests by {loss:?}")));

@@ -129,8 +129,8 @@ impl<'a> Picture<'a> {
                 .count()
         };
         // A server that leaves and still serves gives the others the time to be checked.
-        let serves = |server: &Server| server.is_up() && server.takes_requests();
-        let cold = up(Role::Stable) == 0 && !servers.iter().any(serves);
+        let is_serving = |server: &Server| server.is_up() && server.takes_requests();
+        let cold = up(Role::Stable) == 0 && !servers.iter().any(is_serving);
         let counted = |role| {
             let count = if cold {
                 servers

@@ -3,9 +3,7 @@
 use super::Event;
 use super::measuring::Measuring;
 use super::shares::Shares;
-use crate::api::{
-    MeasurementPhase, MeasurementStatus, Resource, RolloutSpec, RolloutStatus, Step, Verb,
-};
+use crate::api::{MeasurementPhase, MeasurementStatus, RolloutStatus, Step, Verb};
 
 /// Compares the status that was stored with the one before.
 pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
@@ -21,16 +19,6 @@ pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
         was_measured(event, before, measuring);
     }
     attempts_count_up(event, before, after);
-}
-
-fn spec<'a>(event: &Event<'a>) -> Option<&'a RolloutSpec> {
-    let stored = event.view.rollout(event.rollout)?;
-    match &stored.draft.resource {
-        Resource::Rollout(manifest) => Some(&manifest.spec),
-        Resource::LoadBalancer(_) | Resource::MetricSource(_) | Resource::AnalysisTemplate(_) => {
-            None
-        }
-    }
 }
 
 /// PROGRESS-1.
@@ -146,7 +134,7 @@ fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 
 /// ANALYSIS-5: no stage is passed without a value for each of its metrics.
 fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
-    let Some(spec) = spec(event) else { return };
+    let Some(spec) = event.spec() else { return };
     // After the last stage there is one more, with everything at the new revision and no questions.
     let Some(stage) = spec.stages().get(before.stage as usize) else {
         return;

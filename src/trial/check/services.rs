@@ -168,17 +168,14 @@ fn is_drained(event: &Event, revision: &Revision, done: &str) {
 
 /// Whether the drain timeout of a revision that leaves is over.
 fn had_its_time(event: &Event, revision: &Revision) -> bool {
-    let Some(stored) = event.view.rollout(event.rollout) else {
-        return true;
-    };
-    let crate::api::Resource::Rollout(rollout) = &stored.draft.resource else {
+    let Some(spec) = event.spec() else {
         return true;
     };
     let since: Option<Timestamp> = event.status.leaving.get(revision).copied();
     // A change that comes late may find the book closed already.
     let is_late = event.terms.calls == Calls::Faulty;
     since.map_or(is_late, |since| {
-        event.now >= rollout.spec.traffic.drain_timeout.after(since)
+        event.now >= spec.traffic.drain_timeout.after(since)
     })
 }
 
@@ -187,5 +184,11 @@ fn revision_serves(event: &Event, revision: &Revision) -> bool {
     let status = event.status;
     let is_stable = status.stable_revision.as_ref() == Some(revision);
     let is_tried = status.canary_revision.as_ref() == Some(revision) && status.step != Step::Idle;
-    !is_deleted(event) && (is_stable || is_tried) && !status.leaving.contains_key(revision)
+    // Who looked before the last rollout of that name was gone takes this one for it.
+    let is_confused = event.terms.calls == Calls::Faulty
+        && event.forgotten_at.is_some_and(|at| event.is_recent(at));
+    !is_deleted(event)
+        && !is_confused
+        && (is_stable || is_tried)
+        && !status.leaving.contains_key(revision)
 }

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
-use crate::api::{Name, Revision};
+use crate::api::{Name, Revision, RolloutSpec, RolloutStatus};
 use crate::sim::{Condition, What};
+use crate::snapshot::CheckState;
 
 /// Shares within this of each other are the same: no integer weights hit every share.
 pub const NEAR: f64 = 0.025;
@@ -96,6 +97,7 @@ impl Shares {
     fn note_instance(&mut self, event: &Event, name: &Name) {
         let most_ready = self.most_ready();
         let (share, serves) = look(event, name, self.canary.as_ref());
+        let is_alone = stable_is_down(event, name);
         let record = self.instances.entry(name.clone()).or_default();
         let before = record.clone();
         let intended = f64::from(event.status.weight) / 100.0;
@@ -106,7 +108,7 @@ impl Shares {
             record.right_until = None;
         }
         let is_right = |share: f64| (share - intended).abs() <= NEAR;
-        if is_right(share) || (is_right(before.share) && record.right_until.is_some()) {
+        if is_right(share) || is_alone || (is_right(before.share) && record.right_until.is_some()) {
             record.right_until = Some(event.now);
         }
         record.share = share;
@@ -209,8 +211,8 @@ fn hurts(event: &Event, name: &Name) -> bool {
 /// TRAFFIC-1: what is given to the canary is no more than its ready tasks were sized for.
 fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
     let status = event.status;
-    let sized = f64::from(status.sized_for.max(1));
-    let size = (f64::from(most_ready) / sized).min(1.0);
+    let sized = sized_for(status, event.spec());
+    let size = (f64::from(most_ready) / f64::from(sized)).min(1.0);
     let bound = f64::from(status.weight) / 100.0 * size;
     // Servers of stable that are still to be checked take no part yet.
     let all_there = stable_is_whole(event, instance);
@@ -221,11 +223,39 @@ fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
                 "{instance} gives the canary {:.1} %, which is above {:.1} % ({} of {} tasks were ready)",
                 share * 100.0,
                 bound * 100.0,
-                most_ready,
-                status.sized_for
+                most_ready, sized
             ),
         );
     }
+}
+
+/// How many tasks the canary's share needs: as many as when it was raised, or fewer if `replicas` was lowered since.
+pub fn sized_for(status: &RolloutStatus, spec: Option<&RolloutSpec>) -> u32 {
+    let then = status.sized_for;
+    let now = spec.map_or(then, |spec| {
+        let stage = status.stage as usize;
+        let stages = spec.stages();
+        match stages.get(..=stage) {
+            Some(passed) => passed.iter().map(|stage| stage.sized(spec.replicas)).max(),
+            None => Some(spec.replicas),
+        }
+        .unwrap_or(then)
+    });
+    then.min(now).max(1)
+}
+
+/// Whether there is nobody of the stable revision on an instance who could take the rest of the requests.
+fn stable_is_down(event: &Event, instance: &Name) -> bool {
+    let Some(stable) = &event.status.stable_revision else {
+        return true;
+    };
+    let all = event.view.servers(instance, &event.route.backend);
+    let mut servers = all.filter(|server| server.revision == Some(stable));
+    let is_there = servers.next().map(|first| {
+        let mut servers = servers.chain([first]);
+        servers.any(|server| server.check != CheckState::Failed)
+    });
+    !is_there.unwrap_or(event.view.ready_tasks(stable) > 0)
 }
 
 /// Whether every server of the stable revision on an instance takes requests.
