@@ -12,18 +12,19 @@ use rolloutctl::sim::{
 };
 use rolloutctl::snapshot::AdminState;
 use rolloutctl::trial::check::{Calls, Terms};
-use rolloutctl::trial::{Deed, Reading, Seat};
+use rolloutctl::trial::{Deed, Habits, Reading, Seat};
 
 use crate::chance::Chance;
 use crate::spec::{BACKEND, name, neighbours, rollout};
 
 /// When the faults and the other hands stop, in seconds from the beginning.
-pub const HEALED_AFTER: u64 = 240;
+pub const HEALED_AFTER: u64 = 90;
 
 #[derive(Clone, Debug)]
 pub struct Case {
     pub seed: u64,
     pub terms: Terms,
+    pub habits: Habits,
     pub instances: u64,
     pub neighbours: Vec<Resource>,
     /// What is done, with its time in milliseconds from the beginning.
@@ -39,31 +40,43 @@ impl Case {
         deeds.push((0, apply(&spec)));
         let faulty = chance.percent(60);
         if faulty {
-            let from = if chance.percent(20) { 0 } else { 30_000 };
+            let from = if chance.percent(20) { 0 } else { 10_000 };
             deeds.push((from, Deed::Faults(Box::new(faults(&mut chance)))));
         }
         for release in 1..=chance.between(1, 3) {
             let image = format!("app:{}-{release}", chance.one(&KINDS));
             change(&mut chance, &mut spec, &image);
-            deeds.push((chance.between(30_000, 150_000), apply(&spec)));
+            deeds.push((chance.between(5_000, 60_000), apply(&spec)));
         }
         for _ in 0..chance.between(0, 2) {
-            deeds.push((chance.between(30_000, 200_000), command(&mut chance)));
+            deeds.push((chance.between(5_000, 80_000), command(&mut chance)));
         }
         if chance.percent(60) {
             for _ in 0..chance.between(1, 4) {
-                let at = chance.between(20_000, HEALED_AFTER * 1_000);
+                let at = chance.between(5_000, HEALED_AFTER * 1_000);
                 trouble(&mut chance, at, instances, &mut deeds);
             }
         }
         if chance.percent(4) {
             let gone = Hand::Delete(Kind::Rollout, name("web"), Dependents::Remove);
-            deeds.push((chance.between(100_000, 220_000), Deed::Hand(gone)));
+            deeds.push((chance.between(30_000, 80_000), Deed::Hand(gone)));
         }
         deeds.sort_by_key(|(at, _)| *at);
+        let habits = Habits {
+            resync: chance.one(&[1, 2, 5].map(std::time::Duration::from_secs)),
+            ..Habits::default()
+        };
         Self {
             seed,
-            terms: if faulty { Terms::FAULTY } else { Terms::SOUND },
+            terms: if faulty {
+                Terms::FAULTY
+            } else {
+                Terms {
+                    slack: after_a_look(&habits),
+                    ..Terms::SOUND
+                }
+            },
+            habits,
             instances,
             neighbours: neighbours(instances),
             deeds,
@@ -97,6 +110,11 @@ impl Case {
     }
 }
 
+/// How long it takes at most until something has been seen.
+pub fn after_a_look(habits: &Habits) -> Duration {
+    Duration::from_secs(habits.resync.as_secs() + 2)
+}
+
 /// What images are like.
 const KINDS: [&str; 5] = ["good", "good", "bad", "broken", "slow"];
 
@@ -112,7 +130,7 @@ fn app(kind: &str) -> App {
             ..usual
         },
         "slow" => App {
-            ready: Some(Span::secs(5, 30)),
+            ready: Some(Span::secs(3, 15)),
             ..usual
         },
         _ => usual,
@@ -182,7 +200,7 @@ fn faults(chance: &mut Chance) -> FaultPlan {
 
 /// Something goes wrong at `at`, and maybe is put right again after a while.
 fn trouble(chance: &mut Chance, at: u64, instances: u64, deeds: &mut Vec<(u64, Deed)>) {
-    let until = at + chance.between(1_000, 40_000);
+    let until = at + chance.between(500, 20_000);
     let both = match chance.between(0, 9) {
         0..=3 => [Some(meddling(chance, instances)), None],
         4 | 5 => node_trouble(chance).map(Some),
@@ -300,8 +318,8 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}, {} proxies, {:?}",
-            self.seed, self.instances, self.terms
+            "seed {}, {} proxies, {:?}, {:?}",
+            self.seed, self.instances, self.terms, self.habits
         )?;
         for (at, deed) in &self.deeds {
             let at = std::time::Duration::from_millis(*at);

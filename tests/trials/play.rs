@@ -11,9 +11,9 @@ use rolloutctl::api::{
 };
 use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
 use rolloutctl::trial::check::{Findings, Violation, Watch};
-use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, at_rest};
+use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, at_rest};
 
-use crate::case::{Case, HEALED_AFTER};
+use crate::case::{Case, HEALED_AFTER, after_a_look};
 use crate::spec::{BACKEND, name};
 
 /// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
@@ -126,7 +126,7 @@ impl<'a> Play<'a> {
         let mut setup = case.setup();
         setup.journal = journal;
         let start = setup.start;
-        let mut trial = Trial::new(setup, Habits::default());
+        let mut trial = Trial::new(setup, case.habits);
         let (findings, writes) = (Findings::default(), Arc::new(AtomicU64::new(0)));
         let (rollout, route) = (name("web"), route());
         let watch = Watch::new(rollout.clone(), route.clone(), case.terms, findings.clone());
@@ -220,7 +220,7 @@ impl<'a> Play<'a> {
         let mut last = None;
         loop {
             // What has just been done was not looked at yet, and a turn may be under way.
-            self.trial.run_for(Duration::from_secs(3));
+            self.trial.run_for(after_a_look(&self.case.habits));
             let world = self.trial.world();
             let found = world.view(|view| at_rest(view, &self.rollout, &self.route));
             match found {

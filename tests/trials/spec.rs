@@ -35,11 +35,11 @@ pub fn neighbours(instances: u64) -> Vec<Resource> {
 pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
     let mut spec = json!({
         "replicas": chance.between(1, 6),
-        "progressDeadline": format!("{}s", chance.between(60, 180)),
+        "progressDeadline": format!("{}s", chance.between(20, 60)),
         "template": {"image": image, "networks": ["front"]},
         "traffic": {
             "loadBalancer": "edge", "backend": BACKEND, "port": 8080,
-            "drainTimeout": format!("{}s", chance.between(2, 12)),
+            "drainTimeout": format!("{}s", chance.between(2, 6)),
         },
         "strategy": {"canary": {"stages": stages(chance)}},
         "onFailure": if chance.percent(15) { "pause" } else { "rollback" },
@@ -60,7 +60,7 @@ fn stages(chance: &mut Chance) -> Vec<Value> {
         weight += chance.between(1, 30);
         let mut stage = json!({"weight": weight});
         if chance.percent(70) {
-            stage["bake"] = format!("{}s", chance.between(1, 15)).into();
+            stage["bake"] = format!("{}s", chance.between(1, 6)).into();
         }
         if chance.percent(10) {
             stage["approval"] = true.into();
@@ -82,7 +82,7 @@ fn analysis(chance: &mut Chance) -> Value {
         "noData": chance.one(&["wait", "wait", "fail", "skip"]),
     });
     if chance.percent(30) {
-        metric["window"] = format!("{}s", chance.between(1, 10)).into();
+        metric["window"] = format!("{}s", chance.between(1, 5)).into();
     }
-    json!({"source": "main", "interval": format!("{}s", chance.between(1, 5)), "metrics": [metric]})
+    json!({"source": "main", "interval": format!("{}s", chance.between(1, 3)), "metrics": [metric]})
 }
