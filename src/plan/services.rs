@@ -3,8 +3,11 @@
 use super::scene::Scene;
 use super::{Input, hands, leaving, stages};
 use crate::action::{Action, NewService, ServiceTarget};
-use crate::api::{Revision, RolloutStatus};
-use crate::snapshot::ServiceFact;
+use crate::api::{Duration, Revision, RolloutStatus};
+use crate::snapshot::{ServiceFact, TaskState};
+
+/// How long a task may take to become ready before nobody waits for it.
+const STARTING: Duration = Duration::from_secs(30);
 
 /// What to change of the rollout's services; all of it, in the order of urgency. How much of it
 /// may be done in one turn is a matter of [`super::safety`].
@@ -67,7 +70,26 @@ fn keep(
             spec: wanted,
         });
     }
-    (service.replicas != replicas).then(|| scale(service, replicas))
+    let is_stable = status.stable_revision.as_ref() == Some(revision);
+    let must_wait =
+        is_stable && replicas < service.replicas && may_stop_all(input, service, replicas);
+    (service.replicas != replicas && !must_wait).then(|| scale(service, replicas))
+}
+
+/// Whether fewer tasks might leave none that serves: Swarm chooses whom it stops, by the balance of its nodes first
+/// (swarmkit, `manager/orchestrator/replicated`). That is waited out while tasks are about to become ready, unless
+/// some of them fail: then nobody knows how long it would take.
+fn may_stop_all(input: &Input, service: &ServiceFact, replicas: u32) -> bool {
+    let (mut ready, mut starting, mut failing) = (0, false, false);
+    for task in input.snapshot.tasks_of(&service.id) {
+        match task.state {
+            TaskState::Running if task.desired == TaskState::Running => ready += 1,
+            TaskState::Waiting => starting |= input.now < STARTING.after(task.since),
+            TaskState::Failed | TaskState::Rejected => failing = true,
+            _ => {}
+        }
+    }
+    starting && !failing && ready <= service.replicas - replicas
 }
 
 fn scale(service: &ServiceFact, replicas: u32) -> Action {

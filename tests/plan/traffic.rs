@@ -173,6 +173,49 @@ fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
 }
 
 #[test]
+fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve() {
+    let mut one = spec("v1");
+    one.replicas = 1;
+    let mut toy = Toy::stable(one.clone());
+    let v1 = toy.revision("v1");
+    let mut more = one.clone();
+    more.replicas = 3;
+    toy.broken.insert(v1.clone()); // What starts from here on is not ready yet.
+    toy.apply(more);
+    toy.turns(3);
+    toy.apply(one);
+    toy.turns(5);
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(3),
+        "Swarm might keep one that is not ready"
+    );
+    toy.broken.clear();
+    toy.until("they are ready, and two of them go", |toy| {
+        toy.replicas(&v1) == Some(1)
+    });
+}
+
+#[test]
+fn traffic_5_tasks_that_do_not_become_ready_are_not_waited_for() {
+    let mut one = spec("v1");
+    one.replicas = 1;
+    let mut toy = Toy::stable(one.clone());
+    let v1 = toy.revision("v1");
+    let mut more = one.clone();
+    more.replicas = 3;
+    toy.broken.insert(v1.clone());
+    toy.apply(more);
+    toy.turns(3);
+    toy.apply(one);
+    toy.turns(3);
+    assert_eq!(toy.replicas(&v1), Some(3));
+    toy.wait(Duration::from_secs(30));
+    toy.turns(2);
+    assert_eq!(toy.replicas(&v1), Some(1));
+}
+
+#[test]
 fn traffic_5_the_last_server_stays_although_it_should_leave() {
     let mut toy = Toy::stable(spec("v1"));
     // Every node is lost: no task is ready, and the proxies still reach them.
