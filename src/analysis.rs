@@ -72,7 +72,9 @@ pub fn absorb(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &
             record.errors_in_row = 0;
             match metric.metric.no_data {
                 NoData::Skip if record.valid == 0 => set(record, MeasurementPhase::Skipped),
-                NoData::Skip | NoData::Wait => {}
+                NoData::Skip => {}
+                // What was measured before says nothing about now.
+                NoData::Wait => set(record, MeasurementPhase::Pending),
                 NoData::Fail => count_failed(record, metric, remembered.clone()),
             }
         }

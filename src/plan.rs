@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 
 use crate::action::Action;
-use crate::api::{Command, Deletion, Name, RolloutSpec, RolloutStatus, Route, WaitingOn};
+use crate::api::{Command, Deletion, Name, RolloutSpec, RolloutStatus, WaitingOn};
 use crate::snapshot::Snapshot;
 
 mod attempt;
@@ -80,9 +80,6 @@ pub fn plan(input: &Input) -> Plan {
         Ok(resolved) => resolved,
         Err(problem) => return invalid::plan(input, problem),
     };
-    if let Some(problem) = moved(input) {
-        return invalid::plan(input, &problem);
-    }
     let mut status = input.status.clone();
     match &resolved.metrics {
         Ok(_) => {
@@ -115,12 +112,4 @@ pub fn plan(input: &Input) -> Plan {
         waiting_on,
         requeue_at,
     }
-}
-
-/// Servers are looked for where the spec says; those in another back end would go on serving
-/// unseen.
-fn moved(input: &Input) -> Option<SpecProblem> {
-    let wanted = Route::of(&input.spec.traffic);
-    let current = input.status.route.clone()?;
-    (current != wanted).then_some(SpecProblem::Moved { current, wanted })
 }

@@ -129,7 +129,7 @@ impl Reconciler {
             };
             let name = manifest.metadata.name.clone();
             let before = stored.draft.status.clone().unwrap_or_default();
-            let references = resources.resolve(&name, &manifest.spec);
+            let references = resources.resolve(&name, &manifest.spec, before.route.as_ref());
             let plan = plan(&Input {
                 name: &name,
                 generation: stored.draft.generation,

@@ -75,6 +75,14 @@ impl Snapshot {
             .filter(move |task| !task.state.is_over() && !is_given_up(task))
     }
 
+    /// The task that a server was made for, if it is known still.
+    pub fn task_of(&self, server: &ServerName) -> Option<&TaskFact> {
+        // Ids that begin alike stand together; what a server's name keeps of one comes before all of them.
+        let from = TaskId::from(server.task().to_owned());
+        let (_, task) = self.tasks.range(from..).next()?;
+        server.is_of(&task.id).then_some(task)
+    }
+
     /// The node on which a task runs, if it is known.
     pub fn node_of(&self, task: &TaskFact) -> Option<&NodeFact> {
         task.node.as_ref().and_then(|node| self.nodes.get(node))

@@ -51,6 +51,8 @@ pub enum ConditionStatus {
 pub enum Reason {
     /// The wanted number of tasks is ready and serving.
     AvailableReason,
+    /// A HAProxy does not answer.
+    InstanceSilent,
     /// Fewer tasks than wanted are ready.
     ReplicasNotReady,
     /// A revision is being brought up or its share raised.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::progress::silent_instance;
 use super::scene::Scene;
 use super::traffic::{Picture, achieved};
 use super::{Input, stages};
@@ -71,6 +72,8 @@ pub(super) fn set(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Availability {
     Whole,
+    /// An instance says nothing; all others, and the Swarm, show all of them.
+    Unknown,
     Short,
 }
 
@@ -82,6 +85,8 @@ fn availability(status: &RolloutStatus, input: &Input, scene: &Scene) -> Availab
         .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas);
     if is_ready && scene.everywhere(serves) {
         Availability::Whole
+    } else if is_ready && silent_instance(scene).is_some() && scene.wherever_it_answers(serves) {
+        Availability::Unknown
     } else {
         Availability::Short
     }
@@ -99,6 +104,9 @@ fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (
         return (Phase::Paused, format!("paused: {}", pause.message));
     }
     let message = match status.step {
+        Step::Idle if availability == Availability::Unknown => {
+            "a HAProxy does not answer; what it does is not known".into()
+        }
         Step::Idle if availability == Availability::Short => {
             "fewer tasks serve than are wanted".into()
         }
@@ -158,6 +166,10 @@ fn available(status: &mut RolloutStatus, input: &Input, availability: Availabili
             Reason::AvailableReason,
             String::new(),
         ),
+        Availability::Unknown => {
+            let message = "a HAProxy does not answer; on all others stable serves".to_owned();
+            (ConditionStatus::Unknown, Reason::InstanceSilent, message)
+        }
         Availability::Short => {
             let message = format!(
                 "fewer than {} tasks of the stable revision serve",

@@ -17,7 +17,8 @@ pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
     }
 }
 
-/// The step of a rollout whose metrics cannot be found: what serves is kept, what is tried gets no
+/// The step of a rollout whose spec cannot be carried out for what runs (a metric cannot be found, the back end is
+/// another one): what serves is kept, what is tried gets no
 /// further, and the traffic can always be taken back.
 pub(super) fn stand_still(status: &mut RolloutStatus, input: &Input, problem: &SpecProblem) {
     status.observed_generation = input.generation;

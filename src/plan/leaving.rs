@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::scene::Scene;
 use super::{Input, Resolved, attempt};
-use crate::api::{Revision, RolloutStatus};
+use crate::api::{Duration, Revision, RolloutStatus};
 
 /// Enters what leaves and strikes out what is gone; forgets the templates of revisions that are
 /// no longer kept.
@@ -32,9 +32,10 @@ pub(super) fn keep_books(status: &mut RolloutStatus, input: &Input, resolved: &R
 }
 
 /// A server that begins to drain late (its proxy did not answer, or it was the last one) has its
-/// time to drain all the same (TRAFFIC-4).
+/// time to drain all the same (TRAFFIC-4). Up to a tenth of it may be short: a proxy that refuses to let a
+/// server drain would otherwise have the status written in every turn.
 pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
-    let timeout = input.spec.traffic.drain_timeout;
+    let young = Duration::from_millis(input.spec.traffic.drain_timeout.as_millis() / 10);
     for (revision, since) in &mut status.leaving {
         let drains_now = scene.pictures().any(|(_, picture)| {
             let serves = picture
@@ -43,7 +44,7 @@ pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &
                 .any(|s| s.name.revision() == revision && s.takes_requests());
             serves && picture.is_relieved()
         });
-        if drains_now && input.now >= timeout.after(*since) {
+        if drains_now && input.now > young.after(*since) {
             *since = input.now;
         }
     }

@@ -30,8 +30,8 @@ pub struct Resources {
 pub struct Resolved {
     /// The instances of its load balancer.
     pub instances: BTreeSet<Name>,
-    /// The metrics of each stage; or why they cannot all be found. What serves needs none of them,
-    /// so that it is kept, and can be taken back to, all the same.
+    /// The metrics of each stage; or why they cannot all be found, or why the spec as it is cannot be carried
+    /// out for what runs. What serves needs none of it, so that it is kept, and can be taken back to, all the same.
     pub metrics: Result<Vec<Vec<ResolvedMetric>>, SpecProblem>,
 }
 
@@ -170,30 +170,33 @@ impl Claims {
 }
 
 impl Resources {
-    /// Finds everything that `spec` of the rollout `name` refers to.
+    /// Finds everything that `spec` of the rollout `name` refers to, whose servers are in the back end
+    /// `current`, if it has any.
     ///
     /// # Errors
     /// Why the rollout has no back end to work on: its load balancer is missing, or another rollout
     /// came first.
-    pub fn resolve(&self, name: &Name, spec: &RolloutSpec) -> Result<Resolved, SpecProblem> {
-        let traffic = &spec.traffic;
+    pub fn resolve(
+        &self,
+        name: &Name,
+        spec: &RolloutSpec,
+        current: Option<&Route>,
+    ) -> Result<Resolved, SpecProblem> {
+        let wanted = Route::of(&spec.traffic);
+        let route = current.unwrap_or(&wanted);
         let balancer = self
             .load_balancers
-            .get(&traffic.load_balancer)
+            .get(&route.load_balancer)
             .ok_or_else(|| SpecProblem::Missing {
                 field: "spec.traffic.loadBalancer",
                 kind: crate::api::Kind::LoadBalancer,
-                name: traffic.load_balancer.clone(),
+                name: route.load_balancer.clone(),
             })?;
-        if let Some(owner) = self
-            .claims
-            .owner(&Route::of(traffic))
-            .filter(|owner| *owner != name)
-        {
+        if let Some(owner) = self.claims.owner(route).filter(|owner| *owner != name) {
             return Err(SpecProblem::Claimed {
                 owner: owner.clone(),
-                load_balancer: traffic.load_balancer.clone(),
-                backend: traffic.backend.clone(),
+                load_balancer: route.load_balancer.clone(),
+                backend: route.backend.clone(),
             });
         }
         let instances = balancer
@@ -202,15 +205,22 @@ impl Resources {
             .iter()
             .map(|instance| instance.name.clone())
             .collect();
-        let metrics = spec
-            .stages()
-            .iter()
-            .enumerate()
-            .map(|(number, stage)| {
-                self.stage_metrics(number, spec.analysis.as_ref(), stage.analysis.as_ref())
-            })
-            .collect();
+        let metrics = match current {
+            Some(current) if *current != wanted => Err(SpecProblem::Moved {
+                current: current.clone(),
+                wanted,
+            }),
+            Some(_) | None => self.metrics(spec),
+        };
         Ok(Resolved { instances, metrics })
+    }
+
+    fn metrics(&self, spec: &RolloutSpec) -> Result<Vec<Vec<ResolvedMetric>>, SpecProblem> {
+        let stages = spec.stages().iter().enumerate();
+        let metrics = stages.map(|(number, stage)| {
+            self.stage_metrics(number, spec.analysis.as_ref(), stage.analysis.as_ref())
+        });
+        metrics.collect()
     }
 
     fn stage_metrics(

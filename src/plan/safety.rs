@@ -5,6 +5,7 @@
 
 use super::scene::Scene;
 use crate::action::{Action, ServerVerb};
+use crate::api::ServerWeight;
 use crate::snapshot::ServerName;
 
 /// Lets through what is harmless and the first hazard. A raise of the canary's share on several
@@ -31,14 +32,19 @@ fn is_hazard_of_services(action: &Action, scene: &Scene) -> bool {
     }
 }
 
-/// Whether servers of the canary are given more weight than they were seen to have.
+/// Whether the canary's share grows: by more weight for its servers, or by less for those of stable.
 fn raises_share(action: &Action, scene: &Scene) -> bool {
-    let Action::ChangeServers(change) = action else {
+    let (Action::ChangeServers(changes), Some(canary)) = (action, &scene.canary) else {
         return false;
     };
-    let is_canary = |server: &ServerName| scene.canary.as_ref() == Some(server.revision());
-    change.changes.iter().any(|change| match &change.verb {
-        ServerVerb::Weigh(weight) => is_canary(&change.server) && !weight.is_zero(),
+    let raises = |server: &ServerName, weight: ServerWeight| {
+        if server.revision() == canary {
+            return !weight.is_zero();
+        }
+        scene.is_lowered(&changes.instance, server, weight)
+    };
+    changes.changes.iter().any(|change| match &change.verb {
+        ServerVerb::Weigh(weight) => raises(&change.server, *weight),
         ServerVerb::Add(_)
         | ServerVerb::Enable
         | ServerVerb::Drain

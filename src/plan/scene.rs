@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, changes};
+use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, Role, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
-use crate::api::{Name, Reach, Revision, RolloutStatus, Route};
+use crate::api::{Name, Reach, Revision, RolloutStatus, Route, ServerWeight};
 use crate::snapshot::{
     CheckState, Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState,
 };
@@ -112,12 +112,28 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// The back end that the servers are in.
+    pub fn backend(&self) -> &str {
+        &self.route.backend
+    }
+
     /// The proxies that answered and have the back end.
     pub fn pictures(&self) -> impl Iterator<Item = (&Name, &Picture<'a>)> {
         self.instances.iter().filter_map(|(name, view)| match view {
             View::Seen(picture) => Some((name, picture)),
             View::Unreachable(_) | View::NoBackend => None,
         })
+    }
+
+    /// Whether a stable server would have less weight than it was seen to have.
+    pub fn is_lowered(&self, instance: &Name, server: &ServerName, weight: ServerWeight) -> bool {
+        let Some(View::Seen(picture)) = self.instances.get(instance) else {
+            return false;
+        };
+        let mut servers = picture.servers.iter();
+        let found = servers.find(|known| known.role == Role::Stable && known.name == *server);
+        let seen = found.and_then(|known| known.seen);
+        seen.is_some_and(|fact| weight < fact.weight)
     }
 
     /// Whether every instance answered and `holds` of each (TRAFFIC-3).
@@ -127,6 +143,15 @@ impl<'a> Scene<'a> {
                 View::Seen(picture) => holds(picture),
                 View::Unreachable(_) | View::NoBackend => false,
             })
+    }
+
+    /// Whether `holds` of every instance that answered.
+    pub fn wherever_it_answers(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
+        self.instances.values().all(|view| match view {
+            View::Seen(picture) => holds(picture),
+            View::NoBackend => false,
+            View::Unreachable(_) => true,
+        })
     }
 
     /// Whether `holds` of every instance that has the back end, and every instance answered. One
@@ -297,10 +322,8 @@ fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Inp
             .is_some_and(|since| input.now >= timeout.after(*since))
     };
     let long_over = |server: &ServerName| {
-        let mut tasks = input.snapshot.tasks.values();
-        tasks
-            .find(|task| server.is_of(&task.id))
-            .is_none_or(|task| task.state.is_over() && input.now >= timeout.after(task.since))
+        let task = input.snapshot.task_of(server);
+        task.is_none_or(|task| task.state.is_over() && input.now >= timeout.after(task.since))
     };
     let mut overdue = BTreeSet::new();
     for view in instances.values() {

@@ -97,7 +97,8 @@ fn source(
         .iter()
         .find(|metric| metric.metric.name == record.metric);
     let waits = metric.is_some_and(|metric| metric.metric.no_data == NoData::Wait);
-    (waits && record.valid == 0 && problem.is_some()).then(|| WaitingOn::Data {
+    let is_empty = record.phase == MeasurementPhase::Pending && problem.is_some();
+    (waits && is_empty).then(|| WaitingOn::Data {
         metric: record.metric.clone(),
     })
 }
@@ -129,7 +130,7 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
     canary
         .and_then(missing)
         .or_else(|| stable.and_then(missing))
-        .or_else(|| proxies(input, scene))
+        .or_else(|| proxies(scene))
         .or_else(|| {
             canary.and_then(|(revision, wanted)| {
                 servers(scene, revision, wanted, |p| {
@@ -147,7 +148,7 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
         .or_else(|| weights(scene))
 }
 
-fn proxies(input: &Input, scene: &Scene) -> Option<WaitingOn> {
+fn proxies(scene: &Scene) -> Option<WaitingOn> {
     if let Some((instance, problem)) = silent_instance(scene) {
         return Some(WaitingOn::Instance {
             instance: instance.clone(),
@@ -160,7 +161,7 @@ fn proxies(input: &Input, scene: &Scene) -> Option<WaitingOn> {
         .find(|(_, view)| matches!(view, View::NoBackend))
         .map(|(instance, _)| WaitingOn::Backend {
             instance: instance.clone(),
-            backend: input.spec.traffic.backend.clone(),
+            backend: scene.backend().to_owned(),
         })
 }
 
@@ -193,7 +194,7 @@ fn weights(scene: &Scene) -> Option<WaitingOn> {
 /// What leaves: its open requests, then its service.
 fn departure(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
     let (revision, since) = status.leaving.first_key_value()?;
-    if let Some(waiting) = proxies(input, scene) {
+    if let Some(waiting) = proxies(scene) {
         return Some(waiting);
     }
     if scene.may_serve(revision) {

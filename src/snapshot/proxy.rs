@@ -120,6 +120,11 @@ impl ServerName {
         &self.revision
     }
 
+    /// The beginning of its task's id.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
     /// Whether the server is the one of the task `task`.
     pub fn is_of(&self, task: &TaskId) -> bool {
         task.0.starts_with(self.task.as_str())

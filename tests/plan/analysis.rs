@@ -29,6 +29,29 @@ fn analysis_1_no_data_is_neither_success_nor_failure() {
 }
 
 #[test]
+fn analysis_1_a_source_that_falls_silent_in_the_stage_holds_it() {
+    let next = serde_json::json!([{"weight": 5, "bake": "1m"}]);
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(staged(measured("v2"), &next));
+    toy.until("a value was measured", |toy| {
+        toy.status
+            .measurements
+            .iter()
+            .any(|record| record.valid > 0)
+    });
+    toy.answer = SampleOutcome::NoData;
+    toy.turns(1_000);
+    assert_eq!(toy.status.stage, 0, "the bake is over, and nobody knows");
+    assert!(
+        matches!(toy.status.waiting_on, Some(WaitingOn::Data { .. })),
+        "{:?}",
+        toy.status.waiting_on
+    );
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.until("it goes on", |toy| toy.status.stage == 1);
+}
+
+#[test]
 fn analysis_1_no_data_fails_or_is_waived_where_the_spec_says_so() {
     let with = |no_data| {
         let mut toy = Toy::stable(spec("v1"));

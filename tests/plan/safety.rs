@@ -4,7 +4,7 @@ use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::{ConditionStatus, ConditionType, Duration, OnFailure, Phase, Verb};
 use rolloutctl::plan::SpecProblem;
 
-use crate::toy::{BACKEND, Toy, name, server_verbs, spec};
+use crate::toy::{BACKEND, Toy, held, name, server_verbs, spec, staged};
 
 fn hazards(toy: &Toy, actions: &[Action]) -> usize {
     let canary = toy.status.canary_revision.clone();
@@ -63,6 +63,51 @@ fn safety_2_at_most_one_hazard_in_a_turn() {
             toy.turn();
         }
     }
+}
+
+/// A rollout from v2 to v3 whose first share grows although v3's own servers keep their weight: of 4 and 4
+/// servers, 25 % is one to three, and 50 % one to one.
+fn after(turns: u32) -> Toy {
+    let mut toy = Toy::stable(spec("v1"));
+    let mut next = spec("v2");
+    next.replicas = 4;
+    toy.apply(next);
+    toy.until("v2 is stable", |toy| {
+        toy.status.phase == Phase::Healthy && toy.status.observed_generation == 2
+    });
+    let stages = serde_json::json!([{"weight": 25, "replicas": 4}, {"weight": 50, "replicas": 4}]);
+    let mut last = staged(spec("v3"), &stages);
+    last.replicas = 4;
+    toy.apply(last);
+    toy.turns(turns);
+    toy
+}
+
+#[test]
+fn safety_2_a_share_that_grows_by_less_weight_for_stable_is_a_hazard() {
+    let mut raised = 0;
+    for turns in 0..60 {
+        let mut toy = after(turns);
+        // Now v1's service, which is kept, is to be removed.
+        toy.spec.revision_history_limit = 0;
+        toy.generation += 1;
+        let v3 = toy.revision("v3");
+        let before = toy.share(&v3);
+        let plan = toy.turn();
+        let grows = before
+            .iter()
+            .zip(toy.share(&v3))
+            .any(|(old, new)| new > *old);
+        let removes = |action: &Action| matches!(action, Action::RemoveService { .. });
+        let others = plan.actions.iter().filter(|action| removes(action)).count();
+        assert!(
+            usize::from(grows) + others <= 1,
+            "{turns}: {:?}",
+            plan.actions
+        );
+        raised += u32::from(grows);
+    }
+    assert!(raised >= 3, "the share grew {raised} times");
 }
 
 #[test]
@@ -265,6 +310,41 @@ fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
 }
 
 #[test]
+fn abort_1_works_although_the_spec_names_another_backend() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let v2 = toy.revision("v2");
+    let mut moved = held(spec("v2"), 50);
+    moved.traffic.backend = "typo".into();
+    moved.traffic.load_balancer = name("another");
+    toy.apply(moved);
+    toy.turns(3);
+    assert_eq!(toy.share(&v2), [50.0, 50.0], "what serves is kept");
+    toy.fail_task();
+    toy.turns(20);
+    assert_eq!(toy.share(&v2), [50.0, 50.0], "and mended");
+    toy.command(Verb::Abort);
+    toy.turns(1);
+    assert_eq!(toy.share(&v2), [0.0, 0.0]);
+    toy.until("its service is stopped", |toy| toy.replicas(&v2) == Some(0));
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_is_not_told_as_missing_tasks() {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.cut_off("lb-2");
+    toy.turns(3);
+    let conditions = toy.status.conditions.iter();
+    let mut available = conditions.filter(|condition| condition.kind == ConditionType::Available);
+    let available = available.next().expect("the condition");
+    assert_eq!(available.status, ConditionStatus::Unknown);
+    assert!(
+        !toy.status.message.contains("tasks"),
+        "{}",
+        toy.status.message
+    );
+}
+
+#[test]
 fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     use rolloutctl::plan::{Claim, Claims};
     let mut resources = crate::toy::resources();
@@ -275,7 +355,7 @@ fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     claims.add(&first, at(1), route.clone(), Claim::Wants);
     claims.add(&second, at(2), route, Claim::Holds);
     resources.claims = claims;
-    assert!(resources.resolve(&second, &spec("v1")).is_ok());
-    let refused = resources.resolve(&first, &spec("v1"));
+    assert!(resources.resolve(&second, &spec("v1"), None).is_ok());
+    let refused = resources.resolve(&first, &spec("v1"), None);
     assert!(matches!(refused, Err(SpecProblem::Claimed { owner, .. }) if owner == second));
 }

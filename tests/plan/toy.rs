@@ -147,7 +147,9 @@ impl Toy {
 
     /// What the planner says now; nothing is done.
     pub fn plan(&self) -> Plan {
-        let resolved = self.resources.resolve(&name("news-web"), &self.spec);
+        let resolved =
+            self.resources
+                .resolve(&name("news-web"), &self.spec, self.status.route.as_ref());
         let references = self.problem.as_ref().map_or(resolved.as_ref(), Err);
         plan(&Input {
             name: &name("news-web"),

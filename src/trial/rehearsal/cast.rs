@@ -133,7 +133,7 @@ impl Cast {
             }
             neighbours.push(resource);
         }
-        let resolved = known.resolve(&rollout.metadata.name, &rollout.spec)?;
+        let resolved = known.resolve(&rollout.metadata.name, &rollout.spec, None)?;
         if let Err(problem) = &resolved.metrics {
             return Err(problem.clone().into());
         }
