@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{MeasurementPhase, MeasurementStatus, NoData, SampleRecord};
+use crate::api::{MeasurementPhase, MeasurementStatus, NoData, SampleRecord, brief};
 use crate::plan::ResolvedMetric;
 use crate::snapshot::{Sample, SampleOutcome, Window};
 
@@ -126,7 +126,7 @@ fn remember(sample: &Sample) -> SampleRecord {
     let (value, problem) = match &sample.outcome {
         SampleOutcome::Value(value) => (Some(*value), None),
         SampleOutcome::NoData => (None, Some("no data".to_owned())),
-        SampleOutcome::Error(error) => (None, Some(error.clone())),
+        SampleOutcome::Error(error) => (None, Some(brief(error))),
     };
     SampleRecord {
         at: sample.at,

@@ -4,6 +4,7 @@
 //! their JSON Schema (by `schemars`), from which `schema/` is generated.
 
 mod analysis;
+mod brief;
 mod condition;
 mod deletion;
 mod duration;
@@ -19,6 +20,7 @@ mod template;
 mod weight;
 
 pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef};
+pub use brief::brief;
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use deletion::{Deletion, Dependents};
 pub use duration::{Duration, ParseDurationError};

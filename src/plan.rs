@@ -53,6 +53,8 @@ pub struct Input<'a> {
     pub status: &'a RolloutStatus,
     /// What is observed.
     pub snapshot: &'a Snapshot,
+    /// What was said when actions of this rollout failed that are still to be done.
+    pub obstacle: Option<&'a str>,
     /// What the clock says.
     pub now: Timestamp,
 }

@@ -2,27 +2,37 @@
 //!
 //! What the loop around it does (hints, timing, the lease) is in [`crate::controller`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use tracing::{debug, info, warn};
 
 use crate::action::{Action, Measure};
-use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, RolloutStatus, Route};
-use crate::plan::{Claim, Claims, Input, Plan, Resources, plan};
+use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
+use crate::plan::{Input, Resources, plan};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
 
+mod errands;
 mod horizon;
 mod inbox;
+mod lookup;
+mod outcome;
 mod pauses;
+mod planned;
 mod report;
 
+use errands::{Errand, Errands};
 use horizon::Horizon;
 pub use inbox::Inbox;
+use lookup::{resources, used_balancers};
+use outcome::{Acted, After, Outcome, Progress};
 use pauses::Pauses;
+use planned::{Planned, tell};
 pub use report::{RolloutReport, TurnReport, Work};
 
 /// How many rollouts act at the same time.
@@ -36,6 +46,9 @@ pub struct Reconciler {
     inbox: Arc<Inbox>,
     pauses: Pauses,
     horizon: Horizon,
+    /// The rollouts for which this controller has done something, or tried to.
+    tried: BTreeSet<Name>,
+    errands: Arc<Errands>,
 }
 
 /// Whether a turn may change the world.
@@ -47,14 +60,6 @@ pub enum Mandate<'a> {
     Watch,
 }
 
-/// One rollout as loaded, with what was planned for it.
-struct Planned<'a> {
-    stored: &'a Stored,
-    name: Name,
-    before: RolloutStatus,
-    plan: Plan,
-}
-
 impl Reconciler {
     /// A reconciler of `world`. Samples arrive in `inbox`.
     pub fn new(world: Arc<dyn World>, runtime: Arc<dyn Runtime>, inbox: Arc<Inbox>) -> Self {
@@ -64,6 +69,8 @@ impl Reconciler {
             inbox,
             pauses: Pauses::default(),
             horizon: Horizon::default(),
+            tried: BTreeSet::new(),
+            errands: Arc::new(Errands::default()),
         }
     }
 
@@ -77,11 +84,13 @@ impl Reconciler {
         let now = self.runtime.steady();
         let look = self.horizon.admit(&stored, now);
         look.map_err(|horizon::Old| TurnError::Old)?;
+        let failures = self.errands_back(now);
         let resources = resources(&stored);
         let snapshot = self.observe(&stored, &resources).await?;
-        let planned = self.plan_all(&stored, &resources, &snapshot);
+        let planned = self.plan_all(&stored, &resources, &snapshot, mandate);
         let mut report = report::of(&planned);
         let Mandate::Act(lease) = mandate else {
+            self.tried.clear(); // Another one tries now.
             return Ok(report);
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
@@ -98,11 +107,45 @@ impl Reconciler {
                 .collect()
                 .await;
         }
+        for (name, reason) in failures {
+            report.failed(&name, reason);
+        }
         for planned in &planned {
             let outcome = outcomes.remove(&planned.name).unwrap_or_default();
             self.settle(planned, outcome, &mut report);
         }
         Ok(report)
+    }
+
+    /// Draws the consequences of errands that are over; says which of them failed, and why.
+    fn errands_back(&mut self, now: std::time::Duration) -> Vec<(Name, String)> {
+        let mut failures = Vec::new();
+        for Errand {
+            rollout,
+            action,
+            result,
+        } in self.errands.back()
+        {
+            match result {
+                Ok(()) => {}
+                Err(WorldError::Conflict { what, reason }) => {
+                    debug!(%rollout, what, reason, "the world has moved on; looking again");
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.rest(&rollout, &[action], &reason, now);
+                    failures.push((rollout, reason));
+                }
+            }
+        }
+        failures
+    }
+
+    /// Leaves actions that failed alone for a while.
+    fn rest(&mut self, rollout: &Name, failed: &[Action], reason: &str, now: std::time::Duration) {
+        let delay = self.pauses.failed(rollout, failed, now);
+        self.pauses.said(rollout, reason);
+        warn!(%rollout, reason, retry_in_ms = delay.as_millis(), "an action failed");
     }
 
     async fn observe(
@@ -121,6 +164,7 @@ impl Reconciler {
         stored: &'a [Stored],
         resources: &Resources,
         snapshot: &Snapshot,
+        mandate: Mandate<'_>,
     ) -> Vec<Planned<'a>> {
         let now = self.runtime.now();
         let one = |stored: &'a Stored| {
@@ -130,7 +174,7 @@ impl Reconciler {
             let name = manifest.metadata.name.clone();
             let before = stored.draft.status.clone().unwrap_or_default();
             let references = resources.resolve(&name, &manifest.spec, before.route.as_ref());
-            let plan = plan(&Input {
+            let input = Input {
                 name: &name,
                 generation: stored.draft.generation,
                 spec: &manifest.spec,
@@ -139,8 +183,17 @@ impl Reconciler {
                 references: references.as_ref(),
                 status: &before,
                 snapshot,
+                obstacle: self.obstacle(&name, &before, mandate),
                 now,
-            });
+            };
+            let mut plan = self::plan(&input);
+            if input.obstacle.is_some() && plan.actions.is_empty() {
+                // Nothing is left to be done that could have failed.
+                plan = self::plan(&Input {
+                    obstacle: None,
+                    ..input
+                });
+            }
             Some(Planned {
                 stored,
                 name,
@@ -149,6 +202,21 @@ impl Reconciler {
             })
         };
         stored.iter().filter_map(one).collect()
+    }
+
+    /// What was said when actions failed. Who has not tried them believes what is remembered of it.
+    fn obstacle<'a>(
+        &'a self,
+        rollout: &Name,
+        status: &'a RolloutStatus,
+        mandate: Mandate<'_>,
+    ) -> Option<&'a str> {
+        let has_tried = matches!(mandate, Mandate::Act(_)) && self.tried.contains(rollout);
+        match &status.waiting_on {
+            _ if has_tried => self.pauses.problem(rollout),
+            Some(WaitingOn::Action { problem }) => Some(problem),
+            Some(_) | None => None,
+        }
     }
 
     fn is_due(&self, planned: &Planned) -> bool {
@@ -160,17 +228,17 @@ impl Reconciler {
     fn due<'a>(&'a self, planned: &'a Planned) -> impl Iterator<Item = &'a Action> {
         let now = self.runtime.steady();
         planned.plan.actions.iter().filter(move |action| {
-            let rests = !planned.has_decided() && self.pauses.cover(&planned.name, action, now);
-            let is_asked = match action {
+            let rests = !planned.turns() && self.pauses.cover(&planned.name, action, now);
+            let is_under_way = match action {
                 Action::Measure(question) => self.inbox.knows(&question.key),
                 Action::CreateService(_)
                 | Action::RestoreService { .. }
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
                 | Action::ChangeServers(_)
-                | Action::Forget => false,
+                | Action::Forget => self.errands.know(&planned.name, action),
             };
-            !rests && !is_asked
+            !rests && !is_under_way
         })
     }
 
@@ -206,12 +274,19 @@ impl Reconciler {
             tell(planned);
             self.inbox.forget_taken(&planned.name, &planned.plan.status);
         }
-        for action in due {
-            match self.act(planned, action, resources).await {
+        // They are independent of each other: an instance that is down or slow must not keep the traffic on
+        // another one.
+        if !due.is_empty() {
+            outcome.acted = Acted::Yes;
+        }
+        let acts = due
+            .iter()
+            .map(|action| self.act(planned, action, resources));
+        let results = join_all(acts).await;
+        for (action, result) in due.into_iter().zip(results) {
+            match result {
                 Ok(_) if *action == Action::Forget => outcome.stored = After::Removed,
                 Ok(progress) => outcome.progress = outcome.progress.max(progress),
-                // The others are independent of it: an instance that is down must not keep the
-                // traffic on another one.
                 Err(error) => outcome.note(&error, Some(action)),
             }
         }
@@ -249,10 +324,42 @@ impl Reconciler {
             | Action::RemoveService { .. }
             | Action::ChangeServers(_) => {
                 debug!(rollout = %planned.name, ?action, "act");
+                if Errands::is_one(action) {
+                    return self.run_errand(planned, action, resources);
+                }
                 self.world.act(action, &resources.load_balancers).await?;
             }
         }
         Ok(Progress::Made)
+    }
+
+    /// Begins an action that may take long. What is not over at once goes on beside the turns.
+    fn run_errand(
+        &self,
+        planned: &Planned<'_>,
+        action: &Action,
+        resources: &Resources,
+    ) -> Result<Progress, WorldError> {
+        let (world, errands, inbox) =
+            (self.world.clone(), self.errands.clone(), self.inbox.clone());
+        let (rollout, action) = (planned.name.clone(), action.clone());
+        let load_balancers = resources.load_balancers.clone();
+        let (whose, what) = (rollout.clone(), action.clone());
+        let mut doing = Box::pin(async move { world.act(&what, &load_balancers).await });
+        if let Some(result) = doing.as_mut().now_or_never() {
+            return result.map(|()| Progress::Made);
+        }
+        errands.begin(&rollout, &action);
+        self.runtime.spawn(Box::pin(async move {
+            let result = doing.await;
+            errands.end(Errand {
+                rollout: whose,
+                action,
+                result,
+            });
+            inbox.nudge();
+        }));
+        Ok(Progress::None)
     }
 
     /// Asks in the background: a slow source must not delay a drain or an abort.
@@ -278,21 +385,29 @@ impl Reconciler {
         match outcome.stored {
             After::Kept => {}
             After::Replaced => self.horizon.replaced(planned.stored),
-            After::Removed => self.horizon.removed(planned.stored),
+            After::Removed => {
+                self.horizon.removed(planned.stored);
+                self.inbox.forget(name);
+                self.tried.remove(name);
+            }
         }
         if let Some(reason) = &outcome.overtaken {
             debug!(rollout = %name, reason, "the world has moved on; looking again");
+        }
+        if outcome.acted == Acted::Yes {
+            self.tried.insert(name.clone());
         }
         let again = self.pauses.untimely(name, &outcome.untimely);
         let is_overtaken = outcome.overtaken.is_some() && again.is_empty();
         let looks_at_once = outcome.progress == Progress::Made || is_overtaken;
         if let Some(reason) = outcome.problem {
-            let delay = self.pauses.failed(name, &outcome.failed, now);
-            warn!(rollout = %name, reason, retry_in_ms = delay.as_millis(), "an action failed");
+            self.rest(name, &outcome.failed, &reason, now);
             report.failed(name, reason);
         } else if !again.is_empty() {
             self.pauses.failed(name, &again, now);
-        } else if self.pauses.end(name).is_some_and(|end| end <= now) {
+        } else if self.pauses.end(name).is_some_and(|end| end <= now)
+            && !self.errands.are_out_for(name)
+        {
             self.pauses.forget(name);
         }
         let rest = self.pauses.end(name).map(|end| end.saturating_sub(now));
@@ -306,12 +421,6 @@ impl Reconciler {
         if let Some(first) = times.into_iter().flatten().min() {
             report.look_again(first);
         }
-    }
-}
-
-impl Planned<'_> {
-    fn has_decided(&self) -> bool {
-        self.plan.status != self.before
     }
 }
 
@@ -330,124 +439,4 @@ pub enum TurnError {
         /// Who.
         holder: String,
     },
-}
-
-/// What became of a rollout's batch.
-#[derive(Default)]
-struct Outcome {
-    progress: Progress,
-    stored: After,
-    /// A version or a precondition no longer fits: look again, without a pause.
-    overtaken: Option<String>,
-    /// The first thing that failed, in words.
-    problem: Option<String>,
-    failed: Vec<Action>,
-    /// What did not fit the world as it is.
-    untimely: Vec<Action>,
-}
-
-/// What became of the rollout in the store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum After {
-    #[default]
-    Kept,
-    Replaced,
-    Removed,
-}
-
-/// Whether the world, or what is remembered of it, is another one after a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Progress {
-    #[default]
-    None,
-    Made,
-}
-
-impl Outcome {
-    /// Notes what went wrong, with `action` if it was one.
-    fn note(&mut self, error: &WorldError, action: Option<&Action>) {
-        let reason = error.to_string();
-        match error {
-            WorldError::Conflict { .. } => {
-                self.overtaken.get_or_insert(reason);
-                self.untimely.extend(action.cloned());
-            }
-            WorldError::Refused { .. } | WorldError::Unreachable { .. } => {
-                self.problem.get_or_insert(reason);
-                self.failed.extend(action.cloned());
-            }
-        }
-    }
-}
-
-/// The log tells what the status tells, when it changes.
-fn tell(planned: &Planned) {
-    let (before, after) = (&planned.before, &planned.plan.status);
-    for event in after
-        .events
-        .iter()
-        .filter(|event| !before.events.contains(event))
-    {
-        info!(rollout = %planned.name, phase = after.phase.as_str(), "{}", event.message);
-    }
-    if before.phase != after.phase {
-        info!(rollout = %planned.name, from = before.phase.as_str(), to = after.phase.as_str(), "{}", after.message);
-    }
-}
-
-fn rollouts(stored: &[Stored]) -> impl Iterator<Item = (&Stored, &Name, &RolloutSpec)> {
-    stored
-        .iter()
-        .filter_map(|stored| match &stored.draft.resource {
-            Resource::Rollout(manifest) => Some((stored, &manifest.metadata.name, &manifest.spec)),
-            Resource::LoadBalancer(_)
-            | Resource::MetricSource(_)
-            | Resource::AnalysisTemplate(_) => None,
-        })
-}
-
-fn resources(stored: &[Stored]) -> Resources {
-    let mut resources = Resources::default();
-    for stored in stored {
-        let name = stored.draft.resource.name().clone();
-        match &stored.draft.resource {
-            Resource::Rollout(_) => {}
-            Resource::LoadBalancer(manifest) => {
-                resources.load_balancers.insert(name, manifest.spec.clone());
-            }
-            Resource::MetricSource(manifest) => {
-                resources.metric_sources.insert(name, manifest.spec.clone());
-            }
-            Resource::AnalysisTemplate(manifest) => {
-                resources.templates.insert(name, manifest.spec.clone());
-            }
-        }
-    }
-    let mut claims = Claims::default();
-    for (stored, name, spec) in rollouts(stored) {
-        let status = stored.draft.status.as_ref();
-        let holds = status.is_some_and(|status| status.route.is_some());
-        let claim = if holds { Claim::Holds } else { Claim::Wants };
-        claims.add(name, stored.created_at, route(stored, spec), claim);
-    }
-    resources.claims = claims;
-    resources
-}
-
-/// Where a rollout's servers are, or will be.
-fn route(stored: &Stored, spec: &RolloutSpec) -> Route {
-    let status = stored.draft.status.as_ref();
-    let current = status.and_then(|status| status.route.clone());
-    current.unwrap_or_else(|| Route::of(&spec.traffic))
-}
-
-/// The load balancers that some rollout uses: the others are not even asked.
-fn used_balancers(stored: &[Stored], resources: &Resources) -> BTreeMap<Name, LoadBalancerSpec> {
-    rollouts(stored)
-        .filter_map(|(stored, _, spec)| {
-            let name = route(stored, spec).load_balancer;
-            let found = resources.load_balancers.get(&name)?.clone();
-            Some((name, found))
-        })
-        .collect()
 }

@@ -51,6 +51,7 @@ fn waited_for(
         WaitingOn::Instance { .. }
         | WaitingOn::Backend { .. }
         | WaitingOn::LoadBalancer { .. }
+        | WaitingOn::Action { .. }
         | WaitingOn::Tasks { .. }
         | WaitingOn::Servers { .. }
         | WaitingOn::Weights { .. }

@@ -9,7 +9,7 @@ use super::{Input, Resolved, attempt};
 use crate::analysis::{self, Verdict};
 use crate::api::{
     AbortCause, AttemptOutcome, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus,
-    Step,
+    Step, brief,
 };
 
 /// Takes at most one step: each must be remembered, done and observed before the next one.
@@ -132,7 +132,7 @@ pub(super) fn last_problem(revision: Option<&Revision>, input: &Input) -> Option
         .filter(|task| task.problem.is_some());
     failed
         .max_by_key(|task| task.since)
-        .and_then(|task| task.problem.clone())
+        .and_then(|task| task.problem.as_deref().map(brief))
 }
 
 /// The first revision serves with all its tasks: it is Healthy (PROGRESS-1).

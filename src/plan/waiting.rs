@@ -7,7 +7,7 @@ use super::traffic::{Picture, Role};
 use super::{Input, Resolved, leaving};
 use crate::api::{
     MeasurementPhase, MeasurementStatus, NoData, PauseReason, Revision, RolloutStatus, Step,
-    WaitingOn,
+    WaitingOn, brief,
 };
 
 /// What the rollout waits for; nothing when it is at rest and whole.
@@ -26,6 +26,42 @@ pub(super) fn on(
             PauseReason::Inconclusive | PauseReason::Failure => WaitingOn::Decision,
         });
     }
+    let waiting = at_step(status, input, resolved, scene)?;
+    Some(obstacle(&waiting, input).unwrap_or(waiting))
+}
+
+/// What was tried and failed, where something is waited for that follows from it.
+fn obstacle(waiting: &WaitingOn, input: &Input) -> Option<WaitingOn> {
+    let problem = input.obstacle?.to_owned();
+    match waiting {
+        WaitingOn::Tasks { .. }
+        | WaitingOn::Servers { .. }
+        | WaitingOn::Weights { .. }
+        | WaitingOn::Drain { .. }
+        | WaitingOn::Service { .. }
+        | WaitingOn::Observation => Some(WaitingOn::Action { problem }),
+        WaitingOn::Instance { .. }
+        | WaitingOn::Backend { .. }
+        | WaitingOn::LoadBalancer { .. }
+        | WaitingOn::Action { .. }
+        | WaitingOn::Bake { .. }
+        | WaitingOn::Measurement { .. }
+        | WaitingOn::Data { .. }
+        | WaitingOn::Source { .. }
+        | WaitingOn::Approval
+        | WaitingOn::Resume
+        | WaitingOn::Decision
+        | WaitingOn::Retry
+        | WaitingOn::Spec => None,
+    }
+}
+
+fn at_step(
+    status: &RolloutStatus,
+    input: &Input,
+    resolved: &Resolved,
+    scene: &Scene,
+) -> Option<WaitingOn> {
     match status.step {
         Step::Running { since } => Some(stage(status, input, resolved, scene, since)),
         Step::Initial | Step::Scaling | Step::Shifting => {
@@ -152,7 +188,7 @@ fn proxies(scene: &Scene) -> Option<WaitingOn> {
     if let Some((instance, problem)) = silent_instance(scene) {
         return Some(WaitingOn::Instance {
             instance: instance.clone(),
-            problem: problem.to_owned(),
+            problem: brief(problem),
         });
     }
     scene

@@ -48,10 +48,24 @@ impl Inbox {
             outcome,
         };
         let mut contents = self.lock();
-        contents.expected.remove(&key);
+        if !contents.expected.remove(&key) {
+            return; // Its rollout is gone.
+        }
         contents.arrived.insert(key, sample);
         drop(contents);
         self.news.notify_one();
+    }
+
+    /// Wakes who waits for a sample, for another reason.
+    pub fn nudge(&self) {
+        self.news.notify_one();
+    }
+
+    /// Forgets a rollout that is gone: what is on its way for it will not be taken in.
+    pub fn forget(&self, rollout: &Name) {
+        let mut contents = self.lock();
+        contents.expected.retain(|key| key.rollout != *rollout);
+        contents.arrived.retain(|key, _| key.rollout != *rollout);
     }
 
     /// The samples that have come back and were not forgotten.

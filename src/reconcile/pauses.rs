@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::api::Name;
+use crate::api::{Name, brief};
 use crate::retry::{Backoff, Policy, Spread};
 
 const AFTER_FAILURE: Policy = Policy {
@@ -32,6 +32,8 @@ struct Pause {
     backoff: Backoff,
     end: Duration,
     failed: Vec<Action>,
+    /// What was said when they failed.
+    problem: Option<String>,
 }
 
 impl Pauses {
@@ -40,6 +42,18 @@ impl Pauses {
         self.resting
             .get(rollout)
             .is_some_and(|pause| now < pause.end && pause.failed.contains(&versionless(action)))
+    }
+
+    /// What was said when actions of `rollout` failed that were not done since.
+    pub fn problem(&self, rollout: &Name) -> Option<&str> {
+        self.resting.get(rollout)?.problem.as_deref()
+    }
+
+    /// Notes what was said when actions of `rollout` failed.
+    pub fn said(&mut self, rollout: &Name, problem: &str) {
+        if let Some(pause) = self.resting.get_mut(rollout) {
+            pause.problem = Some(brief(problem));
+        }
     }
 
     /// When the pause of `rollout` ends or has ended, if it has one.
@@ -56,6 +70,7 @@ impl Pauses {
                 backoff: Backoff::new(AFTER_FAILURE),
                 end: now,
                 failed: Vec::new(),
+                problem: None,
             });
         if pause.end <= now {
             pause.failed.clear(); // They were tried again, or are no longer wanted.

@@ -21,9 +21,13 @@ use record::{KIND, LEASE_KIND};
 /// Base64 of "Kept by rolloutctl: see its labels.": a config must have a body.
 const BODY: &str = "S2VwdCBieSByb2xsb3V0Y3RsOiBzZWUgaXRzIGxhYmVscy4=";
 
-/// How many bytes of labels an object may have. The engine takes up to a megabyte, but each write
+/// How many bytes what users wrote may have in one object. The engine takes up to a megabyte, but each write
 /// goes to every manager, and every look reads every object.
-pub const MAX_OBJECT: usize = 64 * 1024;
+pub const MAX_SPEC: usize = 64 * 1024;
+
+/// How many bytes an object may have with its status. There is room enough that a rollout which was applied can
+/// always be taken back: that, too, is a write.
+pub const MAX_OBJECT: usize = 512 * 1024;
 
 /// The store of one Swarm. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// [`WorldError::Conflict`] when one of that kind and name is there;
-    /// [`WorldError::Refused`] when it is larger than [`MAX_OBJECT`].
+    /// [`WorldError::Refused`] when it is larger than [`MAX_SPEC`], or [`MAX_OBJECT`] with its status.
     pub async fn create(&self, draft: &Draft) -> Result<(), WorldError> {
         let spec = record::write(draft);
         let what = format!("create {} in the store", record::title(draft));
@@ -98,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// [`WorldError::Conflict`] when somebody has, or it is gone;
-    /// [`WorldError::Refused`] when it is larger than [`MAX_OBJECT`].
+    /// [`WorldError::Refused`] when it is larger than [`MAX_SPEC`], or [`MAX_OBJECT`] with its status.
     pub async fn replace(
         &self,
         id: &StoreId,
@@ -221,15 +225,22 @@ fn name(config: &Config) -> &str {
 }
 
 fn check_size(what: &str, spec: &ConfigSpec) -> Result<(), WorldError> {
-    let labels = spec.labels.iter().flatten();
-    let size: usize = labels.map(|(key, value)| key.len() + value.len()).sum();
-    if size <= MAX_OBJECT {
-        return Ok(());
+    let size = |counts: fn(&str) -> bool| -> usize {
+        let labels = spec.labels.iter().flatten();
+        let counted = labels.filter(|(key, _)| counts(key));
+        counted.map(|(key, value)| key.len() + value.len()).sum()
+    };
+    let refuse = |size: usize, most: usize| {
+        Err(WorldError::Refused {
+            what: what.to_owned(),
+            reason: format!(
+                "it has {size} bytes, and {most} is the most; make the spec smaller: fewer stages, metrics shared by an AnalysisTemplate, files as Swarm configs, a lower revisionHistoryLimit"
+            ),
+        })
+    };
+    match (size(|key| key != record::STATUS), size(|_| true)) {
+        (own, _) if own > MAX_SPEC => refuse(own, MAX_SPEC),
+        (_, all) if all > MAX_OBJECT => refuse(all, MAX_OBJECT),
+        _ => Ok(()),
     }
-    Err(WorldError::Refused {
-        what: what.to_owned(),
-        reason: format!(
-            "with its status it has {size} bytes, and {MAX_OBJECT} is the most; make the spec smaller: fewer stages, metrics shared by an AnalysisTemplate, files as Swarm configs, a lower revisionHistoryLimit"
-        ),
-    })
 }

@@ -88,6 +88,8 @@ pub struct Toy {
     pub resources: Resources,
     /// Problem of the spec, if it has one.
     pub problem: Option<SpecProblem>,
+    /// What was said when an action failed.
+    pub obstacle: Option<String>,
     pub forgotten: bool,
     /// The actions of the last turn.
     pub last: Vec<Action>,
@@ -130,6 +132,7 @@ impl Toy {
             asked: Vec::new(),
             resources: resources(),
             problem: None,
+            obstacle: None,
             forgotten: false,
             last: Vec::new(),
             ids: 0,
@@ -160,6 +163,7 @@ impl Toy {
             references,
             status: &self.status,
             snapshot: &self.snapshot,
+            obstacle: self.obstacle.as_deref(),
             now: self.now,
         })
     }

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::{Dependents, Duration, Phase, Revision, Share, Step, Verb};
 use rolloutctl::plan::traffic::{achieved, apportion};
-use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName, TaskState};
+use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, TaskState};
 
-use crate::toy::{BACKEND, Checks, Toy, held, name, server_verbs, spec};
+use crate::toy::{BACKEND, Toy, held, name, server_verbs, spec};
 
 #[test]
 fn traffic_1_the_share_shrinks_with_the_canarys_ready_tasks() {
@@ -170,111 +170,6 @@ fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
     toy.until("the service is removed", |toy| toy.replicas(&v2).is_none());
     let drained = Duration::from_secs(5).after(since);
     assert!(toy.now >= drained, "{} too early", drained - toy.now);
-}
-
-#[test]
-fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve() {
-    let mut one = spec("v1");
-    one.replicas = 1;
-    let mut toy = Toy::stable(one.clone());
-    let v1 = toy.revision("v1");
-    let mut more = one.clone();
-    more.replicas = 3;
-    toy.broken.insert(v1.clone()); // What starts from here on is not ready yet.
-    toy.apply(more);
-    toy.turns(3);
-    toy.apply(one);
-    toy.turns(5);
-    assert_eq!(
-        toy.replicas(&v1),
-        Some(3),
-        "Swarm might keep one that is not ready"
-    );
-    toy.broken.clear();
-    toy.until("they are ready, and two of them go", |toy| {
-        toy.replicas(&v1) == Some(1)
-    });
-}
-
-#[test]
-fn traffic_5_tasks_that_do_not_become_ready_are_not_waited_for() {
-    let mut one = spec("v1");
-    one.replicas = 1;
-    let mut toy = Toy::stable(one.clone());
-    let v1 = toy.revision("v1");
-    let mut more = one.clone();
-    more.replicas = 3;
-    toy.broken.insert(v1.clone());
-    toy.apply(more);
-    toy.turns(3);
-    toy.apply(one);
-    toy.turns(3);
-    assert_eq!(toy.replicas(&v1), Some(3));
-    toy.wait(Duration::from_secs(30));
-    toy.turns(2);
-    assert_eq!(toy.replicas(&v1), Some(1));
-}
-
-#[test]
-fn traffic_5_the_last_server_stays_although_it_should_leave() {
-    let mut toy = Toy::stable(spec("v1"));
-    // Every node is lost: no task is ready, and the proxies still reach them.
-    for node in toy.snapshot.nodes.values_mut() {
-        node.ready = false;
-    }
-    let plan = toy.turn();
-    assert_eq!(
-        server_verbs(&plan.actions),
-        [],
-        "the last servers are left alone"
-    );
-}
-
-#[test]
-fn traffic_5_the_last_server_stays_until_a_new_one_has_passed_its_checks() {
-    let mut toy = Toy::stable(spec("v1"));
-    // Another hand has the Swarm replace all tasks: the new ones run, and are not checked yet.
-    for task in toy.snapshot.tasks.values_mut() {
-        task.desired = TaskState::Shutdown;
-    }
-    let old: Vec<_> = toy.snapshot.tasks.keys().cloned().collect();
-    toy.start_tasks();
-    for _ in 0..2 {
-        let plan = toy.turn_of_proxies(Checks::Pending);
-        let drained = server_verbs(&plan.actions);
-        let goes = drained.iter().any(|(_, verb)| *verb == ServerVerb::Drain);
-        assert!(!goes, "nobody else is known to serve: {drained:?}");
-    }
-    toy.turn_of_proxies(Checks::Pass);
-    let plan = toy.turn_of_proxies(Checks::Pass);
-    let drained = server_verbs(&plan.actions);
-    for task in &old {
-        let goes = |(name, verb): &(ServerName, ServerVerb)| {
-            name.is_of(task) && *verb == ServerVerb::Drain
-        };
-        assert!(drained.iter().any(goes), "the others take over");
-    }
-}
-
-#[test]
-fn traffic_5_a_canary_relieves_the_last_servers_although_they_leave() {
-    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
-    let (v1, v2, v3) = (toy.revision("v1"), toy.revision("v2"), toy.revision("v3"));
-    toy.lose_tasks_of(&v1);
-    toy.turns(20);
-    toy.broken.insert(v3.clone());
-    toy.apply(spec("v3"));
-    toy.turns(20);
-    assert_eq!(
-        toy.share(&v2),
-        [100.0, 100.0],
-        "nobody else can serve: not even what was superseded is drained"
-    );
-    toy.broken.remove(&v3);
-    toy.until("the canary takes over from what leaves", |toy| {
-        toy.status.stable_revision == Some(v3.clone())
-    });
-    assert_eq!(toy.share(&v3), [100.0, 100.0]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Mood {
     Refusing,
     /// What is asked of the first proxy is refused, as if its `backend` section were broken.
     RefusingOneProxy,
+    /// A service is asked for and never made.
+    MakingForever,
     /// Every write of a status comes too late.
     Overtaking,
     /// Nothing is in the state that an action presumes, as a server with idle connections is not
@@ -111,6 +113,12 @@ impl Neighbour {
 
     pub fn feel(&self, mood: Mood) {
         self.lock().mood = mood;
+    }
+
+    /// How often something was done; the journal goes on.
+    pub fn count(&self, what: &Entry) -> usize {
+        let inner = self.lock();
+        inner.journal.iter().filter(|entry| *entry == what).count()
     }
 
     /// What was done since this was asked the last time.
@@ -270,11 +278,15 @@ impl World for Neighbour {
         action: &Action,
         _: &BTreeMap<Name, LoadBalancerSpec>,
     ) -> Result<(), WorldError> {
+        let mood = self.lock().mood;
+        self.lock().journal.push(Entry::Acted);
+        if mood == Mood::MakingForever && matches!(action, Action::CreateService(_)) {
+            return std::future::pending().await;
+        }
         let mut inner = self.lock();
-        inner.journal.push(Entry::Acted);
         let refused = match inner.mood {
             Mood::NotYet => return Err(conflict()),
-            Mood::Willing | Mood::Overtaking => false,
+            Mood::Willing | Mood::Overtaking | Mood::MakingForever => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(
                 action,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{Duration, Phase, RolloutSpec};
+use rolloutctl::api::{Duration, Phase, RolloutSpec, WaitingOn};
 use rolloutctl::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport, Work};
 use rolloutctl::world::Lease;
 
@@ -191,10 +191,18 @@ async fn a_refused_action_is_tried_again_after_a_pause() {
     let problem = report.rollouts[&name("news-web")].problem.clone();
     assert!(problem.is_some_and(|problem| problem.contains("no space left")));
 
+    bench.turn().await;
+    assert_eq!(bench.world.journal(), [remembered()], "it is told");
+    let waiting = bench.world.status().waiting_on;
+    let told = waiting.as_ref().map(ToString::to_string);
+    assert!(
+        told.is_some_and(|told| told.contains("no space left")),
+        "{waiting:?}"
+    );
     let resting = bench.turn().await;
     assert_eq!(bench.world.journal(), [], "it rests");
     let rest = Duration::between(bench.world.now(), resting.next.expect("a time"));
-    assert!(rest >= Duration::from_millis(100), "{rest}");
+    assert!(rest > Duration::ZERO, "{rest}");
 
     bench.world.feel(Mood::Willing);
     bench.world.wait(Duration::from_secs(60));
@@ -203,6 +211,30 @@ async fn a_refused_action_is_tried_again_after_a_pause() {
         bench.world.journal().contains(&Entry::Acted),
         "after the pause"
     );
+    bench.turn().await;
+    let waiting = bench.world.status().waiting_on;
+    assert!(
+        !matches!(waiting, Some(WaitingOn::Action { .. })),
+        "{waiting:?}"
+    );
+}
+
+#[tokio::test]
+async fn abort_1_a_service_that_takes_long_to_make_keeps_nothing_else_from_being_done() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+    bench.world.feel(Mood::MakingForever);
+    bench.world.apply(spec("web:2"));
+    bench.turn().await;
+    bench.turn().await;
+    assert_eq!(bench.world.count(&Entry::Acted), 1, "it is made once");
+    let stopped = bench.world.stop_a_task();
+    for _ in 0..5 {
+        bench.turn().await; // Drain, maintenance, removal.
+    }
+    assert!(!bench.world.has("lb-1", &stopped), "its server has left");
 }
 
 #[tokio::test]

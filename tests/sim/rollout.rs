@@ -1,6 +1,6 @@
 //! Whole rollouts through the real reconciler.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rolloutctl::api::{
     Dependents, Duration, Kind, Manifest, Phase, Resource, RolloutSpec, RolloutStatus, Verb,
@@ -40,8 +40,11 @@ fn rollout(image: &str) -> Draft {
     resource::<RolloutSpec>("web", spec, Resource::Rollout)
 }
 
-/// The time of a simulated world.
-struct Virtual(SimWorld);
+/// The time of a simulated world, and what is done beside the turns.
+struct Virtual(SimWorld, Beside);
+
+/// What was begun in a turn and is to be ended after it.
+type Beside = Arc<Mutex<Vec<Task>>>;
 
 impl Runtime for Virtual {
     fn now(&self) -> jiff::Timestamp {
@@ -57,8 +60,8 @@ impl Runtime for Virtual {
         unreachable!("only a whole controller pauses")
     }
 
-    fn spawn(&self, _: Task) {
-        unreachable!("nothing is measured here")
+    fn spawn(&self, task: Task) {
+        self.1.lock().expect("no panic").push(task);
     }
 }
 
@@ -66,6 +69,7 @@ struct Run {
     site: Site,
     reconciler: Reconciler,
     lease: Lease,
+    beside: Beside,
     turns: usize,
 }
 
@@ -83,16 +87,17 @@ impl Run {
         site.run(world.create(&balancer)).expect("created");
         site.run(world.create(&rollout("app:v1"))).expect("created");
         let lease = site.run(world.take_lease(None, "test")).expect("taken");
-        let inbox = Arc::new(Inbox::default());
+        let (inbox, beside) = (Arc::new(Inbox::default()), Beside::default());
         let reconciler = Reconciler::new(
             Arc::new(world.clone()),
-            Arc::new(Virtual(world.clone())),
+            Arc::new(Virtual(world.clone(), beside.clone())),
             inbox,
         );
         Self {
             site,
             reconciler,
             lease,
+            beside,
             turns: 0,
         }
     }
@@ -101,6 +106,10 @@ impl Run {
         let mandate = Mandate::Act(&self.lease);
         // What goes wrong in a turn is looked at again in the next one.
         let _ = self.site.run(self.reconciler.turn(mandate));
+        let beside = std::mem::take(&mut *self.beside.lock().expect("no panic"));
+        for task in beside {
+            self.site.run(task);
+        }
         self.site.pass(500);
         self.turns += 1;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rolloutctl::api::{HaproxySpec, LoadBalancerSpec, Manifest, Metadata, Name, Resource};
-use rolloutctl::world::store::{Contents, MAX_OBJECT, Store};
+use rolloutctl::world::store::{Contents, MAX_SPEC, Store};
 use rolloutctl::world::{Draft, WorldError};
 
 use super::{docker, lab, unique};
@@ -65,7 +65,7 @@ async fn a_stored_resource_is_replaced_only_at_the_version_that_was_read() {
 
     let large = draft(
         &name,
-        BTreeMap::from([("x".to_owned(), "x".repeat(MAX_OBJECT))]),
+        BTreeMap::from([("x".to_owned(), "x".repeat(MAX_SPEC))]),
     );
     let err = store
         .replace(&again.id, again.version, &large)

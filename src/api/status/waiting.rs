@@ -30,6 +30,11 @@ pub enum WaitingOn {
         /// The load balancer.
         load_balancer: Name,
     },
+    /// An action that failed and is tried again.
+    Action {
+        /// Which one, and what was said.
+        problem: String,
+    },
     /// Tasks of a revision that are not ready.
     Tasks {
         /// The revision.
@@ -114,6 +119,7 @@ impl WaitingOn {
             Self::Instance { .. } => "instance",
             Self::Backend { .. } => "backend",
             Self::LoadBalancer { .. } => "loadbalancer",
+            Self::Action { .. } => "action",
             Self::Tasks { .. } => "tasks",
             Self::Servers { .. } => "servers",
             Self::Weights { .. } => "weights",
@@ -148,6 +154,7 @@ impl WaitingOn {
             Self::Instance { .. }
             | Self::Backend { .. }
             | Self::LoadBalancer { .. }
+            | Self::Action { .. }
             | Self::Tasks { .. }
             | Self::Servers { .. }
             | Self::Weights { .. }
@@ -183,6 +190,9 @@ impl fmt::Display for WaitingOn {
                 f,
                 "LoadBalancer `{load_balancer}` to be there again, so that the servers in it can be drained"
             ),
+            Self::Action { problem } => {
+                write!(f, "what failed to be done; it is tried again: {problem}")
+            }
             Self::Tasks {
                 revision,
                 ready,

@@ -24,7 +24,8 @@ const NAME: &str = "rolloutctl.dev/name";
 const METADATA: &str = "rolloutctl.dev/metadata";
 const SPEC: &str = "rolloutctl.dev/spec";
 const GENERATION: &str = "rolloutctl.dev/generation";
-const STATUS: &str = "rolloutctl.dev/status";
+/// The status.
+pub(super) const STATUS: &str = "rolloutctl.dev/status";
 const COMMAND: &str = "rolloutctl.dev/command";
 const DELETION: &str = "rolloutctl.dev/deletion";
 

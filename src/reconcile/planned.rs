@@ -1,0 +1,52 @@
+//! One rollout in one turn: what was remembered, and what is planned.
+
+use tracing::info;
+
+use crate::api::{Name, RolloutStatus};
+use crate::plan::Plan;
+use crate::world::Stored;
+
+/// One rollout as loaded, with what was planned for it.
+pub(super) struct Planned<'a> {
+    pub stored: &'a Stored,
+    pub name: Name,
+    pub before: RolloutStatus,
+    pub plan: Plan,
+}
+
+impl Planned<'_> {
+    pub fn has_decided(&self) -> bool {
+        self.plan.status != self.before
+    }
+
+    /// Whether the rollout goes another way from here. What is only told of it, a failure among it, does not count.
+    pub fn turns(&self) -> bool {
+        fn way(status: &RolloutStatus) -> impl PartialEq {
+            (
+                (status.attempt, status.stage, status.weight, status.step),
+                (
+                    status.stable_revision.clone(),
+                    status.canary_revision.clone(),
+                ),
+                (status.abort.is_some(), status.pause.is_some()),
+                (status.observed_generation, status.leaving.clone()),
+            )
+        }
+        way(&self.plan.status) != way(&self.before)
+    }
+}
+
+/// The log tells what the status tells, when it changes.
+pub(super) fn tell(planned: &Planned) {
+    let (before, after) = (&planned.before, &planned.plan.status);
+    for event in after
+        .events
+        .iter()
+        .filter(|event| !before.events.contains(event))
+    {
+        info!(rollout = %planned.name, phase = after.phase.as_str(), "{}", event.message);
+    }
+    if before.phase != after.phase {
+        info!(rollout = %planned.name, from = before.phase.as_str(), to = after.phase.as_str(), "{}", after.message);
+    }
+}
