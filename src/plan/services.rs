@@ -1,6 +1,7 @@
 //! Services: one per revision, with as many tasks as its role wants.
 
 use super::scene::Scene;
+use super::traffic::Role;
 use super::{Input, hands, leaving, stages};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::api::{Duration, Revision, RolloutStatus};
@@ -14,7 +15,7 @@ const STARTING: Duration = Duration::from_secs(30);
 pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> Vec<Action> {
     let mut actions = Vec::new();
     for (revision, replicas) in kept(status, input) {
-        actions.extend(keep(status, input, revision, replicas));
+        actions.extend(keep(status, input, scene, revision, replicas));
     }
     for service in input.snapshot.services_of(input.name) {
         if !leaving::is_kept(status, &service.revision)
@@ -48,6 +49,7 @@ pub(super) fn kept<'a>(
 fn keep(
     status: &RolloutStatus,
     input: &Input,
+    scene: &Scene,
     revision: &Revision,
     replicas: u32,
 ) -> Option<Action> {
@@ -72,24 +74,31 @@ fn keep(
     }
     let is_stable = status.stable_revision.as_ref() == Some(revision);
     let must_wait =
-        is_stable && replicas < service.replicas && may_stop_all(input, service, replicas);
+        is_stable && replicas < service.replicas && may_stop_all(input, scene, service, replicas);
     (service.replicas != replicas && !must_wait).then(|| scale(service, replicas))
 }
 
 /// Whether fewer tasks might leave none that serves: Swarm chooses whom it stops, by the balance of its nodes first
-/// (swarmkit, `manager/orchestrator/replicated`). That is waited out while tasks are about to become ready, unless
-/// some of them fail: then nobody knows how long it would take.
-fn may_stop_all(input: &Input, service: &ServiceFact, replicas: u32) -> bool {
-    let (mut ready, mut starting, mut failing) = (0, false, false);
+/// (swarmkit, `manager/orchestrator/replicated`). That is waited out while tasks are about to serve, unless some of
+/// them fail: then nobody knows how long it would take.
+fn may_stop_all(input: &Input, scene: &Scene, service: &ServiceFact, replicas: u32) -> bool {
+    let (mut starting, mut failing) = (false, false);
     for task in input.snapshot.tasks_of(&service.id) {
         match task.state {
-            TaskState::Running if task.desired == TaskState::Running => ready += 1,
-            TaskState::Waiting => starting |= input.now < STARTING.after(task.since),
+            // One that runs may still have to begin to listen.
+            TaskState::Waiting | TaskState::Running => {
+                starting |= input.now < STARTING.after(task.since);
+            }
             TaskState::Failed | TaskState::Rejected => failing = true,
-            _ => {}
+            TaskState::Complete | TaskState::Shutdown | TaskState::Orphaned | TaskState::Remove => {
+            }
         }
     }
-    starting && !failing && ready <= service.replicas - replicas
+    let up = scene
+        .pictures()
+        .map(|(_, picture)| picture.checked_up(Role::Stable));
+    let serving = up.min().unwrap_or(0);
+    starting && !failing && serving <= service.replicas - replicas
 }
 
 fn scale(service: &ServiceFact, replicas: u32) -> Action {
