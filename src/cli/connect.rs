@@ -7,7 +7,9 @@ use super::ending::Shutdown;
 use super::exit::{Exit, Failure};
 use super::listen::{self, Transport};
 use crate::api::{HaproxyInstance, NameError};
-use crate::collector::{self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase};
+use crate::collector::{
+    self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
+};
 use crate::controller::{self, ControllerError};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
@@ -146,13 +148,14 @@ pub async fn collector(args: &CollectorArgs, shutdown: Shutdown) -> Result<Exit,
     collector::run(options, counters, shutdown)
         .await
         .map_err(|error| match error {
-            CollectorError::Target(_) | CollectorError::Token(_) => {
+            CollectorError::Target(TargetError::Url { .. }) | CollectorError::Token(_) => {
                 Failure::Usage(error.to_string())
             }
             CollectorError::Listen { listen, source } => {
                 listen::refused(Transport::Udp, listen, &source)
             }
-            CollectorError::Receive { .. } => Failure::No(error.to_string()),
+            CollectorError::Target(TargetError::NoHttps { .. } | TargetError::HttpClient(_))
+            | CollectorError::Receive { .. } => Failure::No(error.to_string()),
         })?;
     Ok(Exit::Done)
 }

@@ -3,12 +3,13 @@
 //! `POST /write` takes line protocol in InfluxDB 1.x and, for compatibility, in 2.x (with a DBRP mapping of the
 //! database). The token is read from its file at each use, so that it can be replaced.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use crate::world::http::{HttpClient, NoCertificates, reasons};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,10 +42,26 @@ pub enum MissingDatabase {
 
 /// Why there can be no such target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not the URL of an InfluxDB: {reason}")]
-pub struct TargetError {
-    url: String,
-    reason: String,
+pub enum TargetError {
+    /// It cannot be one.
+    #[error("`{url}` is not the URL of an InfluxDB: {reason}")]
+    Url {
+        /// What was given, without a user or password.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It would have to be trusted blindly.
+    #[error("nothing can be written to {url}: {problem}")]
+    NoHttps {
+        /// The server.
+        url: String,
+        /// What is missing.
+        problem: NoCertificates,
+    },
+    /// The system refuses what an HTTP client needs.
+    #[error("the HTTP client for InfluxDB cannot be set up: {0}")]
+    HttpClient(String),
 }
 
 /// Why there is no token.
@@ -84,9 +101,9 @@ impl InfluxDb {
     /// Looks at the target; nothing is sent yet.
     ///
     /// # Errors
-    /// When the URL is none, or none that can be used.
+    /// When the URL is none, or none that can be used here.
     pub fn new(target: InfluxDbTarget) -> Result<Self, TargetError> {
-        let error = |reason: String| TargetError {
+        let error = |reason: String| TargetError::Url {
             url: without_credentials(&target.url).to_owned(),
             reason,
         };
@@ -99,20 +116,20 @@ impl InfluxDb {
                 "it must not hold a user or password; put a token into a file".into(),
             ));
         }
-        // Whoever was first has chosen; both choices are this one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|e| error(chain(&e)))?;
+        let http = HttpClient::new().map_err(|e| TargetError::HttpClient(reasons(&e)))?;
+        let client = http
+            .client_for(&target.url)
+            .map_err(|problem| TargetError::NoHttps {
+                url: target.url.clone(),
+                problem,
+            })?;
         let under = |path: &str| {
             let mut url = base.clone();
             url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
             url
         };
         Ok(Self {
-            client,
+            client: client.clone(),
             write: under("write"),
             query: under("query"),
             target,
@@ -190,7 +207,8 @@ impl InfluxDb {
                 .map_err(|error| WriteError::Later(error.to_string()))?;
             request = request.header(AUTHORIZATION, value);
         }
-        let reply = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let sent = request.timeout(TIMEOUT).send().await;
+        let reply = sent.map_err(|e| self.unreachable(&e))?;
         let status = reply.status();
         if status.is_success() {
             return Ok(reply);
@@ -203,7 +221,7 @@ impl InfluxDb {
         WriteError::Later(format!(
             "InfluxDB at {} cannot be reached: {}",
             self.target.url,
-            chain(error)
+            reasons(error)
         ))
     }
 }
@@ -258,17 +276,6 @@ fn message(body: &str) -> String {
 /// An identifier between double quotes in InfluxQL.
 fn escaped(identifier: &str) -> String {
     identifier.replace('\\', "\\\\").replace('"', "\\\"")
-}
-
-/// An error with its causes; reqwest's own text leaves them out.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -54,8 +54,18 @@ impl Daemon {
     }
 
     /// Waits until it has logged `words`.
-    pub async fn says(&self, words: &str) {
-        until(words, async || self.log().contains(words).then_some(())).await;
+    pub async fn says(&mut self, words: &str) {
+        until(words, async || {
+            let ended = self.child.try_wait().expect("its status");
+            let log = self.log();
+            let is_said = log.contains(words);
+            assert!(
+                is_said || ended.is_none(),
+                "it has ended without `{words}`:\n{log}"
+            );
+            is_said.then_some(())
+        })
+        .await;
     }
 
     /// Sends it a signal.
