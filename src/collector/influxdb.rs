@@ -72,9 +72,13 @@ pub struct TokenError {
     reason: String,
 }
 
-/// What may be shown of a URL: nothing before an `@`, where a user and password would stand.
-fn without_credentials(url: &str) -> &str {
-    url.rsplit_once('@').map_or(url, |(_, rest)| rest)
+/// What may be shown of a URL: of one in which there may be a user and password, no more than the scheme.
+fn without_credentials(url: &str) -> String {
+    if !url.contains(['@', '?', '#']) {
+        return url.to_owned();
+    }
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.map_or("…".to_owned(), |scheme| format!("{scheme}://…"))
 }
 
 /// Why something was not done.
@@ -104,7 +108,7 @@ impl InfluxDb {
     /// When the URL is none, or none that can be used here.
     pub fn new(target: InfluxDbTarget) -> Result<Self, TargetError> {
         let error = |reason: String| TargetError::Url {
-            url: without_credentials(&target.url).to_owned(),
+            url: without_credentials(&target.url),
             reason,
         };
         let base = Url::parse(&target.url).map_err(|e| error(e.to_string()))?;
@@ -114,6 +118,12 @@ impl InfluxDb {
         if !base.username().is_empty() || base.password().is_some() {
             return Err(error(
                 "it must not hold a user or password; put a token into a file".into(),
+            ));
+        }
+        // InfluxDB 1.x would take a user and password there, and the URL stands in the log.
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(error(
+                "it must end with the path, without `?` or `#`; put a token into a file".into(),
             ));
         }
         let http = HttpClient::new().map_err(|e| TargetError::HttpClient(reasons(&e)))?;
@@ -284,17 +294,18 @@ mod tests {
 
     #[test]
     fn a_password_in_a_url_is_not_shown() {
-        let target = InfluxDbTarget {
-            url: "http://ada:secret@127.0.0.1:8086".into(),
-            database: "rollouts".into(),
-            token_file: None,
-            missing_database: MissingDatabase::Report,
-        };
-        let error = InfluxDb::new(target).expect_err("a password").to_string();
-        assert!(
-            !error.contains("secret") && error.contains("token"),
-            "{error}"
-        );
+        for url in [
+            "http://ada:secret@127.0.0.1:8086",
+            "http://127.0.0.1:8086?u=ada&p=secret",
+            "http://127.0.0.1:8086?u=ada&p=sec@ret-secret",
+            "http://127.0.0.1:8086/#secret",
+        ] {
+            let error = InfluxDb::new(target(url)).expect_err(url).to_string();
+            assert!(
+                !error.contains("secret") && error.contains("token"),
+                "{error}"
+            );
+        }
     }
 
     fn target(url: &str) -> InfluxDbTarget {

@@ -4,4 +4,5 @@
 mod certificates;
 mod daemon;
 mod engine;
+mod secrets;
 mod signals;
