@@ -1,12 +1,12 @@
 //! An engine that speaks just enough of Docker's API for a controller without rollouts: the store with its lease, and
-//! empty lists. It falls silent where a test asks for it, which no real engine does on demand.
+//! empty lists. It falls silent or refuses where a test asks for it, which no real engine does on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +18,8 @@ use tokio::sync::watch;
 pub enum Manner {
     /// It takes the request and never answers.
     Silent,
+    /// It has no leader at the moment.
+    Leaderless,
 }
 
 /// The engine; its socket is gone with it.
@@ -58,6 +60,11 @@ impl Engine {
         lock(&self.inner.manners).insert(path, manner);
     }
 
+    /// Treats all requests well again.
+    pub fn be_well(&self) {
+        lock(&self.inner.manners).clear();
+    }
+
     /// Waits until `path` has been asked for.
     pub async fn asked(&self, path: &str) {
         let mut asked = self.inner.asked.subscribe();
@@ -90,6 +97,10 @@ async fn answer(
     let manner = lock(&inner.manners).get(path).copied();
     match manner {
         Some(Manner::Silent) => return std::future::pending().await,
+        Some(Manner::Leaderless) => {
+            let message = json!({"message": "The swarm does not have a leader."});
+            return (StatusCode::INTERNAL_SERVER_ERROR, message.to_string()).into_response();
+        }
         None => {}
     }
     match (method, path) {

@@ -5,4 +5,5 @@ mod certificates;
 mod daemon;
 mod engine;
 mod secrets;
+mod serving;
 mod signals;
