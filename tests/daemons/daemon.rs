@@ -81,10 +81,9 @@ impl Daemon {
 
     /// Waits until it ends, and tells its exit code.
     pub async fn exit_code(&mut self) -> Option<i32> {
-        match timeout(LIMIT, self.child.wait()).await {
-            Ok(status) => status.expect("its status").code(),
-            Err(_) => panic!("it runs on; its log:\n{}", self.log()),
-        }
+        let ended = timeout(LIMIT, self.child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("it runs on; its log:\n{}", self.log()));
+        status.expect("its status").code()
     }
 }
 

@@ -119,7 +119,7 @@ impl Neighbour {
         let mood = self.lock().mood;
         if mood == Mood::Silent {
             self.lock().unanswered += 1;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -146,7 +146,7 @@ async fn every_metric_of_the_documentation_is_served_and_no_other_one() {
     }
 }
 
-/// The metrics of the documentation, with their labels: `| `rolloutctl_leader` | …`.
+/// The metrics of the documentation, with their labels, from its table.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
     let text = std::fs::read_to_string(path).expect("the documentation");
