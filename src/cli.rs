@@ -17,6 +17,7 @@ mod console;
 mod delete;
 mod describe;
 mod diff;
+mod ending;
 mod exit;
 mod get;
 mod listen;
@@ -90,8 +91,9 @@ fn execute(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
     let exit = runtime.block_on(async {
         match cli.command {
             // These end what they do by themselves when they are interrupted.
-            Command::Controller(args) => connect::controller(&cli.global.target, &args).await,
-            Command::Collector(args) => connect::collector(&args).await,
+            command @ (Command::Controller(_) | Command::Collector(_)) => {
+                dispatch(command, &cli.global.target, console).await
+            }
             command => tokio::select! {
                 result = dispatch(command, &cli.global.target, console) => result,
                 interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Interrupted)?),
@@ -133,8 +135,12 @@ async fn dispatch(
         Command::Resume(args) => command_rollout(Verb::Resume, args, target, console).await,
         Command::Abort(args) => command_rollout(Verb::Abort, args, target, console).await,
         Command::Retry(args) => command_rollout(Verb::Retry, args, target, console).await,
-        Command::Controller(args) => connect::controller(target, &args).await,
-        Command::Collector(args) => connect::collector(&args).await,
+        Command::Controller(args) => {
+            ending::until_told(|shutdown| connect::controller(target, &args, shutdown)).await
+        }
+        Command::Collector(args) => {
+            ending::until_told(|shutdown| connect::collector(&args, shutdown)).await
+        }
         Command::Preflight(args) => preflight::run(&args, target, console).await,
         Command::Simulate(args) => simulate::run(args, console).await,
         Command::Schema(args) => schema(&args, console),

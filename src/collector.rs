@@ -40,7 +40,7 @@ pub use influxdb::{InfluxDbTarget, MissingDatabase, TargetError, TokenError};
 use loss::{LossMeter, Reading};
 pub use outbox::BufferLimits;
 use outbox::{Deliveries, Outbox};
-use tally::{Report, Tally, Totals};
+use tally::{Complaint, Report, Tally, Totals};
 
 /// Where the collector listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -150,6 +150,7 @@ pub async fn run(
         meter: LossMeter::default(),
         look: None,
         tally: Tally::default(),
+        complaint: Complaint::default(),
         totals: Totals::default(),
         first_line: FirstLine::Awaited,
         standing: Standing::Good,
@@ -185,6 +186,7 @@ struct Collector {
     /// A look at the counters that is under way.
     look: Option<JoinHandle<Vec<Reading>>>,
     tally: Tally,
+    complaint: Complaint,
     totals: Totals,
     first_line: FirstLine,
     standing: Standing,
@@ -290,6 +292,7 @@ impl Collector {
             socket_drops: drops.saturating_sub(self.socket_drops),
         };
         self.socket_drops = drops;
+        self.complaint.log(&report.tally, self.reported);
         report.log();
         let standing = match report.deliveries {
             Deliveries { delay: Some(_), .. } => Standing::Behind,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,14 @@ const UNREADABLE: Policy = Policy {
     spread: Spread::Nothing,
 };
 
+/// How long the turn at hand may go on once the controller is to end. It may wait for a neighbour that is slow to
+/// answer; what it leaves undone is done by the next turn of whoever acts then (SAFETY-1).
+const LAST_TURN: Duration = Duration::from_secs(6);
+
+/// How long giving the lease back may take. With [`LAST_TURN`] it stays below the 10 s after which `docker stop` and
+/// Swarm kill.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
+
 /// How a controller runs.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,7 +70,10 @@ pub enum ControllerError {
     },
 }
 
-/// Runs until `shutdown`: the turn at hand is finished, then the lease is given back.
+/// Runs until `shutdown`: the turn at hand is finished if it does not take long, then the lease is given back.
+///
+/// # Guarantees
+/// It ends within 9 s after `shutdown`, whoever does not answer.
 ///
 /// # Errors
 /// When the address to listen on cannot be had. A world that cannot be reached is waited for.
@@ -96,16 +108,8 @@ pub async fn run(
         "controller started"
     );
     tokio::pin!(shutdown);
-    loop {
-        let pause = controller.turn().await;
-        if controller.rest(pause, shutdown.as_mut()).await == Rest::Stopped {
-            break;
-        }
-    }
-    controller
-        .leadership
-        .give_back(controller.world.as_ref())
-        .await;
+    while controller.turn_and_rest(shutdown.as_mut()).await == Rest::Over {}
+    controller.give_back().await;
     info!("controller stopped");
     Ok(())
 }
@@ -129,7 +133,55 @@ enum Rest {
     Stopped,
 }
 
+/// How a turn ended.
+enum Turned {
+    /// It is over; so long it rests.
+    Over(Duration),
+    /// The controller is to end.
+    Stopped,
+}
+
 impl Controller {
+    async fn turn_and_rest(
+        &mut self,
+        mut shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Rest {
+        match self.turn_or_last_turn(shutdown.as_mut()).await {
+            Turned::Over(pause) => self.rest(pause, shutdown).await,
+            Turned::Stopped => Rest::Stopped,
+        }
+    }
+
+    /// One turn; no longer than [`LAST_TURN`] once the controller is to end.
+    async fn turn_or_last_turn(&mut self, shutdown: impl Future<Output = ()>) -> Turned {
+        let runtime = self.runtime.clone();
+        let mut turn = pin!(self.turn());
+        tokio::select! {
+            biased;
+            pause = &mut turn => return Turned::Over(pause),
+            () = shutdown => info!("the turn at hand is finished before the end"),
+        }
+        tokio::select! {
+            biased;
+            _ = turn => {}
+            () = runtime.sleep(LAST_TURN) => {
+                warn!("the turn at hand was cut short: a neighbour did not answer within {LAST_TURN:?}");
+            }
+        }
+        Turned::Stopped
+    }
+
+    /// Gives the lease back, if this controller holds it and the store answers in time.
+    async fn give_back(&self) {
+        tokio::select! {
+            biased;
+            () = self.leadership.give_back(self.world.as_ref()) => {}
+            () = self.runtime.sleep(LONGEST_FAREWELL) => {
+                warn!("the lease was not given back within {LONGEST_FAREWELL:?}; a standby will take it in time");
+            }
+        }
+    }
+
     /// One turn, and how long to rest after it.
     async fn turn(&mut self) -> Duration {
         let began = self.runtime.steady();

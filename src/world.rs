@@ -16,6 +16,7 @@ use crate::snapshot::{SampleOutcome, Snapshot};
 
 pub mod docker;
 pub mod haproxy;
+pub mod http;
 pub mod influxdb;
 mod real;
 pub mod store;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::args::{CollectorArgs, ControllerArgs, Target};
+use super::ending::Shutdown;
 use super::exit::{Exit, Failure};
 use super::listen::{self, Transport};
 use crate::api::{HaproxyInstance, NameError};
-use crate::collector::{self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase};
+use crate::collector::{
+    self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
+};
 use crate::controller::{self, ControllerError};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
@@ -42,11 +45,15 @@ pub fn settings(target: &Target) -> Settings {
     settings
 }
 
-/// Runs the controller until it is interrupted. An engine that does not answer yet is waited for.
+/// Runs the controller until `shutdown`. An engine that does not answer yet is waited for.
 ///
 /// # Errors
 /// When it is not clear which Swarm is meant, or the address to listen on is taken.
-pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, Failure> {
+pub async fn controller(
+    target: &Target,
+    args: &ControllerArgs,
+    mut shutdown: Shutdown,
+) -> Result<Exit, Failure> {
     if args.resync.as_std() < SHORTEST_RESYNC {
         return Err(Failure::Usage(format!(
             "--resync {}: looks at the whole Swarm that often; write 100ms or more",
@@ -70,7 +77,7 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
     });
     let world = tokio::select! {
         world = connecting => world?,
-        () = interrupted() => return Ok(Exit::Done),
+        () = &mut shutdown => return Ok(Exit::Done),
     };
     let options = controller::Options {
         listen: Some(args.listen),
@@ -82,7 +89,7 @@ pub async fn controller(target: &Target, args: &ControllerArgs) -> Result<Exit, 
         Arc::new(world),
         Arc::new(Tokio::default()),
         options,
-        interrupted(),
+        shutdown,
     )
     .await
     .map_err(|error| match error {
@@ -102,11 +109,11 @@ fn identity() -> String {
     )
 }
 
-/// Runs the collector until it is interrupted.
+/// Runs the collector until `shutdown`.
 ///
 /// # Errors
 /// When the arguments make no sense or the address is taken.
-pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
+pub async fn collector(args: &CollectorArgs, shutdown: Shutdown) -> Result<Exit, Failure> {
     if args.buffer == 0 {
         return Err(Failure::Usage(
             "--buffer 0: no point could wait to be written; write 1 or more, such as the default 200000"
@@ -138,16 +145,17 @@ pub async fn collector(args: &CollectorArgs) -> Result<Exit, Failure> {
     };
     let instances = instances(&args.haproxy)?;
     let counters = (!instances.is_empty()).then(|| collector::counters_of(instances));
-    collector::run(options, counters, interrupted())
+    collector::run(options, counters, shutdown)
         .await
         .map_err(|error| match error {
-            CollectorError::Target(_) | CollectorError::Token(_) => {
+            CollectorError::Target(TargetError::Url { .. }) | CollectorError::Token(_) => {
                 Failure::Usage(error.to_string())
             }
             CollectorError::Listen { listen, source } => {
                 listen::refused(Transport::Udp, listen, &source)
             }
-            CollectorError::Receive { .. } => Failure::No(error.to_string()),
+            CollectorError::Target(TargetError::NoHttps { .. } | TargetError::HttpClient(_))
+            | CollectorError::Receive { .. } => Failure::No(error.to_string()),
         })?;
     Ok(Exit::Done)
 }
@@ -167,17 +175,4 @@ fn instances(addresses: &[String]) -> Result<Vec<HaproxyInstance>, Failure> {
         })
     };
     addresses.iter().enumerate().map(one).collect()
-}
-
-/// Ends with Ctrl-C or SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        // Without it the process ends at once on SIGTERM, which it must survive anyway.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
 }

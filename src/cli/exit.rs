@@ -21,6 +21,8 @@ pub enum Exit {
     Unreachable,
     /// Ctrl-C (128 + SIGINT).
     Interrupted,
+    /// SIGTERM a second time, before a graceful end (128 + SIGTERM).
+    Terminated,
     /// Nobody reads the output any more (128 + SIGPIPE).
     BrokenPipe,
 }
@@ -36,6 +38,7 @@ impl Exit {
             Self::Unreachable => 4,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,
+            Self::Terminated => 143,
         }
     }
 }

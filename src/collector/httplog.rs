@@ -9,6 +9,10 @@ use std::str::FromStr;
 
 use jiff::civil::DateTime;
 
+mod field;
+
+pub use field::Field;
+
 /// What one line tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLog<'a> {
@@ -106,9 +110,12 @@ pub enum HttpLogError {
     /// A line of the TCP log.
     #[error("it is a line of the TCP log; set `mode http` and `option httplog`")]
     Tcp,
-    /// A field cannot be read.
-    #[error("{0} cannot be read; set `option httplog` and no `log-format` of your own")]
-    Field(&'static str),
+    /// A field cannot be read. What stands there is not told: in another format it may be a client's.
+    #[error(
+        "its word {} is not `{}`, {}; set `option httplog` and no `log-format` of your own",
+        .0.place(), .0.name(), .0.expected()
+    )]
+    Field(Field),
 }
 
 impl HttpLog<'_> {
@@ -136,33 +143,39 @@ impl HttpLog<'_> {
 /// # Errors
 /// When the message is something else, or a field cannot be read.
 pub fn parse(message: &str) -> Result<HttpLog<'_>, HttpLogError> {
-    use HttpLogError::{Field, NotARequest, Tcp};
+    use HttpLogError::{NotARequest, Tcp};
 
     let mut rest = message.split(' ');
-    let mut word = |name| rest.next().ok_or(Field(name));
-    let (client, date) = (word("%ci:%cp")?, word("%tr").map_err(|_| NotARequest)?);
+    let (Some(client), Some(date)) = (rest.next(), rest.next()) else {
+        return Err(NotARequest);
+    };
+    let mut word = |field| rest.next().ok_or(HttpLogError::Field(field));
     if !client.contains(':') || !date.starts_with('[') {
         return Err(NotARequest);
     }
-    let received = date_time(date).ok_or(Field("%tr"))?;
-    let frontend = word("%ft")?;
+    let received = date_time(date).ok_or(HttpLogError::Field(Field::Received))?;
+    let frontend = word(Field::Frontend)?;
     if frontend.ends_with(':') {
         return Err(NotARequest);
     }
-    let (backend, server) = word("%b/%s")?.split_once('/').ok_or(Field("%b/%s"))?;
-    let phases = word("%TR/%Tw/%Tc/%Tr/%Ta")?;
+    let (backend, server) = word(Field::Server)?
+        .split_once('/')
+        .ok_or(HttpLogError::Field(Field::Server))?;
+    let phases = word(Field::Timers)?;
     if phases.split('/').count() == 3 {
         return Err(Tcp);
     }
-    let (timers, moment) = timers(phases).ok_or(Field("%TR/%Tw/%Tc/%Tr/%Ta"))?;
-    let status = status(word("%ST")?).map_err(|_| Field("%ST"))?;
-    let bytes = number(without_plus(word("%B")?)).ok_or(Field("%B"))?;
-    let (_, _) = (word("%CC")?, word("%CS")?);
-    let termination = termination(word("%tsc")?).ok_or(Field("%tsc"))?;
-    let counts = word("%ac/%fc/%bc/%sc/%rc")?;
-    let (connections, tries) = connections(counts).ok_or(Field("%ac/%fc/%bc/%sc/%rc"))?;
-    let retries = number(without_plus(tries)).ok_or(Field("%rc"))?;
-    let queues = queues(word("%sq/%bq")?).ok_or(Field("%sq/%bq"))?;
+    let (timers, moment) = timers(phases).ok_or(HttpLogError::Field(Field::Timers))?;
+    let status = status(word(Field::Status)?).map_err(|_| HttpLogError::Field(Field::Status))?;
+    let bytes =
+        number(without_plus(word(Field::Bytes)?)).ok_or(HttpLogError::Field(Field::Bytes))?;
+    let (_, _) = (word(Field::RequestCookie)?, word(Field::ResponseCookie)?);
+    let termination =
+        termination(word(Field::Termination)?).ok_or(HttpLogError::Field(Field::Termination))?;
+    let counts = word(Field::Counts)?;
+    let (connections, tries) = connections(counts).ok_or(HttpLogError::Field(Field::Counts))?;
+    let retries = number(without_plus(tries)).ok_or(HttpLogError::Field(Field::Counts))?;
+    let queues = queues(word(Field::Queues)?).ok_or(HttpLogError::Field(Field::Queues))?;
     Ok(HttpLog {
         received,
         frontend: frontend.strip_suffix('~').unwrap_or(frontend),

@@ -3,12 +3,13 @@
 //! `POST /write` takes line protocol in InfluxDB 1.x and, for compatibility, in 2.x (with a DBRP mapping of the
 //! database). The token is read from its file at each use, so that it can be replaced.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use crate::world::http::{HttpClient, NoCertificates, reasons};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,10 +42,26 @@ pub enum MissingDatabase {
 
 /// Why there can be no such target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not the URL of an InfluxDB: {reason}")]
-pub struct TargetError {
-    url: String,
-    reason: String,
+pub enum TargetError {
+    /// It cannot be one.
+    #[error("`{url}` is not the URL of an InfluxDB: {reason}")]
+    Url {
+        /// What was given, without a user or password.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It would have to be trusted blindly.
+    #[error("nothing can be written to {url}: {problem}")]
+    NoHttps {
+        /// The server.
+        url: String,
+        /// What is missing.
+        problem: NoCertificates,
+    },
+    /// The system refuses what an HTTP client needs.
+    #[error("the HTTP client for InfluxDB cannot be set up: {0}")]
+    HttpClient(String),
 }
 
 /// Why there is no token.
@@ -55,9 +72,13 @@ pub struct TokenError {
     reason: String,
 }
 
-/// What may be shown of a URL: nothing before an `@`, where a user and password would stand.
-fn without_credentials(url: &str) -> &str {
-    url.rsplit_once('@').map_or(url, |(_, rest)| rest)
+/// What may be shown of a URL: of one in which there may be a user and password, no more than the scheme.
+fn without_credentials(url: &str) -> String {
+    if !url.contains(['@', '?', '#']) {
+        return url.to_owned();
+    }
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.map_or("…".to_owned(), |scheme| format!("{scheme}://…"))
 }
 
 /// Why something was not done.
@@ -84,10 +105,10 @@ impl InfluxDb {
     /// Looks at the target; nothing is sent yet.
     ///
     /// # Errors
-    /// When the URL is none, or none that can be used.
+    /// When the URL is none, or none that can be used here.
     pub fn new(target: InfluxDbTarget) -> Result<Self, TargetError> {
-        let error = |reason: String| TargetError {
-            url: without_credentials(&target.url).to_owned(),
+        let error = |reason: String| TargetError::Url {
+            url: without_credentials(&target.url),
             reason,
         };
         let base = Url::parse(&target.url).map_err(|e| error(e.to_string()))?;
@@ -99,20 +120,26 @@ impl InfluxDb {
                 "it must not hold a user or password; put a token into a file".into(),
             ));
         }
-        // Whoever was first has chosen; both choices are this one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|e| error(chain(&e)))?;
+        // InfluxDB 1.x would take a user and password there, and the URL stands in the log.
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(error(
+                "it must end with the path, without `?` or `#`; put a token into a file".into(),
+            ));
+        }
+        let http = HttpClient::new().map_err(|e| TargetError::HttpClient(reasons(&e)))?;
+        let client = http
+            .client_for(&target.url)
+            .map_err(|problem| TargetError::NoHttps {
+                url: target.url.clone(),
+                problem,
+            })?;
         let under = |path: &str| {
             let mut url = base.clone();
             url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
             url
         };
         Ok(Self {
-            client,
+            client: client.clone(),
             write: under("write"),
             query: under("query"),
             target,
@@ -190,7 +217,8 @@ impl InfluxDb {
                 .map_err(|error| WriteError::Later(error.to_string()))?;
             request = request.header(AUTHORIZATION, value);
         }
-        let reply = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let sent = request.timeout(TIMEOUT).send().await;
+        let reply = sent.map_err(|e| self.unreachable(&e))?;
         let status = reply.status();
         if status.is_success() {
             return Ok(reply);
@@ -203,7 +231,7 @@ impl InfluxDb {
         WriteError::Later(format!(
             "InfluxDB at {} cannot be reached: {}",
             self.target.url,
-            chain(error)
+            reasons(error)
         ))
     }
 }
@@ -260,34 +288,24 @@ fn escaped(identifier: &str) -> String {
     identifier.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// An error with its causes; reqwest's own text leaves them out.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_password_in_a_url_is_not_shown() {
-        let target = InfluxDbTarget {
-            url: "http://ada:secret@127.0.0.1:8086".into(),
-            database: "rollouts".into(),
-            token_file: None,
-            missing_database: MissingDatabase::Report,
-        };
-        let error = InfluxDb::new(target).expect_err("a password").to_string();
-        assert!(
-            !error.contains("secret") && error.contains("token"),
-            "{error}"
-        );
+        for url in [
+            "http://ada:secret@127.0.0.1:8086",
+            "http://127.0.0.1:8086?u=ada&p=secret",
+            "http://127.0.0.1:8086?u=ada&p=sec@ret-secret",
+            "http://127.0.0.1:8086/#secret",
+        ] {
+            let error = InfluxDb::new(target(url)).expect_err(url).to_string();
+            assert!(
+                !error.contains("secret") && error.contains("token"),
+                "{error}"
+            );
+        }
     }
 
     fn target(url: &str) -> InfluxDbTarget {

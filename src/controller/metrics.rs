@@ -1,6 +1,8 @@
 //! The controller's own metrics, in the OpenMetrics text format.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::api::Name;
 use crate::reconcile::TurnReport;
 
 /// The controller's own metrics.
@@ -24,6 +27,8 @@ pub struct Metrics {
     weights: Family<RolloutLabels, Gauge>,
     waiting: Family<WaitingLabels, Gauge>,
     failures: Family<RolloutLabels, Counter<u64, AtomicU64>>,
+    /// The rollouts that have such a count: it goes on from turn to turn, and ends with its rollout.
+    failed: Mutex<BTreeSet<Name>>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -111,6 +116,7 @@ impl Metrics {
             weights,
             waiting,
             failures,
+            failed: Mutex::default(),
         }
     }
 
@@ -144,6 +150,15 @@ impl Metrics {
         self.phases.clear();
         self.weights.clear();
         self.waiting.clear();
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.retain(|name| {
+            let is_there = report.rollouts.contains_key(name);
+            if !is_there {
+                let rollout = name.to_string();
+                self.failures.remove(&RolloutLabels { rollout });
+            }
+            is_there
+        });
         for (name, found) in &report.rollouts {
             let rollout = name.to_string();
             let phase = found.phase.as_str();
@@ -167,6 +182,7 @@ impl Metrics {
                     .set(1);
             }
             if found.problem.is_some() {
+                failed.insert(name.clone());
                 self.failures
                     .get_or_create(&RolloutLabels { rollout })
                     .inc();
@@ -180,5 +196,46 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Phase;
+    use crate::reconcile::{RolloutReport, Work};
+
+    fn report(names: &[&str]) -> TurnReport {
+        let found = RolloutReport {
+            phase: Phase::Progressing,
+            weight: 5,
+            waiting_on: Some("tasks"),
+            work: Work::None,
+            problem: Some("no space left".to_owned()),
+        };
+        let rollouts = names.iter().map(|name| {
+            let name: Name = name.parse().expect("a name");
+            (name, found.clone())
+        });
+        TurnReport {
+            rollouts: rollouts.collect(),
+            ..TurnReport::default()
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_is_gone_leaves_no_trace_and_the_others_keep_their_counts() {
+        let metrics = Metrics::new();
+        metrics.rollouts(&report(&["shop", "web"]));
+        metrics.rollouts(&report(&["shop", "web"]));
+        assert!(metrics.encode().contains("rollout=\"shop\""));
+        metrics.rollouts(&report(&["web"]));
+        let text = metrics.encode();
+        assert!(!text.contains("shop"), "{text}");
+        let kept = "rolloutctl_action_failures_total{rollout=\"web\"} 3";
+        assert!(text.contains(kept), "{text}");
+        metrics.rollouts(&report(&["shop"]));
+        let anew = "rolloutctl_action_failures_total{rollout=\"shop\"} 1";
+        assert!(metrics.encode().contains(anew), "{}", metrics.encode());
     }
 }

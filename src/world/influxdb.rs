@@ -10,13 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::fs::read_to_string;
 use tokio::time::timeout;
 
 use crate::action::Measure;
 use crate::api::{InfluxDbSpec, MetricSourceSpec};
 use crate::snapshot::SampleOutcome;
+use crate::world::http::{HttpClient, NoCertificates, reasons};
 
 pub mod influxql;
 mod reply;
@@ -35,9 +36,7 @@ const MAX_BODY: usize = 1024 * 1024;
 /// rotated secret is used at once; the token stands in no error.
 #[derive(Clone, Debug)]
 pub struct InfluxDb {
-    client: Client,
-    /// Why `https://` cannot be used, if it cannot.
-    no_https: Option<String>,
+    http: HttpClient,
 }
 
 /// What [`InfluxDb::ping`] learns.
@@ -66,10 +65,8 @@ pub enum InfluxDbError {
         reason: String,
     },
     /// No certificate can be verified here.
-    #[error(
-        "cannot use https: {0}; install the CA certificates, or name their file in SSL_CERT_FILE"
-    )]
-    NoHttps(String),
+    #[error(transparent)]
+    NoHttps(#[from] NoCertificates),
     /// No answer.
     #[error(
         "cannot reach {url}: {reason}; check the source's `url`, the network and InfluxDB's log"
@@ -134,25 +131,10 @@ fn remedy(status: StatusCode) -> &'static str {
 impl InfluxDb {
     /// A client for any number of servers.
     ///
-    /// Where no CA certificates are installed (an image made from scratch), only `http://` works;
-    /// that is told when an `https://` source is asked.
-    ///
     /// # Errors
     /// When the system refuses what an HTTP client needs.
     pub fn new() -> Result<Self, reqwest::Error> {
-        // The whole process has one provider; who was first is of no matter, since both are ring.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || Client::builder().redirect(redirect::Policy::none());
-        match builder().build() {
-            Ok(client) => Ok(Self {
-                client,
-                no_https: None,
-            }),
-            Err(error) => Ok(Self {
-                client: builder().tls_certs_only([]).build()?,
-                no_https: Some(reasons(&error)),
-            }),
-        }
+        HttpClient::new().map(|http| Self { http })
     }
 
     /// Asks `source` the question. Whatever goes wrong is an outcome (ANALYSIS-3).
@@ -215,12 +197,9 @@ impl InfluxDb {
         path: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Response, InfluxDbError> {
-        if let (Some(reason), true) = (&self.no_https, source.url.starts_with("https:")) {
-            return Err(InfluxDbError::NoHttps(reason.clone()));
-        }
+        let client = self.http.client_for(&source.url)?;
         let url = format!("{}/{path}", source.url.trim_end_matches('/'));
-        let request = self
-            .client
+        let request = client
             .get(url)
             .query(parameters)
             .timeout(source.timeout.as_std());
@@ -297,13 +276,6 @@ fn lost(source: &InfluxDbSpec, error: reqwest::Error) -> InfluxDbError {
     }
     let reason = reasons(&error.without_url());
     InfluxDbError::Unreachable { url, reason }
-}
-
-/// An error and its causes on one line; the outermost one rarely tells what happened.
-pub(super) fn reasons(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<_> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

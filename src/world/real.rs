@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::docker::{self, ConnectError, Settings};
 use super::haproxy::Haproxy;
-use super::influxdb::{InfluxDb, reasons};
+use super::http::reasons;
+use super::influxdb::InfluxDb;
 use super::store::Store;
 use super::swarm::Swarm;
 use super::{Draft, Lease, StoreId, Stored, World, WorldError};

@@ -62,7 +62,7 @@ stop_process() {
   local name=$1 signal=${2:-TERM} pid
   if pid=$(process_id "$name"); then
     kill -s "$signal" "$pid"
-    await_end "$name" 5 || { kill -s KILL "$pid" && await_end "$name" 30; } || fail "$name ($pid) does not end"
+    await_end "$name" 10 || { kill -s KILL "$pid" && await_end "$name" 30; } || fail "$name ($pid) does not end"
   fi
   rm -f "$LAB_DIR/pid/$name"
 }

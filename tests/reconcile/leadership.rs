@@ -145,3 +145,19 @@ async fn safety_6_work_that_nobody_gets_done_is_no_reason_to_take_over_again_and
     first.stop().await;
     second.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_ends_though_nobody_answers() {
+    let world = Neighbour::new(spec("web:1"));
+    let only = Controller::start(&world, "only").await;
+    until_healthy(&world).await;
+    world.feel(Mood::Silent);
+    until(&world, |world| world.unanswered() > 0).await;
+    only.stop().await;
+    assert_eq!(world.unanswered(), 2, "the turn's look, and the lease");
+    assert_eq!(
+        world.holder().as_deref(),
+        Some("only"),
+        "it could not be given back"
+    );
+}

@@ -41,6 +41,8 @@ pub enum Mood {
     RefusingOneProxy,
     /// A service is asked for and never made.
     MakingForever,
+    /// Nothing is answered: neither looks and actions nor who takes the lease.
+    Silent,
     /// Every write of a status comes too late.
     Overtaking,
     /// Nothing is in the state that an action presumes, as a server with idle connections is not
@@ -57,6 +59,8 @@ struct Inner {
     lease: Option<Lease>,
     journal: Vec<Entry>,
     mood: Mood,
+    /// How many calls have met with silence.
+    unanswered: u32,
 }
 
 impl Neighbour {
@@ -79,6 +83,7 @@ impl Neighbour {
             lease: None,
             journal: Vec::new(),
             mood: Mood::Willing,
+            unanswered: 0,
         })))
     }
 
@@ -109,6 +114,20 @@ impl Neighbour {
         };
         let mut servers = proxy.backends[crate::toy::BACKEND].keys();
         servers.any(|name| name.ends_with(&task.0[..12]))
+    }
+
+    /// Comes back only if the world answers.
+    async fn answers(&self) {
+        let mood = self.lock().mood;
+        if mood == Mood::Silent {
+            self.lock().unanswered += 1;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How many calls have met with silence.
+    pub fn unanswered(&self) -> u32 {
+        self.lock().unanswered
     }
 
     pub fn feel(&self, mood: Mood) {
@@ -263,6 +282,7 @@ fn conflict() -> WorldError {
 #[async_trait]
 impl World for Neighbour {
     async fn observe(&self, _: &BTreeMap<Name, LoadBalancerSpec>) -> Result<Snapshot, WorldError> {
+        self.answers().await;
         let mut inner = self.lock();
         inner.toy.swarm_moves();
         inner.toy.wait(Duration::from_millis(100));
@@ -278,6 +298,7 @@ impl World for Neighbour {
         action: &Action,
         _: &BTreeMap<Name, LoadBalancerSpec>,
     ) -> Result<(), WorldError> {
+        self.answers().await;
         let mood = self.lock().mood;
         self.lock().journal.push(Entry::Acted);
         if mood == Mood::MakingForever && matches!(action, Action::CreateService(_)) {
@@ -286,7 +307,7 @@ impl World for Neighbour {
         let mut inner = self.lock();
         let refused = match inner.mood {
             Mood::NotYet => return Err(conflict()),
-            Mood::Willing | Mood::Overtaking | Mood::MakingForever => false,
+            Mood::Willing | Mood::Silent | Mood::Overtaking | Mood::MakingForever => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(
                 action,
@@ -342,6 +363,7 @@ impl World for Neighbour {
     }
 
     async fn take_lease(&self, seen: Option<&Lease>, holder: &str) -> Result<Lease, WorldError> {
+        self.answers().await;
         let mut inner = self.lock();
         if inner.lease.as_ref() != seen {
             return Err(conflict());

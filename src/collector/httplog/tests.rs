@@ -123,19 +123,40 @@ fn other_messages_are_told_apart_from_broken_lines() {
         ),
         (
             "127.0.0.1:1 [21/Nov/2026:09:12:46.327] fe be/s 0/0/0/1/1 999 119 - - ---- 1/1/0/0/0 0/0 \"\"",
-            HttpLogError::Field("%ST"),
+            HttpLogError::Field(Field::Status),
         ),
         (
             "127.0.0.1:1 [31/Feb/2026:09:12:46.327] fe be/s 0/0/0/1/1 200 119 - - ---- 1/1/0/0/0 0/0 \"\"",
-            HttpLogError::Field("%tr"),
+            HttpLogError::Field(Field::Received),
         ),
         (
             "127.0.0.1:1 [21/Nov/2026:09:12:46.327] fe be/s 0/0/0/1/1 200 119",
-            HttpLogError::Field("%CC"),
+            HttpLogError::Field(Field::RequestCookie),
         ),
     ] {
         assert_eq!(parse(line), Err(error), "{line}");
     }
+}
+
+/// Each word of a good line in turn is another one.
+#[test]
+fn what_is_wrong_is_told_by_its_place_and_never_quoted() {
+    let line = "127.0.0.1:1 [21/Nov/2026:09:12:46.327] fe be/s 0/0/0/1/1 200 119 - - ---- 1/1/0/0/0 0/0 \"\"";
+    let words: Vec<_> = line.split(' ').collect();
+    let mut told = Vec::new();
+    for place in 2..=words.len() {
+        let mut damaged = words.clone();
+        damaged[place - 1] = "[s3cr3t";
+        let Err(error) = parse(&damaged.join(" ")) else {
+            continue;
+        };
+        let message = error.to_string();
+        assert!(!message.contains("s3cr3t"), "{message}");
+        assert!(message.contains(&format!("word {place} ")), "{message}");
+        told.push(place);
+    }
+    // Anything goes for a front end, for cookies and for what follows the queues.
+    assert_eq!(told, [2, 4, 5, 6, 7, 10, 11, 12]);
 }
 
 proptest! {

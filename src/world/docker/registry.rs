@@ -66,8 +66,12 @@ impl RegistryAuth {
 impl Engine {
     /// The credentials for the registry of `image`, if Docker's configuration has any.
     ///
+    /// The store of all registries (`credsStore`) is asked about each of them, also where nobody ever logged in; if it
+    /// fails there, nothing is lost, and the image may well be public. Where credentials should be, to go on without them
+    /// would start tasks that cannot pull their image, with no other try.
+    ///
     /// # Errors
-    /// When the configuration cannot be read, or a credential helper fails.
+    /// When the configuration cannot be read, or a credential helper fails that should know the registry.
     pub(in crate::world) async fn registry_auth(
         &self,
         image: &str,
@@ -79,7 +83,16 @@ impl Engine {
         };
         let config = config::read(self.config_dir()).map_err(refused)?;
         match helper_for(&config, registry) {
-            Some(helper) => ask(helper, registry).await.map_err(refused),
+            Some(helper) => match ask(helper, registry).await {
+                Err(reason) if !expects_credentials(&config, registry) => {
+                    tracing::warn!(
+                        registry,
+                        "going on without credentials, as nobody has logged in there: {reason}"
+                    );
+                    Ok(None)
+                }
+                told => told.map_err(refused),
+            },
             None => from_file(&config, registry).map_err(refused),
         }
     }
@@ -101,6 +114,12 @@ fn registry_key(image: &str) -> &str {
     }
 }
 
+/// Whether there should be credentials: the registry has a helper of its own, or an entry that `docker login` left,
+/// which is empty where a store keeps what belongs into it.
+fn expects_credentials(config: &ConfigFile, registry: &str) -> bool {
+    config.cred_helpers.contains_key(registry) || entry(config, registry).is_some()
+}
+
 fn helper_for<'a>(config: &'a ConfigFile, registry: &str) -> Option<&'a str> {
     config
         .cred_helpers
@@ -117,14 +136,16 @@ fn host_of(key: &str) -> &str {
 }
 
 fn from_file(config: &ConfigFile, registry: &str) -> Result<Option<RegistryAuth>, String> {
-    let stored = config.auths.get(registry).or_else(|| {
-        config
-            .auths
-            .iter()
-            .find(|(key, _)| host_of(key) == host_of(registry))
-            .map(|(_, stored)| stored)
-    });
-    stored.map_or(Ok(None), |stored| decode(stored, registry))
+    entry(config, registry).map_or(Ok(None), |stored| decode(stored, registry))
+}
+
+/// What the file itself says of a registry.
+fn entry<'a>(config: &'a ConfigFile, registry: &str) -> Option<&'a StoredAuth> {
+    config.auths.get(registry).or_else(|| {
+        let mut entries = config.auths.iter();
+        let same = entries.find(|(key, _)| host_of(key) == host_of(registry));
+        same.map(|(_, stored)| stored)
+    })
 }
 
 fn decode(stored: &StoredAuth, registry: &str) -> Result<Option<RegistryAuth>, String> {
@@ -221,6 +242,7 @@ async fn run_helper(program: &str, registry: &str) -> io::Result<std::process::O
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Settings, connect};
     use super::*;
 
     fn config(json: &str) -> ConfigFile {
@@ -295,5 +317,42 @@ mod tests {
             said.contains("docker-credential-of-nobody") && said.contains("install"),
             "{said}"
         );
+    }
+
+    /// What is found for `image` where Docker's configuration is `config`.
+    async fn found(config: &str, image: &str) -> Result<Option<RegistryAuth>, WorldError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("config.json"), config).expect("a file");
+        let settings = Settings {
+            host: Some("tcp://127.0.0.1:1".into()),
+            api_version: Some("1.41".into()),
+            config_dir: dir.path().to_owned(),
+            ..Settings::default()
+        };
+        let engine = connect(&settings).await.expect("nothing is asked yet");
+        engine.registry_auth(image).await
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_keeps_no_image_back_whose_registry_nobody_logged_in_to() {
+        let store = r#"{"auths":{"a.example":{}},"credsStore":"of-nobody"}"#;
+        for image in ["nginx:1", "b.example/web:1"] {
+            assert_eq!(found(store, image).await.ok(), Some(None), "{image}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_fails_where_credentials_are_known_to_be_is_an_error() {
+        let logged_in = r#"{"auths":{"https://a.example/v1/":{}},"credsStore":"of-nobody"}"#;
+        let hub = r#"{"auths":{"https://index.docker.io/v1/":{}},"credsStore":"of-nobody"}"#;
+        let own = r#"{"credHelpers":{"a.example":"of-nobody"}}"#;
+        for (config, image) in [
+            (logged_in, "a.example/web:1"),
+            (hub, "nginx:1"),
+            (own, "a.example/web:1"),
+        ] {
+            let error = found(config, image).await.expect_err(image).to_string();
+            assert!(error.contains("docker-credential-of-nobody"), "{error}");
+        }
     }
 }
