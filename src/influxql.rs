@@ -1,26 +1,33 @@
 //! Placeholders in InfluxQL: text and values to a query in which no value has become syntax (ANALYSIS-4).
 //!
-//! A value may stand only between quotes, where it is escaped for them. How the text is cut is in `pieces`.
-//! Nothing is sent here.
+//! A value may stand only between quotes, where it is escaped for them. How the text is cut is in `pieces`, what can
+//! be said of a query before it has values in `reading`. Nothing is sent here.
 
 mod pieces;
+mod reading;
 
 use std::collections::BTreeMap;
 
 use crate::api::Window;
-use pieces::{Piece, cut, placeholder};
+use pieces::{Part, Piece, cut, parts};
+pub use reading::{Effect, Flaw, Reading};
+
+/// The placeholders that every query may use.
+pub const BUILT_IN: [&str; 5] = ["backend", "rollout", "canary", "stable", WINDOW];
 
 /// The one placeholder that stands outside of quotes, and whose value is a condition.
 const WINDOW: &str = "window";
 
-/// Why a query was not made.
+/// What a placeholder is called when it does not end.
+const A_PLACEHOLDER: &str = "a placeholder";
+
+/// Why a query was not made. Its `Display` is the problem and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; {}", self.problem(), self.remedy())]
 pub enum FillError {
     /// A quote, comment, regular expression or placeholder does not end.
-    #[error("the query has {0} that does not end on its line")]
     Unterminated(&'static str),
     /// There is no value of that name.
-    #[error("the query's `{{{{ {name} }}}}` has no value; known: {known}")]
     Unknown {
         /// The placeholder.
         name: String,
@@ -28,31 +35,62 @@ pub enum FillError {
         known: String,
     },
     /// A value would be syntax where it stands.
-    #[error(
-        "the query's `{{{{ {0} }}}}` stands outside of quotes; write '{{{{ {0} }}}}' for a tag's value or \"{{{{ {0} }}}}\" for a name"
-    )]
     Bare(String),
     /// The window would be text where it stands.
-    #[error(
-        "the query's `{{{{ window }}}}` stands in quotes; write it bare, as in `WHERE {{{{ window }}}}`"
-    )]
     QuotedWindow,
     /// A value would be a pattern where it stands.
-    #[error(
-        "the query has a placeholder in a regular expression; compare with `=` and a quoted placeholder instead"
-    )]
     Regex,
     /// A value that no InfluxQL text can hold.
-    #[error("the value of `{{{{ {0} }}}}` holds a control character; give one without")]
     Control(String),
     /// The measurement would not keep to its time.
-    #[error(
-        "the query has no `{{{{ window }}}}`, so that it would measure other times than the stage's; add `AND {{{{ window }}}}` to its WHERE clause"
-    )]
     NoWindow,
     /// It would do more than read, or more than once.
-    #[error("the query must be one SELECT without INTO; {0}")]
     NotOneSelect(&'static str),
+}
+
+impl FillError {
+    /// What is wrong with the query.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Unterminated(what) => format!("the query has {what} that does not end"),
+            Self::Unknown { name, .. } => format!("the query's `{{{{ {name} }}}}` has no value"),
+            Self::Bare(name) => {
+                format!("the query's `{{{{ {name} }}}}` stands outside of quotes")
+            }
+            Self::QuotedWindow => "the query's `{{ window }}` stands in quotes".to_owned(),
+            Self::Regex => "the query has a placeholder in a regular expression".to_owned(),
+            Self::Control(name) => {
+                format!("the value of `{{{{ {name} }}}}` holds a control character")
+            }
+            Self::NoWindow => {
+                "the query has no `{{ window }}`, so it would count what happened outside the stage"
+                    .to_owned()
+            }
+            Self::NotOneSelect(_) => "the query must be one SELECT without INTO".to_owned(),
+        }
+    }
+
+    /// What would be right.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unterminated(A_PLACEHOLDER) => "close it with `}}`".to_owned(),
+            Self::Unterminated(_) => {
+                "close it; a quote and a regular expression end on their line".to_owned()
+            }
+            Self::Unknown { known, .. } => format!("known: {known}"),
+            Self::Bare(name) => format!(
+                "write '{{{{ {name} }}}}' for a tag's value or \"{{{{ {name} }}}}\" for a name"
+            ),
+            Self::QuotedWindow => "write it bare, as in `WHERE {{ window }}`".to_owned(),
+            Self::Regex => "compare with `=` and a quoted placeholder instead".to_owned(),
+            Self::Control(_) => "give one without".to_owned(),
+            Self::NoWindow => {
+                "add `AND {{ window }}` to its WHERE clause, and leave out time conditions of your own"
+                    .to_owned()
+            }
+            Self::NotOneSelect(remedy) => (*remedy).to_owned(),
+        }
+    }
 }
 
 /// `query` with `values` and `window` in the places of its placeholders.
@@ -105,22 +143,11 @@ fn fill_quoted(
     body: &str,
     values: &BTreeMap<String, String>,
 ) -> Result<(), FillError> {
-    let mut rest = body;
-    while let Some(first) = rest.chars().next() {
-        if first == '\\' {
-            // A back slash and what follows it belong together: a placeholder is none after it.
-            let end = rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at);
-            filled.push_str(&rest[..end]);
-            rest = &rest[end..];
-        } else if let Some((name, after)) = placeholder(rest)? {
-            if name == WINDOW {
-                return Err(FillError::QuotedWindow);
-            }
-            escape(filled, quote, name, value(name, values)?)?;
-            rest = after;
-        } else {
-            filled.push(first);
-            rest = &rest[first.len_utf8()..];
+    for part in parts(body)? {
+        match part {
+            Part::Text(text) => filled.push_str(text),
+            Part::Placeholder(WINDOW) => return Err(FillError::QuotedWindow),
+            Part::Placeholder(name) => escape(filled, quote, name, value(name, values)?)?,
         }
     }
     Ok(())

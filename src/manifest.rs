@@ -14,7 +14,6 @@ mod locate;
 mod node;
 mod owned;
 mod path;
-mod placeholders;
 mod places;
 mod references;
 mod render;

@@ -1,7 +1,7 @@
 //! A query's text cut as InfluxDB's own scanner cuts it (influxql `scanner.go`): strings, quoted identifiers,
 //! comments, regular expressions, words and signs; and the placeholders between them. Nothing is filled in here.
 
-use super::FillError;
+use super::{A_PLACEHOLDER, FillError};
 
 /// What a query text is cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +93,13 @@ fn next(rest: &str, slash: Slash) -> Result<(Piece<'_>, &str), FillError> {
 }
 
 /// The placeholder at the beginning of `rest`, and what follows it.
-pub(super) fn placeholder(rest: &str) -> Result<Option<(&str, &str)>, FillError> {
+fn placeholder(rest: &str) -> Result<Option<(&str, &str)>, FillError> {
     let Some(inner) = rest.strip_prefix("{{") else {
         return Ok(None);
     };
     let (name, after) = inner
         .split_once("}}")
-        .ok_or(FillError::Unterminated("a placeholder"))?;
+        .ok_or(FillError::Unterminated(A_PLACEHOLDER))?;
     Ok(Some((name.trim(), after)))
 }
 
@@ -142,4 +142,36 @@ fn slash_after(pieces: &[Piece<'_>]) -> Slash {
         ) => Slash::Division,
         None | Some(Piece::Sign(_) | Piece::Comment(_) | Piece::Space(_)) => Slash::Regex,
     }
+}
+
+/// What stands in quotes is made of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'a> {
+    /// What stays as it is.
+    Text(&'a str),
+    /// A placeholder's name.
+    Placeholder(&'a str),
+}
+
+/// Takes what stands between two quotes apart.
+///
+/// # Errors
+/// When a placeholder does not end.
+pub(super) fn parts(body: &str) -> Result<Vec<Part<'_>>, FillError> {
+    let mut parts = Vec::new();
+    let mut rest = body;
+    while let Some(first) = rest.chars().next() {
+        if let Some((name, after)) = placeholder(rest)? {
+            parts.push(Part::Placeholder(name));
+            rest = after;
+            continue;
+        }
+        // A back slash and what follows it belong together: a placeholder is none after it.
+        let letters = if first == '\\' { 2 } else { 1 };
+        let end = rest.char_indices().nth(letters);
+        let (text, after) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
+        parts.push(Part::Text(text));
+        rest = after;
+    }
+    Ok(parts)
 }
