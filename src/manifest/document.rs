@@ -14,6 +14,8 @@ use super::words::{describe, quoted};
 use super::{Located, explain, load, rules};
 use crate::api::{API_VERSION, Kind, Manifest, Resource};
 
+mod printed;
+
 /// A document as far as it could be read.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -30,21 +32,24 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads and validates a document by itself; none if it is empty.
-    pub fn read(source: usize, chunk: Chunk<'_>) -> Option<Self> {
+    /// Reads and validates a document by itself: none if it is empty, one for each item if it is a list.
+    pub fn read(source: usize, chunk: Chunk<'_>) -> Vec<Self> {
         let mut document = Self::without_values(source, Findings::default());
         document.lines_before = chunk.lines_before;
         let text = chunk.text;
         let unreadable = match Places::read(text, &mut document.findings) {
-            Ok(None) => return None,
+            Ok(None) => return Vec::new(),
             Ok(Some(places)) => {
                 document.places = Some(places);
                 match load::load(text, &mut document.findings) {
-                    Ok(Value::Null) => return None,
+                    Ok(Value::Null) => return Vec::new(),
                     Ok(value) => {
                         document.value = value;
+                        if printed::is_list(&document.value) {
+                            return printed::items(document);
+                        }
                         document.validate();
-                        return Some(document);
+                        return vec![document];
                     }
                     Err(unreadable) => unreadable,
                 }
@@ -52,7 +57,7 @@ impl Document {
             Err(unreadable) => unreadable,
         };
         document.fail(unreadable.place, unreadable.problem, &unreadable.remedy);
-        Some(document)
+        vec![document]
     }
 
     /// A document that stands for a source that cannot be read; the place is line and column.
@@ -93,15 +98,7 @@ impl Document {
             );
             return;
         }
-        if let Some(fields) = self.value.as_object_mut()
-            && fields.remove("status").is_some()
-        {
-            findings.key_warning(
-                &FieldPath::root().key("status"),
-                "the status is the controller's; what stands here is not read",
-                "remove it",
-            );
-        }
+        printed::strip(&mut self.value, findings);
         self.kind = identify(&Node::root(&self.value), findings);
         if let Some(kind) = self.kind {
             let plain = |path: &FieldPath| self.places.as_ref()?.plain(path);
