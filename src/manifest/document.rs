@@ -180,7 +180,8 @@ impl Document {
     }
 }
 
-/// The document's kind, or what is wrong with what should say it.
+/// The document's kind, or what is wrong with what should say it. With one that it was most likely meant to be, the
+/// document is checked as that, so that all errors are told at once.
 fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
     let kind = root.get("kind");
     let names = Kind::ALL.map(Kind::as_str);
@@ -188,9 +189,10 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
     if let Some(known) = Kind::ALL.into_iter().find(|known| known.as_str() == given) {
         return Some(known);
     }
+    let mut meant = None;
     if kind.is_given() {
-        let by_alias = given.parse::<Kind>().ok().map(Kind::as_str);
-        let remedy = match by_alias.or_else(|| nearest(given, names)) {
+        meant = likely(given);
+        let remedy = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known: {}", either(names)),
         };
@@ -203,6 +205,7 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
             .find(|(name, _)| nearest(name, ["kind"]).is_some());
         match misspelt {
             Some((_, node)) => {
+                meant = likely(node.text().unwrap_or_default());
                 findings.key_error(&node.path, "unknown field", "did you mean `kind`?");
             }
             None => findings.error(
@@ -212,8 +215,19 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
             ),
         }
     }
-    version(&root.get("apiVersion"), findings);
-    None
+    if meant.is_none() {
+        version(&root.get("apiVersion"), findings);
+    }
+    meant
+}
+
+/// The kind that `given` is, by any of its words, or was most likely meant to be.
+fn likely(given: &str) -> Option<Kind> {
+    let names = Kind::ALL.map(Kind::as_str);
+    let by_name = |name: &str| Kind::ALL.into_iter().find(|kind| kind.as_str() == name);
+    by_name(given)
+        .or_else(|| given.parse().ok())
+        .or_else(|| by_name(nearest(given, names)?))
 }
 
 /// Checks the version of a document whose kind, and so whose schema, is not known.
