@@ -26,6 +26,7 @@ mod engine;
 mod finding;
 mod metrics;
 mod proxies;
+mod templates;
 
 use finding::{Finding, Grade};
 
@@ -155,6 +156,7 @@ async fn store(engine: Engine, resources: &mut Resources) -> (Access, Vec<Findin
         Err(_) => return (Access::None, findings),
     }
     findings.push(engine::controller(store.lease().await));
+    findings.extend(templates::check(resources, &swarm).await);
     (Access::Answered, findings)
 }
 
