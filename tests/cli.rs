@@ -65,6 +65,7 @@ fn help_and_version_are_answers_and_nonsense_is_a_usage_error() {
         (&["get", "pods"], 2),
         (&["status", "lb/edge"], 2),
         (&["status", "a", "--timeout", "5m"], 2),
+        (&["delete", "rollout/a", "--timeout", "5m"], 2),
         (&["status", "a", "--wait", "--timeout", "5"], 2),
         (&["delete"], 2),
         (&["delete", "rollout"], 2),

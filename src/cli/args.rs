@@ -151,7 +151,7 @@ pub struct DeleteArgs {
     #[arg(long)]
     pub wait: bool,
     /// How long to wait; 0 for ever
-    #[arg(long, default_value = "10m", value_name = "TIME")]
+    #[arg(long, default_value = "10m", value_name = "TIME", requires = "wait")]
     pub timeout: Duration,
 }
 
