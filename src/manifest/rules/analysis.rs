@@ -270,9 +270,13 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
     let scope = Scope::Template(names);
     let metrics = spec.get("metrics").items();
     let used = placeholders_used(&metrics, &scope);
+    let unreadable = unreadable(&metrics);
     for item in &args {
         let name = item.get("name");
-        let is_used = |text: &str| used.contains(&format!("args.{text}"));
+        let is_used = |text: &str| {
+            let name = format!("args.{text}");
+            used.contains(&name) || unreadable.iter().any(|query| query.contains(&name))
+        };
         if name.text().is_some_and(|text| !is_used(text)) {
             findings.warning(
                 &name.path,
@@ -295,6 +299,17 @@ fn placeholders_used(metrics: &[Node<'_>], scope: &Scope<'_>) -> BTreeSet<String
         .flat_map(|reading| reading.placeholders().to_vec())
         .filter_map(|name| scope.meant(name))
         .collect()
+}
+
+/// The queries in which not every placeholder is found, for the reason that is told of each.
+fn unreadable<'a>(metrics: &[Node<'a>]) -> Vec<&'a str> {
+    let queries = metrics
+        .iter()
+        .filter_map(|metric| metric.get("query").text());
+    let is_readable = |query: &str| {
+        Reading::of(query).is_ok_and(|reading| !reading.refusals().contains(&FillError::Regex))
+    };
+    queries.filter(|query| !is_readable(query)).collect()
 }
 
 pub(super) fn check_source(spec: &Node<'_>, findings: &mut Findings) {
