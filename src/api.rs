@@ -19,7 +19,7 @@ mod status;
 mod template;
 mod weight;
 
-pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef};
+pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef, Window};
 pub use brief::brief;
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use deletion::{Deletion, Dependents};

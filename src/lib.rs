@@ -5,7 +5,7 @@
 //! of [`action::Action`]s, and the shell remembers and carries it out. A file imports only from its
 //! own floor or below:
 //!
-//! 1. nouns: [`api`], [`manifest`]
+//! 1. nouns: [`api`], [`manifest`], [`influxql`]
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 3. decisions, pure: [`plan`], [`analysis`]
 //! 4. the world, all I/O: [`world`], [`retry`], [`runtime`]; and a simulated one: [`sim`]
@@ -18,6 +18,7 @@ pub mod api;
 pub mod cli;
 pub mod collector;
 pub mod controller;
+pub mod influxql;
 pub mod manifest;
 pub mod plan;
 pub mod reconcile;

@@ -14,7 +14,6 @@ mod locate;
 mod node;
 mod owned;
 mod path;
-mod placeholders;
 mod places;
 mod references;
 mod render;
@@ -131,7 +130,7 @@ fn read(index: usize, source: &Source) -> Vec<Document> {
     };
     let documents: Vec<_> = source::documents(text)
         .into_iter()
-        .filter_map(|chunk| Document::read(index, chunk))
+        .flat_map(|chunk| Document::read(index, chunk))
         .collect();
     if documents.is_empty() {
         return vec![nothing(index)];

@@ -14,11 +14,12 @@ mod proxy;
 mod sample;
 mod swarm;
 
+pub use crate::api::Window;
 pub use proxy::{
     AdminState, CheckState, InstanceFact, OperationalState, ProxyFact, ServerFact, ServerName,
     ServerNameError,
 };
-pub use sample::{Sample, SampleKey, SampleOutcome, Window};
+pub use sample::{Sample, SampleKey, SampleOutcome};
 pub use swarm::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId, TaskState};
 
 /// All that was observed in one look.

@@ -1,5 +1,10 @@
 //! The program as it is run: what needs no Docker, and what it says when there is none.
 
+#[path = "cli/engine.rs"]
+mod engine;
+#[path = "cli/unusable.rs"]
+mod unusable;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -62,6 +67,7 @@ fn help_and_version_are_answers_and_nonsense_is_a_usage_error() {
         (&["get", "pods"], 2),
         (&["status", "lb/edge"], 2),
         (&["status", "a", "--timeout", "5m"], 2),
+        (&["delete", "rollout/a", "--timeout", "5m"], 2),
         (&["status", "a", "--wait", "--timeout", "5"], 2),
         (&["delete"], 2),
         (&["delete", "rollout"], 2),

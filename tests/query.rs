@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use rolloutctl::collector::aggregate::{CodeClass, MEASUREMENT};
 use rolloutctl::collector::latency;
+use rolloutctl::influxql;
 use rolloutctl::manifest::{Known, Source, parse};
 use rolloutctl::sim::point::{Code, Point};
 use rolloutctl::sim::query::{Absent, Query, field};
 use rolloutctl::snapshot::{SampleOutcome, Window};
-use rolloutctl::world::influxdb::influxql;
 use serde_json::Value;
 
 fn read(path: &str) -> String {

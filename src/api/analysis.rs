@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,4 +124,13 @@ pub struct Argument {
 
 impl Spec for AnalysisTemplateSpec {
     const KIND: Kind = Kind::AnalysisTemplate;
+}
+
+/// The time that a measurement looks at: `[start, end)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
 }

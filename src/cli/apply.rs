@@ -134,14 +134,15 @@ async fn write(resource: &Resource, world: &dyn World) -> Result<Outcome, Failur
 fn step<'a>(resource: &Resource, stored: Option<&'a Stored>) -> Result<Step<'a>, Failure> {
     refuse_if_deleting(&ResourceRef::of(resource), stored)?;
     let Some(stored) = stored else {
-        return Ok(Step::Create(Draft {
+        let draft = Draft {
             resource: resource.clone(),
             generation: 1,
             status: None,
             command: None,
             deletion: None,
             epoch: 0,
-        }));
+        };
+        return Ok(Step::Create(fitting(draft)?));
     };
     if stored.draft.resource == *resource {
         return Ok(Step::Nothing);
@@ -151,7 +152,13 @@ fn step<'a>(resource: &Resource, stored: Option<&'a Stored>) -> Result<Step<'a>,
         draft.generation += 1;
     }
     draft.resource = resource.clone();
-    Ok(Step::Replace(stored, draft))
+    Ok(Step::Replace(stored, fitting(draft)?))
+}
+
+/// The draft, if the store can hold it: if not, that is a matter of the manifest.
+fn fitting(draft: Draft) -> Result<Draft, Failure> {
+    crate::world::store::check(&draft).map_err(|error| Failure::No(error.to_string()))?;
+    Ok(draft)
 }
 
 fn refuse_if_deleting(target: &ResourceRef, stored: Option<&Stored>) -> Result<(), Failure> {

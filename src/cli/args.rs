@@ -26,7 +26,7 @@ pub use simulate::SimulateArgs;
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done; 1 the answer is no (invalid, different, Degraded, refused); \
-                  2 usage; 3 timed out; 4 the world could not be reached."
+                  2 usage; 3 timed out; 4 the world could not be reached, or refused."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -151,7 +151,7 @@ pub struct DeleteArgs {
     #[arg(long)]
     pub wait: bool,
     /// How long to wait; 0 for ever
-    #[arg(long, default_value = "10m", value_name = "TIME")]
+    #[arg(long, default_value = "10m", value_name = "TIME", requires = "wait")]
     pub timeout: Duration,
 }
 

@@ -17,7 +17,7 @@ pub enum Exit {
     Usage,
     /// The time limit passed first.
     TimedOut,
-    /// The world could not be reached.
+    /// The world could not be reached, or is of no use: no manager, no permission.
     Unreachable,
     /// Ctrl-C (128 + SIGINT).
     Interrupted,
@@ -103,12 +103,11 @@ impl Failure {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::TimedOut(_) => Exit::TimedOut,
-            Self::World(WorldError::Unreachable { .. }) => Exit::Unreachable,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::BrokenPipe,
-            Self::No(_)
-            | Self::Told
-            | Self::World(WorldError::Conflict { .. } | WorldError::Refused { .. })
-            | Self::Output(_) => Exit::No,
+            // Who refuses to answer has not said no to what was asked.
+            Self::World(WorldError::Unreachable { .. } | WorldError::Refused { .. })
+            | Self::Output(_) => Exit::Unreachable,
+            Self::No(_) | Self::Told | Self::World(WorldError::Conflict { .. }) => Exit::No,
         }
     }
 

@@ -16,7 +16,6 @@ use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read;
 use crate::api::{Kind, Name, Resource};
-use crate::world::WorldError;
 use crate::world::docker::{self, ConnectError, Engine};
 use crate::world::haproxy::Haproxy;
 use crate::world::influxdb::InfluxDb;
@@ -27,11 +26,13 @@ mod engine;
 mod finding;
 mod metrics;
 mod proxies;
+mod templates;
 
 use finding::{Finding, Grade};
 
 /// Checks everything that can be checked and prints what was found. [`Exit::No`] when anything
-/// would keep a rollout from working, [`Exit::Unreachable`] when that is the engine's silence.
+/// would keep a rollout from working, [`Exit::Unreachable`] when that is an engine that is
+/// of no use, as for every other command.
 ///
 /// # Errors
 /// When a manifest is wrong, a file cannot be read, or it is not clear which engine is meant.
@@ -61,7 +62,7 @@ pub async fn run(
     })
 }
 
-/// Whether the engine could be asked at all.
+/// Whether the Swarm could be asked at all.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Answered,
@@ -124,23 +125,19 @@ async fn swarm(
     let asked = clock::now();
     let inspection = match engine.inspect().await {
         Ok(inspection) => inspection,
-        Err(error) => {
-            let access = match error {
-                WorldError::Unreachable { .. } => Access::None,
-                WorldError::Conflict { .. } | WorldError::Refused { .. } => Access::Answered,
-            };
-            return Ok((access, vec![engine::silent(&error)]));
-        }
+        Err(error) => return Ok((Access::None, vec![engine::silent(&error)])),
     };
     let answered = clock::now();
     let mut findings = engine::judge(&inspection, asked, answered);
-    if findings.iter().all(|finding| finding.grade != Grade::Fail) {
-        findings.extend(store(engine, resources).await);
+    if findings.iter().any(|finding| finding.grade == Grade::Fail) {
+        return Ok((Access::None, findings));
     }
-    Ok((Access::Answered, findings))
+    let (access, of_store) = store(engine, resources).await;
+    findings.extend(of_store);
+    Ok((access, findings))
 }
 
-async fn store(engine: Engine, resources: &mut Resources) -> Vec<Finding> {
+async fn store(engine: Engine, resources: &mut Resources) -> (Access, Vec<Finding>) {
     let swarm = crate::world::swarm::Swarm::new(engine.clone());
     let store = Store::new(engine);
     let contents = store.load().await;
@@ -156,10 +153,11 @@ async fn store(engine: Engine, resources: &mut Resources) -> Vec<Finding> {
             }
         }
         // Without the store there is no lease either.
-        Err(_) => return findings,
+        Err(_) => return (Access::None, findings),
     }
     findings.push(engine::controller(store.lease().await));
-    findings
+    findings.extend(templates::check(resources, &swarm).await);
+    (Access::Answered, findings)
 }
 
 async fn sources(resources: &Resources, looks: &proxies::Looks, now: Timestamp) -> Vec<Finding> {

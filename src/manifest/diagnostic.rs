@@ -1,11 +1,11 @@
 //! What is wrong with a manifest, where, and what would be right. How it is found is elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use super::path::FieldPath;
+use super::path::{FieldPath, Segment};
 use super::places::Place;
 
 /// How bad a finding is.
@@ -154,6 +154,24 @@ impl Findings {
         self.wrong.append(&mut other.wrong);
     }
 
+    /// Parts what was found in each item of the list `field`, with paths from there, from the rest.
+    pub fn by_item(self, field: &str) -> (Self, BTreeMap<usize, Self>) {
+        let mut rest = Self::default();
+        let mut items: BTreeMap<usize, Self> = BTreeMap::new();
+        for mut finding in self.list {
+            let whose = match finding.path.0.as_slice() {
+                [Segment::Key(key), Segment::Index(index), ..] if key == field => {
+                    let index = *index;
+                    finding.path.0.drain(..2);
+                    items.entry(index).or_default()
+                }
+                _ => &mut rest,
+            };
+            whose.add(finding);
+        }
+        (rest, items)
+    }
+
     /// Whether an error was found at `path` itself.
     pub fn has_error_at(&self, path: &FieldPath) -> bool {
         self.wrong.contains(path)
@@ -172,10 +190,7 @@ impl Findings {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        if severity == Severity::Error {
-            self.wrong.insert(path.clone());
-        }
-        self.list.push(Finding {
+        self.add(Finding {
             severity,
             path: path.clone(),
             anchor,
@@ -183,5 +198,12 @@ impl Findings {
             problem: problem.into(),
             remedy: remedy.into(),
         });
+    }
+
+    fn add(&mut self, finding: Finding) {
+        if finding.severity == Severity::Error {
+            self.wrong.insert(finding.path.clone());
+        }
+        self.list.push(finding);
     }
 }

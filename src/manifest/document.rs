@@ -14,6 +14,8 @@ use super::words::{describe, quoted};
 use super::{Located, explain, load, rules};
 use crate::api::{API_VERSION, Kind, Manifest, Resource};
 
+mod printed;
+
 /// A document as far as it could be read.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -30,21 +32,24 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads and validates a document by itself; none if it is empty.
-    pub fn read(source: usize, chunk: Chunk<'_>) -> Option<Self> {
+    /// Reads and validates a document by itself: none if it is empty, one for each item if it is a list.
+    pub fn read(source: usize, chunk: Chunk<'_>) -> Vec<Self> {
         let mut document = Self::without_values(source, Findings::default());
         document.lines_before = chunk.lines_before;
         let text = chunk.text;
         let unreadable = match Places::read(text, &mut document.findings) {
-            Ok(None) => return None,
+            Ok(None) => return Vec::new(),
             Ok(Some(places)) => {
                 document.places = Some(places);
                 match load::load(text, &mut document.findings) {
-                    Ok(Value::Null) => return None,
+                    Ok(Value::Null) => return Vec::new(),
                     Ok(value) => {
                         document.value = value;
+                        if printed::is_list(&document.value) {
+                            return printed::items(document);
+                        }
                         document.validate();
-                        return Some(document);
+                        return vec![document];
                     }
                     Err(unreadable) => unreadable,
                 }
@@ -52,7 +57,7 @@ impl Document {
             Err(unreadable) => unreadable,
         };
         document.fail(unreadable.place, unreadable.problem, &unreadable.remedy);
-        Some(document)
+        vec![document]
     }
 
     /// A document that stands for a source that cannot be read; the place is line and column.
@@ -93,15 +98,7 @@ impl Document {
             );
             return;
         }
-        if let Some(fields) = self.value.as_object_mut()
-            && fields.remove("status").is_some()
-        {
-            findings.key_warning(
-                &FieldPath::root().key("status"),
-                "the status is the controller's; what stands here is not read",
-                "remove it",
-            );
-        }
+        printed::strip(&mut self.value, findings);
         self.kind = identify(&Node::root(&self.value), findings);
         if let Some(kind) = self.kind {
             let plain = |path: &FieldPath| self.places.as_ref()?.plain(path);
@@ -183,7 +180,8 @@ impl Document {
     }
 }
 
-/// The document's kind, or what is wrong with what should say it.
+/// The document's kind, or what is wrong with what should say it. With one that it was most likely meant to be, the
+/// document is checked as that, so that all errors are told at once.
 fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
     let kind = root.get("kind");
     let names = Kind::ALL.map(Kind::as_str);
@@ -191,9 +189,10 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
     if let Some(known) = Kind::ALL.into_iter().find(|known| known.as_str() == given) {
         return Some(known);
     }
+    let mut meant = None;
     if kind.is_given() {
-        let by_alias = given.parse::<Kind>().ok().map(Kind::as_str);
-        let remedy = match by_alias.or_else(|| nearest(given, names)) {
+        meant = likely(given);
+        let remedy = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known: {}", either(names)),
         };
@@ -206,6 +205,7 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
             .find(|(name, _)| nearest(name, ["kind"]).is_some());
         match misspelt {
             Some((_, node)) => {
+                meant = likely(node.text().unwrap_or_default());
                 findings.key_error(&node.path, "unknown field", "did you mean `kind`?");
             }
             None => findings.error(
@@ -215,8 +215,19 @@ fn identify(root: &Node<'_>, findings: &mut Findings) -> Option<Kind> {
             ),
         }
     }
-    version(&root.get("apiVersion"), findings);
-    None
+    if meant.is_none() {
+        version(&root.get("apiVersion"), findings);
+    }
+    meant
+}
+
+/// The kind that `given` is, by any of its words, or was most likely meant to be.
+fn likely(given: &str) -> Option<Kind> {
+    let names = Kind::ALL.map(Kind::as_str);
+    let by_name = |name: &str| Kind::ALL.into_iter().find(|kind| kind.as_str() == name);
+    by_name(given)
+        .or_else(|| given.parse().ok())
+        .or_else(|| by_name(nearest(given, names)?))
 }
 
 /// Checks the version of a document whose kind, and so whose schema, is not known.

@@ -15,7 +15,11 @@ use super::{forms, owned};
 use crate::api::{API_VERSION, Kind};
 
 mod alternatives;
+mod argo;
 mod types;
+
+/// What Argo Rollouts calls stages.
+const STEPS: &str = "steps";
 
 /// A kind's schema and what is compiled from it.
 struct Checker {
@@ -161,8 +165,29 @@ impl Explainer<'_, '_> {
     ) {
         let known = self.properties(pointer);
         for name in unexpected {
+            if name == STEPS && path.ends_with(&["strategy", "canary"]) {
+                self.steps(&path.key(name), findings);
+                continue;
+            }
             unknown_field(self.kind, &path.key(name), name, &known, findings);
         }
+    }
+
+    /// Argo's word for stages, with the same as stages if they can say it.
+    fn steps(&self, path: &FieldPath, findings: &mut Findings) {
+        let steps = path.value_in(self.document);
+        let remedy = steps.and_then(argo::stages).map_or_else(
+            || {
+                "write `stages`, as in `stages: [{weight: 20, bake: 10m}, {weight: 50, approval: true}]`"
+                    .to_owned()
+            },
+            |stages| format!("write the same as `{stages}`"),
+        );
+        findings.key_error(
+            path,
+            "the steps of a rollout are called stages here",
+            remedy,
+        );
     }
 
     fn missing(
@@ -179,7 +204,8 @@ impl Explainer<'_, '_> {
                 !known.contains(&key.as_str()) && nearest(key, known.iter().copied()) == Some(name)
             })
         });
-        if misspelt {
+        let has_steps = name == "stages" && parent.get(STEPS).is_some();
+        if misspelt || has_steps {
             // The unknown field is reported, with this one as what it was meant to be.
             return;
         }

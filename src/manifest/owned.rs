@@ -6,15 +6,28 @@ use super::path::{FieldPath, Segment};
 /// The problem and remedy for the field at `path`, if it is one that users bring along.
 pub(super) fn field(path: &FieldPath) -> Option<(&'static str, &'static str)> {
     let name = path.last_key()?;
-    let parent = match path.0.get(path.0.len().checked_sub(2)?) {
-        Some(Segment::Key(key)) => key.as_str(),
-        Some(Segment::Index(_)) | None => return None,
+    let parent = match path.0.as_slice() {
+        [.., Segment::Key(list), Segment::Index(_), _] if list == "stages" => {
+            return in_stage(name);
+        }
+        [.., Segment::Key(parent), _] => parent.as_str(),
+        _ => return None,
     };
     match parent {
         "template" => in_template(name),
         "deploy" => in_deploy(name),
         "healthcheck" => in_healthcheck(name),
         "spec" => in_spec(name),
+        _ => None,
+    }
+}
+
+fn in_stage(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "pause" => Some((
+            "a stage ends by itself, or waits for somebody",
+            "write `bake: 10m` for a time, or `approval: true` for `rolloutctl promote`",
+        )),
         _ => None,
     }
 }

@@ -68,6 +68,16 @@ impl FieldPath {
                 .all(|(segment, name)| matches!(segment, Segment::Key(key) if key == name))
     }
 
+    /// What stands here in `document`.
+    pub fn value_in<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0
+            .iter()
+            .try_fold(document, |here, segment| match segment {
+                Segment::Key(key) => here.get(key),
+                Segment::Index(index) => here.get(index),
+            })
+    }
+
     /// Reads a JSON pointer (RFC 6901) into `document`, which tells keys made of digits from indices.
     pub fn from_pointer(pointer: &str, document: &Value) -> Self {
         let mut path = Self::root();

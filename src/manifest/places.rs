@@ -27,8 +27,8 @@ impl From<&Marker> for Place {
 /// The deepest nesting that is read; manifests have about ten levels.
 const MAX_DEPTH: usize = 64;
 
-/// The most values in one document.
-pub(super) const MAX_VALUES: usize = 50_000;
+/// The most values in one document: a list of all resources of a large Swarm, with their statuses, has some 100,000.
+pub(super) const MAX_VALUES: usize = 150_000;
 
 /// The places of a value and of all values in it.
 #[derive(Debug)]
@@ -123,6 +123,28 @@ impl Places {
             here = here.child(segment)?;
         }
         here.text.as_deref()
+    }
+
+    /// Takes out the places of item `index` of the list `field`. What stands nowhere by itself (an alias) is where
+    /// all of this is.
+    pub fn take_item(&mut self, field: &str, index: usize) -> Self {
+        let bare = |value| Self {
+            key: None,
+            value,
+            text: None,
+            children: Children::None,
+        };
+        let list = match &mut self.children {
+            Children::Map(fields) => fields.get_mut(field).map(|list| &mut list.children),
+            Children::None | Children::List(_) => None,
+        };
+        match list {
+            Some(Children::List(items)) if index < items.len() => {
+                let place = items[index].value;
+                std::mem::replace(&mut items[index], bare(place))
+            }
+            Some(Children::None | Children::List(_) | Children::Map(_)) | None => bare(self.value),
+        }
     }
 
     fn child(&self, segment: &Segment) -> Option<&Self> {

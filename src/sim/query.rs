@@ -1,6 +1,6 @@
 //! The `InfluxQL` that people write as gates, over simulated points.
 //!
-//! A query is read once and evaluated for each measurement. Its text is what [`crate::world::influxdb::influxql`]
+//! A query is read once and evaluated for each measurement. Its text is what [`crate::influxql`]
 //! makes of a manifest's query, and its answer is what the controller would take InfluxDB 1.x's for: no points are
 //! no data and never 0; null in a computation makes it null; a division by 0 is 0. Each such rule was measured on
 //! InfluxDB 1.6.7, and `tests/influxdb` compares the two.

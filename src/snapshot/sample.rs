@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::Name;
+use crate::api::{Name, Window};
 
 /// Which measurement a sample belongs to. A sample for another attempt, or for another run of a
 /// stage, is of no use.
@@ -20,15 +20,6 @@ pub struct SampleKey {
     pub metric: Name,
     /// The number of the sample in its stage, from 1. Asking twice for the same one is asking once.
     pub number: u32,
-}
-
-/// The time that a measurement looks at: `[start, end)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Its first instant.
-    pub start: Timestamp,
-    /// The first instant after it.
-    pub end: Timestamp,
 }
 
 /// One answer of a source.

@@ -1,7 +1,7 @@
 //! InfluxDB as the loops use it: one question, one outcome.
 //!
 //! Speaks InfluxQL on `/query`, which 1.x and 2.x (with a DBRP mapping) have in common. How
-//! values get into a query is in [`influxql`], what an answer means in `reply`. When to ask, and
+//! values get into a query is in [`crate::influxql`], what an answer means in `reply`. When to ask, and
 //! what an outcome is worth, is decided elsewhere.
 
 use std::path::PathBuf;
@@ -16,13 +16,12 @@ use tokio::time::timeout;
 
 use crate::action::Measure;
 use crate::api::{InfluxDbSpec, MetricSourceSpec};
+use crate::influxql::{self, FillError};
 use crate::snapshot::SampleOutcome;
 use crate::world::http::{HttpClient, NoCertificates, reasons};
 
-pub mod influxql;
 mod reply;
 
-use influxql::FillError;
 use reply::Reply;
 
 /// The longest answer that is read. A measurement is one number.

@@ -193,7 +193,12 @@ impl Store {
         let options = ListConfigsOptions {
             filters: Some(HashMap::from([("label".to_owned(), vec![label])])),
         };
-        ask(what, self.engine.client().list_configs(Some(options))).await
+        let listed = ask(what, self.engine.client().list_configs(Some(options))).await;
+        listed.map_err(|error| match error {
+            // A list has no version, name or precondition that could no longer fit: this is no engine.
+            WorldError::Conflict { what, reason } => WorldError::Refused { what, reason },
+            other @ (WorldError::Refused { .. } | WorldError::Unreachable { .. }) => other,
+        })
     }
 
     async fn create_config(&self, what: &str, spec: ConfigSpec) -> Result<StoreId, WorldError> {
@@ -222,6 +227,15 @@ fn name(config: &Config) -> &str {
     let spec = config.spec.as_ref();
     spec.and_then(|spec| spec.name.as_deref())
         .unwrap_or_default()
+}
+
+/// Whether the store can hold `draft`.
+///
+/// # Errors
+/// When it is larger than [`MAX_SPEC`], or [`MAX_OBJECT`] with its status; with what to do about it.
+pub fn check(draft: &Draft) -> Result<(), WorldError> {
+    let what = format!("write {} to the store", record::title(draft));
+    check_size(&what, &record::write(draft))
 }
 
 fn check_size(what: &str, spec: &ConfigSpec) -> Result<(), WorldError> {

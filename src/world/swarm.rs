@@ -11,6 +11,7 @@ use bollard::query_parameters::ListNodesOptions;
 
 use super::WorldError;
 use super::docker::{Engine, ask};
+use crate::api::Template;
 use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
 
 mod act;
@@ -23,6 +24,8 @@ mod spec;
 
 use facts::{RawService, RawTask};
 use hints::Hints;
+pub use references::Absent;
+use references::References;
 
 /// The filter `{"label":["rolloutctl.dev/rollout"]}` ([`labels::ROLLOUT`]) as a query.
 const OURS: &str = "filters=%7B%22label%22%3A%5B%22rolloutctl.dev%2Frollout%22%5D%7D";
@@ -72,6 +75,14 @@ impl Swarm {
             tasks,
             nodes,
         })
+    }
+
+    /// What each of `templates` names (networks, secrets, configs) and the Swarm does not have: at most three calls.
+    ///
+    /// # Errors
+    /// When one of the lists cannot be had.
+    pub async fn missing(&self, templates: &[&Template]) -> Result<Vec<Vec<Absent>>, WorldError> {
+        References::missing(&self.engine, templates).await
     }
 
     /// Waits until something in the Swarm may have changed. Hints get lost, and changes of tasks on

@@ -1,10 +1,11 @@
 //! The simulation's queries beside a real InfluxDB's: the same points, the same texts, the same outcomes.
 
+use rolloutctl::influxql;
 use rolloutctl::sim::point::{Code, Latency, Point};
 use rolloutctl::sim::query::Query;
 use rolloutctl::sim::query::field::{Field, Tag};
 use rolloutctl::snapshot::SampleOutcome;
-use rolloutctl::world::influxdb::{InfluxDb, influxql};
+use rolloutctl::world::influxdb::InfluxDb;
 
 use super::server::Server;
 use super::{START, question, source};

@@ -53,17 +53,25 @@ fn judge_file(file: &str, config: &Config<'_>, wanted: &BTreeSet<&str>) -> Vec<F
                 format_args!("add a section `backend {name}`, or name the file that has it"),
             ),
             Some(Settings {
-                redispatch: Switch::On,
-                ..
-            }) => Finding::ok(check, "`option redispatch` is set"),
-            Some(Settings {
                 redispatch: Switch::Off | Switch::Unsaid,
                 ..
             }) => Finding::warn(
                 check,
                 "`option redispatch` is not set: a request whose server just went away fails",
-                "write `option redispatch 1` and `retries 3` in it or in its defaults, and reload",
+                "write `option redispatch 1` in it or in its defaults, and reload",
             ),
+            Some(Settings {
+                redispatch: Switch::On,
+                retries: Retries::None,
+            }) => Finding::warn(
+                check,
+                "`retries 0` leaves `option redispatch` nothing to do: a request whose server just went away fails",
+                "write `retries 3`, or remove it, and reload",
+            ),
+            Some(Settings {
+                redispatch: Switch::On,
+                retries: Retries::Some,
+            }) => Finding::ok(check, "`option redispatch` is set, and connections are tried again"),
         }
     }));
     findings
@@ -80,6 +88,15 @@ struct Config<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Settings {
     redispatch: Switch,
+    retries: Retries,
+}
+
+/// Whether a connection that fails is tried again; where nothing is said, three times (section 4.2, "retries").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Retries {
+    #[default]
+    Some,
+    None,
 }
 
 /// An option that may be set, unset (`no option …`) or not mentioned.
@@ -182,6 +199,8 @@ impl Settings {
         match words {
             ["option", "redispatch", ..] => self.redispatch = Switch::On,
             ["no", "option", "redispatch", ..] => self.redispatch = Switch::Off,
+            ["retries", "0", ..] => self.retries = Retries::None,
+            ["retries", ..] => self.retries = Retries::Some,
             _ => {}
         }
     }
@@ -240,5 +259,19 @@ listen says from plain
             .map(|finding| finding.grade.to_string())
             .collect();
         assert_eq!(grades, ["ok", "warn", "warn"]);
+    }
+
+    #[test]
+    fn a_backend_that_never_tries_again_is_found() {
+        let grade = |text: &str| {
+            let found = judge_file("haproxy.cfg", &Config::read(text), &["news-web"].into());
+            (found[1].grade.to_string(), found[1].message.clone())
+        };
+        let set = "defaults\n option redispatch 1\nbackend news-web\n";
+        assert_eq!(grade(set).0, "ok");
+        assert_eq!(grade(&format!("{set} retries 2\n")).0, "ok");
+        let (grade, message) = grade(&format!("{set} retries 0\n"));
+        assert_eq!(grade, "warn");
+        assert!(message.contains("`retries 0`"), "{message}");
     }
 }

@@ -8,9 +8,10 @@ use super::finding::Finding;
 use super::proxies::Looks;
 use super::{Resources, engine};
 use crate::action::Measure;
-use crate::api::{Duration, Manifest, MetricSourceSpec, Name, Resource};
+use crate::api::{Duration, Kind, Manifest, MetricSourceSpec, Name, Resource};
 use crate::cli::clock;
 use crate::cli::refers::references;
+use crate::cli::target::ResourceRef;
 use crate::snapshot::{SampleKey, SampleOutcome, Window};
 use crate::world::influxdb::{InfluxDb, InfluxDbError};
 
@@ -106,16 +107,25 @@ fn measured_by(resources: &Resources, source: &Name) -> BTreeSet<(Name, String)>
         }
     });
     rollouts
-        .filter(|(resource, _)| {
-            references(resource).iter().any(|target| {
-                target.kind == crate::api::Kind::MetricSource && target.name == *source
-            })
-        })
+        .filter(|(resource, _)| asks(resource, source, resources))
         .map(|(_, manifest)| {
             let backend = manifest.spec.traffic.backend.clone();
             (manifest.metadata.name.clone(), backend)
         })
         .collect()
+}
+
+/// Whether a rollout names the source itself, or a template that does.
+fn asks(rollout: &Resource, source: &Name, resources: &Resources) -> bool {
+    let names_it =
+        |target: &ResourceRef| target.kind == Kind::MetricSource && target.name == *source;
+    let named = references(rollout);
+    let mut templates = named.iter().filter_map(|target| match target.kind {
+        Kind::AnalysisTemplate => resources.0.get(&(target.kind, target.name.clone())),
+        Kind::Rollout | Kind::LoadBalancer | Kind::MetricSource => None,
+    });
+    named.iter().any(names_it)
+        || templates.any(|template| references(template).iter().any(names_it))
 }
 
 /// How many requests the collector wrote of a back end lately.
@@ -226,6 +236,50 @@ mod tests {
         for (names, grade) in [(vec!["rollouts"], Grade::Ok), (vec!["other"], Grade::Fail)] {
             let names = names.into_iter().map(str::to_owned).collect();
             assert_eq!(database("metrics main", &source(), Ok(names)).grade, grade);
+        }
+    }
+
+    #[test]
+    fn a_source_that_only_a_template_names_is_measured_by_its_rollouts() {
+        let mut resources = Resources::default();
+        for manifest in [
+            serde_json::json!({
+                "kind": "Rollout",
+                "metadata": {"name": "news-web"},
+                "spec": {
+                    "template": {"image": "web:1"},
+                    "traffic": {"loadBalancer": "edge", "backend": "news", "port": 80},
+                    "strategy": {"canary": {"stages": [
+                        {"weight": 5, "analysis": {"templates": [{"name": "errors"}]}},
+                    ]}},
+                },
+            }),
+            serde_json::json!({
+                "kind": "AnalysisTemplate",
+                "metadata": {"name": "errors"},
+                "spec": {"source": "main", "metrics": [{"name": "e", "query": "q", "max": 1}]},
+            }),
+            serde_json::json!({
+                "kind": "AnalysisTemplate",
+                "metadata": {"name": "unused"},
+                "spec": {"source": "other", "metrics": [{"name": "e", "query": "q", "max": 1}]},
+            }),
+        ] {
+            resources.add(read(manifest));
+        }
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        let asked = measured_by(&resources, &name("main"));
+        assert_eq!(asked, [(name("news-web"), "news".to_owned())].into());
+        assert!(measured_by(&resources, &name("other")).is_empty());
+    }
+
+    fn read(manifest: serde_json::Value) -> Resource {
+        let is_rollout = manifest["kind"] == "Rollout";
+        let sound = "a sound manifest";
+        if is_rollout {
+            Resource::Rollout(serde_json::from_value(manifest).expect(sound))
+        } else {
+            Resource::AnalysisTemplate(serde_json::from_value(manifest).expect(sound))
         }
     }
 

@@ -157,3 +157,24 @@ async fn a_dry_run_tells_and_writes_nothing() {
     );
     assert_eq!(memory.writes(), 0);
 }
+
+/// Its engine is as it should be: the manifest is not.
+#[tokio::test]
+async fn what_no_object_can_hold_is_refused_before_it_is_written() {
+    let mut large = rollout("web:2");
+    if let Resource::Rollout(manifest) = &mut large {
+        let labels = &mut manifest.metadata.labels;
+        labels.insert("why".to_owned(), "x".repeat(65 * 1024));
+    }
+    for memory in [Memory::default(), Memory::with([stored(rollout("web:1"))])] {
+        for mode in [Mode::Write, Mode::DryRun] {
+            let (mut console, _, _) = console();
+            let failure = run(vec![large.clone()], mode, &memory, &mut console)
+                .await
+                .expect_err("too large");
+            assert_eq!(failure.exit(), Exit::No);
+            assert!(failure.to_string().contains("smaller"), "{failure}");
+            assert_eq!(memory.writes(), 0);
+        }
+    }
+}

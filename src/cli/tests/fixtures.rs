@@ -40,7 +40,11 @@ pub fn rollout(image: &str) -> Resource {
                 ]}},
                 "analysis": {
                     "source": "main",
-                    "metrics": [{"name": "error-ratio", "query": "SELECT 1", "max": 0.01}],
+                    "metrics": [{
+                        "name": "error-ratio",
+                        "query": r#"SELECT sum("errors") FROM "haproxy" WHERE {{ window }}"#,
+                        "max": 0.01,
+                    }],
                 },
             },
         }))

@@ -3,11 +3,13 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, json_of, load_balancer, store, stored, with_status};
 use super::memory::Memory;
-use crate::api::{Deletion, Dependents, RolloutStatus};
+use crate::api::{Actor, Command, Deletion, Dependents, RolloutStatus, Verb};
 use crate::cli::args::Format;
 use crate::cli::console::Screen;
 use crate::cli::exit::Exit;
 use crate::cli::get::{Selection, run};
+use crate::manifest::{Known, Source, parse};
+use crate::world::World;
 
 async fn got(memory: &Memory, words: &[&str], format: Option<Format>) -> String {
     got_on(Screen::Stream, memory, words, format).await
@@ -176,4 +178,44 @@ fn a_deletion_shows_in_the_metadata() {
       }
     }
     "#);
+}
+
+/// What is printed is a backup: applied again, it means what is stored.
+#[tokio::test]
+async fn what_is_printed_for_programs_can_be_applied_again() {
+    let memory = store(baking());
+    memory.before_load(|all| {
+        all[0].draft.command = Some(Command {
+            id: "1".to_owned(),
+            verb: Verb::Pause,
+            attempt: 2,
+            stage: 1,
+            by: Actor("eve@desk".to_owned()),
+            at: at(500),
+        });
+    });
+    let mut expected: Vec<_> = memory.load().await.expect("a store");
+    expected.sort_by_key(|stored| stored.draft.resource.kind());
+    for format in [Format::Yaml, Format::Json] {
+        let all = got(&memory, &[], Some(format)).await;
+        let one = got(&memory, &["rollout", "news-web"], Some(format)).await;
+        assert!(
+            all.contains("command") && all.contains("creationTimestamp"),
+            "{all}"
+        );
+        for (text, count) in [(all, 3), (one, 1)] {
+            let parsed = parse(&[Source::new("f", &text)], Known::SourcesOnly);
+            let found: Vec<_> = parsed
+                .diagnostics
+                .iter()
+                .map(|d| d.problem.as_str())
+                .collect();
+            // By itself the rollout refers to what is not here.
+            let expected_problems = if count == 3 { 0 } else { 2 };
+            assert_eq!(found.len(), expected_problems, "{found:?}");
+            let resources: Vec<_> = parsed.resources.iter().map(|l| &l.resource).collect();
+            let stored: Vec<_> = expected.iter().map(|s| &s.draft.resource).collect();
+            assert_eq!(resources, stored[..count]);
+        }
+    }
 }

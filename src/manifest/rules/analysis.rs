@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::super::diagnostic::Findings;
 use super::super::node::Node;
-use super::super::placeholders::{self, Placeholder};
 use super::super::suggest::{either, nearest};
 use super::super::words::quoted;
 use super::repeated;
 use crate::api::Duration;
+use crate::influxql::{BUILT_IN, Effect, FillError, Reading};
 
 /// The analyses of a rollout: its own, and each stage's.
 pub(in super::super) fn analyses<'a>(spec: &Node<'a>) -> (Node<'a>, Vec<Node<'a>>) {
@@ -88,7 +88,7 @@ impl Scope<'_> {
     }
 
     fn known(&self) -> Vec<String> {
-        let built_in = placeholders::BUILT_IN.map(str::to_owned);
+        let built_in = BUILT_IN.map(str::to_owned);
         built_in.into_iter().chain(self.arguments()).collect()
     }
 
@@ -185,29 +185,48 @@ fn pause(interval: &Node<'_>, findings: &mut Findings) {
 }
 
 fn check_query(query: &str, node: &Node<'_>, scope: &Scope<'_>, findings: &mut Findings) {
-    let parts = placeholders::read(query);
-    let mut has_window = false;
-    for part in &parts {
-        match part {
-            Placeholder::Unclosed => findings.error(
-                &node.path,
-                "a placeholder is opened by `{{` and not closed",
-                "close it with `}}`",
-            ),
-            Placeholder::Named(name) => {
-                // A misspelt window is said to be that, and not to be missing as well.
-                has_window |= scope.meant(name).as_deref() == Some("window");
-                check_placeholder(name, node, scope, findings);
-            }
+    if query.is_empty() {
+        return;
+    }
+    let reading = match Reading::of(query) {
+        Ok(reading) => reading,
+        Err(error) => return findings.error(&node.path, error.problem(), error.remedy()),
+    };
+    for name in reading.placeholders() {
+        check_placeholder(name, node, scope, findings);
+    }
+    for refusal in reading.refusals() {
+        if !is_told(refusal, &reading, scope) {
+            findings.error(&node.path, refusal.problem(), refusal.remedy());
         }
     }
-    let unclosed = parts.contains(&Placeholder::Unclosed);
-    if !has_window && !unclosed && !query.is_empty() {
-        findings.error(
-            &node.path,
-            "the query has no `{{ window }}`, so it would count what happened outside the stage",
-            "add `AND {{ window }}` to its WHERE clause, and leave out time conditions of your own",
-        );
+    let is_select = |refusal: &FillError| !matches!(refusal, FillError::NotOneSelect(_));
+    if !reading.refusals().iter().all(is_select) {
+        return;
+    }
+    for flaw in reading.flaws() {
+        let (problem, remedy) = (flaw.problem(), flaw.remedy());
+        match flaw.effect() {
+            Effect::Never => findings.error(&node.path, problem, remedy),
+            Effect::Perhaps => findings.warning(&node.path, problem, remedy),
+        }
+    }
+}
+
+/// Whether another finding says it already: a misspelt window is said to be that, and not to be missing as well.
+fn is_told(refusal: &FillError, reading: &Reading<'_>, scope: &Scope<'_>) -> bool {
+    match refusal {
+        FillError::Bare(name) => !scope.known().contains(name),
+        FillError::NoWindow => {
+            let mut names = reading.placeholders().iter();
+            names.any(|name| scope.meant(name).as_deref() == Some("window"))
+        }
+        FillError::Unterminated(_)
+        | FillError::Unknown { .. }
+        | FillError::QuotedWindow
+        | FillError::Regex
+        | FillError::Control(_)
+        | FillError::NotOneSelect(_) => false,
     }
 }
 
@@ -251,9 +270,13 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
     let scope = Scope::Template(names);
     let metrics = spec.get("metrics").items();
     let used = placeholders_used(&metrics, &scope);
+    let unreadable = unreadable(&metrics);
     for item in &args {
         let name = item.get("name");
-        let is_used = |text: &str| used.contains(&format!("args.{text}"));
+        let is_used = |text: &str| {
+            let name = format!("args.{text}");
+            used.contains(&name) || unreadable.iter().any(|query| query.contains(&name))
+        };
         if name.text().is_some_and(|text| !is_used(text)) {
             findings.warning(
                 &name.path,
@@ -272,12 +295,21 @@ fn placeholders_used(metrics: &[Node<'_>], scope: &Scope<'_>) -> BTreeSet<String
         .iter()
         .filter_map(|metric| metric.get("query").text());
     queries
-        .flat_map(placeholders::read)
-        .filter_map(|part| match part {
-            Placeholder::Named(name) => scope.meant(name),
-            Placeholder::Unclosed => None,
-        })
+        .filter_map(|query| Reading::of(query).ok())
+        .flat_map(|reading| reading.placeholders().to_vec())
+        .filter_map(|name| scope.meant(name))
         .collect()
+}
+
+/// The queries in which not every placeholder is found, for the reason that is told of each.
+fn unreadable<'a>(metrics: &[Node<'a>]) -> Vec<&'a str> {
+    let queries = metrics
+        .iter()
+        .filter_map(|metric| metric.get("query").text());
+    let is_readable = |query: &str| {
+        Reading::of(query).is_ok_and(|reading| !reading.refusals().contains(&FillError::Regex))
+    };
+    queries.filter(|query| !is_readable(query)).collect()
 }
 
 pub(super) fn check_source(spec: &Node<'_>, findings: &mut Findings) {

@@ -79,6 +79,29 @@ fn environment(environment: &Node<'_>, findings: &mut Findings) {
             secret(&item, name, findings);
         }
     }
+    twice(&environment.items(), findings);
+}
+
+/// As Compose takes them: its schema wants the items of a list to differ, and of two values for one name the last one
+/// counts.
+fn twice(items: &[Node<'_>], findings: &mut Findings) {
+    let name = |item: &Node<'_>| Some(item.text()?.split_once('=')?.0.to_owned());
+    for (first, item) in repeated(items, name) {
+        let shown = quoted(&name(item).unwrap_or_default());
+        let mut before = items.iter().take_while(|other| other.path != item.path);
+        match before.position(|other| other.value == item.value) {
+            Some(same) => findings.error(
+                &item.path,
+                format!("{shown} is given twice, first as item {same}"),
+                "keep one of them",
+            ),
+            None => findings.warning(
+                &item.path,
+                format!("{shown} has a value already, in item {first}, and the last one counts"),
+                "keep one of them",
+            ),
+        }
+    }
 }
 
 /// Whether a variable looks like a secret written out: not a path to a file, not a switch.

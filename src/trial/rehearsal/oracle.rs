@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::gauge::Gauge;
 use crate::action::Measure;
 use crate::api::Name;
+use crate::influxql;
 use crate::sim::point::Point;
 use crate::sim::query::Query;
 use crate::sim::{Answer, Oracle, View};
 use crate::snapshot::{SampleOutcome, Window};
-use crate::world::influxdb::influxql;
 
 /// A time in which the source is not as it should be.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::cast::Cast;
 use crate::api::{Analysis, Kind, Metric, Name, NoData, Resource, Revision};
+use crate::influxql;
 use crate::manifest::Severity;
 use crate::plan::ResolvedMetric;
 use crate::sim::query::{Absent, Query};
 use crate::snapshot::Window;
-use crate::world::influxdb::influxql;
 
 /// What is the matter with a query.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,12 +12,12 @@ use super::cast::Cast;
 use super::gauge::Gauge;
 use super::question;
 use crate::api::{Name, Revision};
+use crate::influxql;
 use crate::plan::ResolvedMetric;
 use crate::sim::RequestClass;
 use crate::sim::point::{Code, Latency, Point};
 use crate::sim::query::Query;
 use crate::snapshot::{SampleOutcome, Window};
-use crate::world::influxdb::influxql;
 
 /// Whether the new version keeps a metric's bounds in truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

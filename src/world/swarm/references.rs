@@ -17,6 +17,37 @@ pub(super) struct References {
     configs: BTreeMap<String, String>,
 }
 
+/// Something that a template names and the engine does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// What is wrong.
+    pub problem: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+/// What templates name.
+#[derive(Clone, Debug, Default)]
+struct Names<'a> {
+    networks: BTreeSet<&'a str>,
+    secrets: BTreeSet<&'a str>,
+    configs: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(templates: &[&'a Template]) -> Self {
+        let mut names = Self::default();
+        for template in templates {
+            names
+                .networks
+                .extend(template.networks.iter().map(String::as_str));
+            names.secrets.extend(sources(&template.secrets));
+            names.configs.extend(sources(&template.configs));
+        }
+        names
+    }
+}
+
 /// A sort of object that a template can name.
 struct Sort {
     noun: &'static str,
@@ -46,33 +77,80 @@ impl References {
         what: &str,
         template: &Template,
     ) -> Result<Self, WorldError> {
+        let names = Names::of(&[template]);
+        let found = Self::look(engine, what, &names).await?;
+        match found.absent(&names).first() {
+            None => Ok(found),
+            Some(absent) => Err(WorldError::Refused {
+                what: what.to_owned(),
+                reason: format!("{}; {}", absent.problem, absent.remedy),
+            }),
+        }
+    }
+
+    /// What each of `templates` names and the engine does not have.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub(super) async fn missing(
+        engine: &Engine,
+        templates: &[&Template],
+    ) -> Result<Vec<Vec<Absent>>, WorldError> {
+        let what = "look for what the templates name";
+        let found = Self::look(engine, what, &Names::of(templates)).await?;
+        let each = templates.iter();
+        Ok(each
+            .map(|template| found.absent(&Names::of(&[template])))
+            .collect())
+    }
+
+    async fn look(engine: &Engine, what: &str, names: &Names<'_>) -> Result<Self, WorldError> {
         let client = engine.client();
-        let networks: BTreeSet<&str> = template.networks.iter().map(String::as_str).collect();
-        let secrets = sources(&template.secrets);
-        let configs = sources(&template.configs);
         let listed_networks = client.list_networks(Some(ListNetworksOptions {
-            filters: Some(swarm_wide(by_name(&networks))),
+            filters: Some(swarm_wide(by_name(&names.networks))),
         }));
         let listed_secrets = client.list_secrets(Some(ListSecretsOptions {
-            filters: Some(by_name(&secrets)),
+            filters: Some(by_name(&names.secrets)),
         }));
         let listed_configs = client.list_configs(Some(ListConfigsOptions {
-            filters: Some(by_name(&configs)),
+            filters: Some(by_name(&names.configs)),
         }));
         Ok(Self {
-            networks: ids(what, &NETWORK, &networks, listed_networks, |network| {
+            networks: ids(what, &names.networks, listed_networks, |network| {
                 Some((network.name?, network.id?))
             })
             .await?,
-            secrets: ids(what, &SECRET, &secrets, listed_secrets, |secret| {
+            secrets: ids(what, &names.secrets, listed_secrets, |secret| {
                 Some((secret.spec?.name?, secret.id?))
             })
             .await?,
-            configs: ids(what, &CONFIG, &configs, listed_configs, |config| {
+            configs: ids(what, &names.configs, listed_configs, |config| {
                 Some((config.spec?.name?, config.id?))
             })
             .await?,
         })
+    }
+
+    /// Those of `names` that were not found.
+    fn absent(&self, names: &Names<'_>) -> Vec<Absent> {
+        let sorts = [
+            (&NETWORK, &names.networks, &self.networks),
+            (&SECRET, &names.secrets, &self.secrets),
+            (&CONFIG, &names.configs, &self.configs),
+        ];
+        let mut absent = Vec::new();
+        for (sort, wanted, found) in sorts {
+            for name in wanted.iter().filter(|name| !found.contains_key(**name)) {
+                absent.push(Absent {
+                    problem: format!("there is no {} `{name}`", sort.noun),
+                    remedy: format!(
+                        "create it by `{} {name}`, or take it out of the template",
+                        sort.create
+                    ),
+                });
+            }
+        }
+        absent
     }
 
     pub(super) fn network(&self, name: &str) -> String {
@@ -95,29 +173,6 @@ fn sources(references: &[FileReference]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Keeps what was asked for: the engine's filter by name also finds names that only begin so.
-fn pick(
-    what: &str,
-    sort: &Sort,
-    wanted: &BTreeSet<&str>,
-    found: BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, WorldError> {
-    let missing = wanted.iter().find(|name| !found.contains_key(**name));
-    if let Some(name) = missing {
-        return Err(WorldError::Refused {
-            what: what.to_owned(),
-            reason: format!(
-                "there is no {} `{name}`; create it by `{} {name}`, or take it out of the template",
-                sort.noun, sort.create
-            ),
-        });
-    }
-    Ok(found
-        .into_iter()
-        .filter(|(name, _)| wanted.contains(name.as_str()))
-        .collect())
-}
-
 type Filters = HashMap<String, Vec<String>>;
 
 fn by_name(names: &BTreeSet<&str>) -> Filters {
@@ -131,10 +186,9 @@ fn swarm_wide(mut filters: Filters) -> Filters {
     filters
 }
 
-/// The ids of the objects `names`, each of which must be there. Nothing is listed if there are none.
+/// The ids of those of the objects `names` that are there. Nothing is listed if there are no names.
 async fn ids<T>(
     what: &str,
-    sort: &Sort,
     names: &BTreeSet<&str>,
     listed: impl Future<Output = Result<Vec<T>, bollard::errors::Error>>,
     name_and_id: impl Fn(T) -> Option<(String, String)>,
@@ -143,33 +197,52 @@ async fn ids<T>(
         return Ok(BTreeMap::new());
     }
     let found = ask(what, listed).await?;
-    let found = found.into_iter().filter_map(name_and_id).collect();
-    pick(what, sort, names, found)
+    // The engine's filter by name also finds names that only begin so.
+    let asked_for = |(name, _): &(String, String)| names.contains(name.as_str());
+    Ok(found
+        .into_iter()
+        .filter_map(name_and_id)
+        .filter(asked_for)
+        .collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_missing_is_named_with_the_command_that_creates_it() {
-        let found = BTreeMap::from([("news-2".to_owned(), "id2".to_owned())]);
-        let err = pick("create x", &NETWORK, &BTreeSet::from(["news"]), found)
-            .expect_err("only a longer name is there");
-        let said = err.to_string();
-        assert!(
-            said.contains("docker network create --driver overlay news"),
-            "{said}"
-        );
+    fn objects(names: &[&str]) -> Vec<(String, String)> {
+        let object = |name: &&str| ((*name).to_owned(), format!("id of {name}"));
+        names.iter().map(object).collect()
     }
 
     #[test]
-    fn what_only_begins_alike_is_left_out() {
-        let found = BTreeMap::from([
-            ("news".to_owned(), "id1".to_owned()),
-            ("news-2".to_owned(), "id2".to_owned()),
-        ]);
-        let picked = pick("x", &NETWORK, &BTreeSet::from(["news"]), found).expect("found");
-        assert_eq!(picked.len(), 1);
+    fn what_is_missing_is_named_with_the_command_that_creates_it() {
+        let template: Template = serde_json::from_value(serde_json::json!({
+            "image": "web:1", "networks": ["news"], "secrets": ["password"], "configs": ["rules"],
+        }))
+        .expect("a template");
+        let found = References {
+            configs: objects(&["rules"]).into_iter().collect(),
+            ..References::default()
+        };
+        let absent = found.absent(&Names::of(&[&template]));
+        let said: Vec<_> = absent
+            .iter()
+            .map(|absent| format!("{}; {}", absent.problem, absent.remedy))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "there is no Swarm network `news`; create it by `docker network create --driver overlay news`, or take it out of the template",
+                "there is no secret `password`; create it by `docker secret create password`, or take it out of the template",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_only_begins_alike_is_left_out() {
+        let listed = async { Ok(objects(&["news", "news-2"])) };
+        let found = ids("x", &BTreeSet::from(["news"]), listed, Some).await;
+        assert_eq!(found.expect("listed").len(), 1);
     }
 }

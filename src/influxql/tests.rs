@@ -197,7 +197,76 @@ fn quoted(query: &str) -> Vec<String> {
         .collect()
 }
 
+#[test]
+fn placeholders_are_those_that_are_filled() {
+    let query =
+        "SELECT a -- {{ b }}\nFROM \"{{ c }}\" WHERE d = '\\{{ e }} {{f}}' AND {{ window }}";
+    let reading = Reading::of(query).expect("a query");
+    assert_eq!(reading.placeholders(), ["c", "f", "window"]);
+    assert_eq!(reading.refusals(), []);
+}
+
+#[test]
+fn analysis_1_a_query_that_can_only_be_one_number_has_no_flaw() {
+    for (query, flaws) in [
+        ("SELECT sum(a) / sum(b) FROM m WHERE {{ window }};", &[][..]),
+        ("SELECT time, top(a, 1) FROM m WHERE {{ window }}", &[]),
+        (
+            "SELECT mean(a) FROM (SELECT a FROM m WHERE {{ window }})",
+            &[],
+        ),
+        (
+            "SELECT last(a) FROM m WHERE \"time\" = 'x' OR {{ window }}",
+            &[Flaw::SecondTime],
+        ),
+        (
+            "SELECT a, b FROM m WHERE {{ window }}",
+            &[Flaw::Values(2), Flaw::Points],
+        ),
+        (
+            "SELECT sum(a) FROM m WHERE (b = 'c' AND ({{ window }}",
+            &[Flaw::Parentheses],
+        ),
+        (
+            "SELECT sum(a)) FROM m WHERE {{ window }}",
+            &[Flaw::Parentheses],
+        ),
+        ("SELECT sum({{ window }}) FROM m", &[Flaw::StrayWindow]),
+        ("SELECT sum(a) WHERE {{ window }}", &[Flaw::NoFrom]),
+        (
+            "SELECT sum(a) FROM m WHERE {{ window }} GROUP BY b, time(1s)",
+            &[Flaw::Intervals, Flaw::Tags],
+        ),
+        (
+            "SELECT sum(a) FROM m WHERE {{ window }} GROUP BY * SLIMIT 1",
+            &[],
+        ),
+    ] {
+        let reading = Reading::of(query).expect(query);
+        assert_eq!(reading.flaws(), flaws, "{query}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn analysis_4_what_reads_without_a_refusal_is_filled_and_nothing_else(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("{{ x }}"), Just("'"), Just("\""), Just("/"), Just("{{ window }}"), Just("; "),
+                Just("\\"), Just("--"), Just("\n"), Just("a ="), Just(" into "), Just("{{"), Just("FROM m "),
+            ],
+            0..8,
+        ),
+    ) {
+        let query = format!("SELECT {} WHERE {{{{ window }}}}", pieces.concat());
+        let sound = Reading::of(&query).is_ok_and(|reading| {
+            let _ = reading.flaws();
+            let mut names = reading.placeholders().iter();
+            reading.refusals().is_empty() && names.all(|name| ["x", WINDOW].contains(name))
+        });
+        prop_assert_eq!(sound, filled(&query, "v").is_ok(), "{}", query);
+    }
+
     #[test]
     fn analysis_4_no_value_changes_the_structure(
         value in prop_oneof!["\\PC{0,30}", "['\"\\\\;/*{}x -]{0,12}"],
