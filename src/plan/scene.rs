@@ -284,9 +284,9 @@ fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> 
     Some(Endpoint { address, port })
 }
 
-/// Revisions that left a proxy before it was reloaded and have not had their time to drain. The new process knows
-/// nothing of their servers, while the old one finishes their requests (HAProxy's management guide, section 4) and cannot
-/// be asked how far it is: only the time tells (TRAFFIC-4).
+/// Revisions that have not had their time to drain, on a proxy that was reloaded since they began to leave, or not
+/// much earlier. The new process knows nothing of their requests, while the old one finishes them (HAProxy's management
+/// guide, section 4) and cannot be asked how far it is: only the time tells (TRAFFIC-4).
 fn out_of_sight(
     seen: Option<&BTreeMap<Name, InstanceFact>>,
     status: &RolloutStatus,
@@ -301,12 +301,12 @@ fn out_of_sight(
         return BTreeSet::new();
     };
     let timeout = input.spec.traffic.drain_timeout;
-    let is_older = |since: Timestamp| {
-        let age = input.now.duration_since(since).as_secs();
+    let has_time = |since: Timestamp| {
+        let age = input.now.duration_since(timeout.before(since)).as_secs();
         u64::try_from(age).is_ok_and(|age| age >= youngest) && input.now < timeout.after(since)
     };
     let left = status.leaving.iter();
-    left.filter(|(_, since)| is_older(**since))
+    left.filter(|(_, since)| has_time(**since))
         .map(|(revision, _)| revision.clone())
         .collect()
 }

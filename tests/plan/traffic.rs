@@ -163,6 +163,26 @@ fn traffic_4_requests_that_an_old_process_finishes_have_their_time_to_drain() {
 }
 
 #[test]
+fn traffic_4_a_process_that_began_just_before_is_no_other_case() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let v2 = toy.revision("v2");
+    toy.reload("lb-1");
+    toy.reload("lb-2");
+    for proxy in toy.proxies() {
+        proxy.uptime_secs = 1;
+    }
+    toy.turns(1);
+    toy.command(Verb::Abort);
+    toy.turns(1);
+    let since = toy.status.leaving[&v2];
+    toy.until("the service is scaled down", |toy| {
+        toy.replicas(&v2) == Some(0)
+    });
+    let drained = Duration::from_secs(5).after(since);
+    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+}
+
+#[test]
 fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
     let (mut toy, v2) = reloaded_in_mid_drain();
     let since = toy.status.leaving[&v2];

@@ -1,7 +1,7 @@
 //! Rollouts by the thousand in the simulated world, with faults, against the rules of the design.
 //!
-//! `TRIALS=N` chooses how many fresh seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
-//! random seed if unset), `TRIALS_UNTIL_FAILURE=1` ends with the first that fails, `TRIAL=SEED` plays one, shrunk if it fails, and prints what
+//! `TRIALS=N` chooses how many seeds are tried (200 if unset), `TRIALS_FROM=SEED` where they begin (a
+//! random seed if unset or empty), `TRIALS_UNTIL_FAILURE=1` ends with the first that fails, `TRIAL=SEED` plays one, shrunk if it fails, and prints what
 //! happens. Seeds that once failed are kept in
 //! `tests/trials/kept.txt` and are always tried; a seed means another case when the generator changes, so a
 //! defect that one finds gets a test of its own as well.
@@ -77,7 +77,7 @@ fn report(failures: &[(u64, Failure)]) {
 }
 
 fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(
         text.parse()
             .unwrap_or_else(|_| panic!("{name}={text} is not a number")),

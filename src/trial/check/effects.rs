@@ -8,6 +8,7 @@ use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
 use crate::sim::{Loss, What};
+use crate::snapshot::CheckState;
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
@@ -89,9 +90,13 @@ impl Effects {
 
 /// ABORT-1.
 fn is_taken_back(event: &Event, owed: &Owed) {
+    // Who has not passed its checks there might refuse every request.
     let stable = event.status.stable_revision.as_ref();
-    let is_possible = stable.is_some_and(|stable| event.view.ready_tasks(stable) > 0)
-        && answers(event, &owed.instance);
+    let mut servers = event.view.servers(&owed.instance, &event.route.backend);
+    let is_up = servers.any(|server| {
+        server.revision == stable && server.task.is_some() && server.check == CheckState::Passed
+    });
+    let is_possible = is_up && answers(event, &owed.instance);
     let share = event
         .view
         .share(&owed.instance, &event.route.backend, &owed.revision);
