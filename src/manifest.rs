@@ -30,7 +30,7 @@ pub use schema::{schema, schema_all};
 pub use source::Source;
 pub(crate) use suggest::nearest;
 
-use crate::api::Resource;
+use crate::api::{Resource, Route};
 use diagnostic::Findings;
 use document::Document;
 use path::FieldPath;
@@ -42,7 +42,26 @@ pub enum Known<'a> {
     /// names may be applied already. One that looks like a typo of a name in the sources is an error.
     SourcesOnly,
     /// These are applied already, and nothing else is: a reference to anything else is an error.
-    Applied(&'a [Resource]),
+    Applied(&'a [Applied]),
+}
+
+/// A resource that is applied already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The resource.
+    pub resource: Resource,
+    /// Where its servers are, if it is a rollout that has any: they stay there while it lives (SAFETY-4).
+    pub route: Option<Route>,
+}
+
+impl From<Resource> for Applied {
+    /// One that has no servers.
+    fn from(resource: Resource) -> Self {
+        Self {
+            resource,
+            route: None,
+        }
+    }
 }
 
 /// A valid resource and where it stands.

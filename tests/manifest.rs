@@ -7,8 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rolloutctl::api::{Kind, Resource};
-use rolloutctl::manifest::{Diagnostic, Known, Severity, Source, parse};
+use rolloutctl::api::{Kind, Resource, Route};
+use rolloutctl::manifest::{Applied, Diagnostic, Known, Severity, Source, parse};
 
 const MARK: &str = "# expect: ";
 
@@ -162,7 +162,7 @@ fn references_to_what_is_applied_must_lead_somewhere() {
     let applied: Vec<_> = parse(&[Source::new("f", EDGE)], Known::SourcesOnly)
         .resources
         .into_iter()
-        .map(|located| located.resource)
+        .map(|located| Applied::from(located.resource))
         .collect();
     let check = |text: &str| {
         let parsed = parse(&[Source::new("f", text)], Known::Applied(&applied));
@@ -188,7 +188,7 @@ fn safety_4_the_later_claim_of_an_applied_backend_is_an_error() {
     )
     .resources
     .into_iter()
-    .map(|located| located.resource)
+    .map(|located| Applied::from(located.resource))
     .collect();
     let check = |text: &str| parse(&[Source::new("f", text)], Known::Applied(&applied));
     assert!(!check(&web("a", "edge")).has_errors(), "it replaces itself");
@@ -196,6 +196,37 @@ fn safety_4_the_later_claim_of_an_applied_backend_is_an_error() {
         lines(&check(&web("b", "edge")).diagnostics),
         [
             "6:42: spec.traffic.backend: the applied Rollout `a` has this backend of this load balancer; give each rollout a backend of its own; two would undo each other's weights"
+        ]
+    );
+}
+
+#[test]
+fn safety_4_a_rollout_stays_where_its_servers_are() {
+    let parsed = parse(
+        &[Source::new("f", EDGE), Source::new("g", &web("a", "edge"))],
+        Known::SourcesOnly,
+    );
+    let applied: Vec<_> = parsed
+        .resources
+        .into_iter()
+        .map(|located| {
+            let route = match &located.resource {
+                Resource::Rollout(rollout) => Some(Route::of(&rollout.spec.traffic)),
+                _ => None,
+            };
+            Applied {
+                resource: located.resource,
+                route,
+            }
+        })
+        .collect();
+    let check = |text: &str| parse(&[Source::new("f", text)], Known::Applied(&applied));
+    assert!(!check(&web("a", "edge")).has_errors(), "it stays");
+    let moved = web("a", "edge").replace("backend: web", "backend: wbe");
+    assert_eq!(
+        lines(&check(&moved).diagnostics),
+        [
+            "6:42: spec.traffic.backend: the rollout's servers are in backend `web` of load balancer `edge`, and would be left behind, serving; write web, or apply this under another name and delete the rollout"
         ]
     );
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::console::Console;
 use super::exit::Failure;
 use crate::api::Resource;
-use crate::manifest::{self, Diagnostic, Known, Parsed, Severity, Source};
+use crate::manifest::{self, Applied, Diagnostic, Known, Parsed, Severity, Source};
 use crate::world::Stored;
 
 /// Reads the files that `paths` name.
@@ -68,7 +68,14 @@ pub fn resolve(
     let applied: Vec<_> = store
         .iter()
         .filter(|stored| stored.draft.deletion.is_none())
-        .map(|stored| stored.draft.resource.clone())
+        .map(|stored| Applied {
+            resource: stored.draft.resource.clone(),
+            route: stored
+                .draft
+                .status
+                .as_ref()
+                .and_then(|status| status.route.clone()),
+        })
         .collect();
     let parsed = manifest::parse(sources, Known::Applied(&applied));
     remark_all(&parsed.diagnostics, console);

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::read;
 use super::table::Grid;
 use crate::api::{Kind, Name, Resource};
-use crate::manifest::{self, Known, Severity, Source, nearest};
+use crate::manifest::{self, Applied, Known, Severity, Source, nearest};
 use crate::trial::rehearsal::{
     self, Approval, Cast, Ending, Fault, Rehearsal, Report, Summary, Trouble, Version,
 };
@@ -127,7 +127,8 @@ fn faults(texts: &[String]) -> Result<Vec<Fault>, Failure> {
 fn cast(sources: &[Source], wanted: Option<&Name>, console: &mut Console) -> Result<Cast, Failure> {
     let resources = read::sound(sources, console)?;
     let made_up = rehearsal::made_up(&resources);
-    let parsed = manifest::parse(sources, Known::Applied(&made_up));
+    let known: Vec<_> = made_up.iter().cloned().map(Applied::from).collect();
+    let parsed = manifest::parse(sources, Known::Applied(&known));
     if parsed.has_errors() {
         parsed
             .diagnostics

@@ -12,8 +12,8 @@ use super::path::FieldPath;
 use super::rules::analyses;
 use super::suggest::nearest;
 use super::words::quoted;
-use super::{Known, Source};
-use crate::api::Kind;
+use super::{Applied, Known, Source};
+use crate::api::{Kind, Route};
 
 /// The resources that a reference may lead to, with their values.
 type Catalogue = BTreeMap<Kind, BTreeMap<String, Value>>;
@@ -41,8 +41,8 @@ pub(super) fn check(sources: &[Source], documents: &mut [Document], known: Known
 
 fn catalogue(documents: &[Document], known: Known<'_>) -> Catalogue {
     let mut catalogue = Catalogue::new();
-    if let Known::Applied(resources) = known {
-        for resource in resources {
+    if let Known::Applied(all) = known {
+        for Applied { resource, .. } in all {
             catalogue
                 .entry(resource.kind())
                 .or_default()
@@ -64,20 +64,26 @@ fn catalogue(documents: &[Document], known: Known<'_>) -> Catalogue {
 struct Registry {
     names: BTreeMap<(Kind, String), String>,
     backends: BTreeMap<(String, String), String>,
+    /// Where the servers of applied rollouts are, by their names.
+    routes: BTreeMap<String, Route>,
 }
 
 impl Registry {
     /// Begins with the backends of applied rollouts that the documents do not replace.
     fn new(documents: &[Document], known: Known<'_>) -> Self {
         let mut backends = BTreeMap::new();
-        if let Known::Applied(resources) = known {
+        let mut routes = BTreeMap::new();
+        if let Known::Applied(all) = known {
             let given: BTreeSet<_> = documents
                 .iter()
                 .filter(|document| document.kind == Some(Kind::Rollout))
                 .filter_map(Document::name)
                 .collect();
-            for resource in resources {
+            for Applied { resource, route } in all {
                 let name = resource.name().as_str();
+                if let Some(route) = route {
+                    routes.insert(name.to_owned(), route.clone());
+                }
                 let value = resource.to_json();
                 if resource.kind() == Kind::Rollout
                     && !given.contains(name)
@@ -90,6 +96,7 @@ impl Registry {
         Self {
             names: BTreeMap::new(),
             backends,
+            routes,
         }
     }
 
@@ -119,6 +126,7 @@ impl Registry {
         let Some(claim) = claim(&root).filter(|_| kind == Kind::Rollout) else {
             return;
         };
+        self.stays(name, &root, findings);
         let path = root.at(&["spec", "traffic", "backend"]).path;
         if let Some(first) = self.backends.get(&claim) {
             findings.error(
@@ -129,6 +137,34 @@ impl Registry {
         } else {
             let owner = format!("the Rollout {} at {}", quoted(name), place(&path));
             self.backends.insert(claim, owner);
+        }
+    }
+}
+
+impl Registry {
+    /// A rollout's servers cannot follow it to another back end.
+    fn stays(&self, name: &str, root: &Node<'_>, findings: &mut Findings) {
+        let Some(route) = self.routes.get(name) else {
+            return;
+        };
+        let traffic = root.at(&["spec", "traffic"]);
+        let is = [
+            ("loadBalancer", route.load_balancer.as_str()),
+            ("backend", route.backend.as_str()),
+        ];
+        for (field, current) in is {
+            let node = traffic.get(field);
+            if node.text().is_some_and(|wanted| wanted != current) {
+                findings.error(
+                    &node.path,
+                    format!(
+                        "the rollout's servers are in backend {} of load balancer {}, and would be left behind, serving",
+                        quoted(&route.backend),
+                        quoted(route.load_balancer.as_str())
+                    ),
+                    format!("write {current}, or apply this under another name and delete the rollout"),
+                );
+            }
         }
     }
 }
