@@ -130,6 +130,10 @@ impl Reconciler {
                 Ok(()) => {}
                 Err(WorldError::Conflict { what, reason }) => {
                     debug!(%rollout, what, reason, "the world has moved on; looking again");
+                    let again = self.pauses.untimely(&rollout, &[action]);
+                    if !again.is_empty() {
+                        self.pauses.failed(&rollout, &again, now);
+                    }
                 }
                 Err(error) => {
                     let reason = error.to_string();

@@ -8,7 +8,7 @@ use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
 use crate::sim::{Loss, What};
-use crate::snapshot::CheckState;
+use crate::snapshot::{AdminState, CheckState};
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
@@ -94,7 +94,8 @@ fn is_taken_back(event: &Event, owed: &Owed) {
     let stable = event.status.stable_revision.as_ref();
     let mut servers = event.view.servers(&owed.instance, &event.route.backend);
     let is_up = servers.any(|server| {
-        server.revision == stable && server.task.is_some() && server.check == CheckState::Passed
+        let takes = server.admin == AdminState::Ready && server.check == CheckState::Passed;
+        server.revision == stable && server.task.is_some() && takes
     });
     let is_possible = is_up && answers(event, &owed.instance);
     let share = event
