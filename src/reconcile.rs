@@ -239,8 +239,9 @@ impl Reconciler {
                 | Action::RestoreService { .. }
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
-                | Action::ChangeServers(_)
-                | Action::Forget => self.errands.know(&planned.name, action),
+                | Action::ChangeServers(_) => self.errands.know(&planned.name, action),
+                // A service that comes after its rollout has been forgotten is nobody's.
+                Action::Forget => self.errands.are_out_for(&planned.name),
             };
             !rests && !is_under_way
         })

@@ -9,15 +9,17 @@ use crate::action::Action;
 use crate::api::Name;
 use crate::world::WorldError;
 
-/// The errands of all rollouts.
+/// The errands of all rollouts, from their beginning until the loop has heard how they ended: what a look shows that
+/// was taken before that is not the whole of them.
 #[derive(Debug, Default)]
-pub(super) struct Errands(Mutex<Contents>);
+pub(super) struct Errands(Mutex<Vec<Entry>>);
 
-#[derive(Debug, Default)]
-struct Contents {
-    /// Whose they are, and which service they make.
-    under_way: Vec<(Name, String)>,
-    back: Vec<Errand>,
+#[derive(Debug)]
+struct Entry {
+    rollout: Name,
+    /// The name of the service that it makes.
+    service: String,
+    over: Option<Errand>,
 }
 
 /// An errand that is over.
@@ -47,45 +49,50 @@ impl Errands {
         errand(action).is_some()
     }
 
-    /// Whether `action` of `rollout` is under way.
+    /// Whether `action` of `rollout` was begun, and its end is not known to the loop.
     pub fn know(&self, rollout: &Name, action: &Action) -> bool {
         errand(action).is_some_and(|service| {
-            let contents = self.lock();
-            let mut under_way = contents.under_way.iter();
-            under_way.any(|(known, made)| known == rollout && *made == service)
+            let entries = self.lock();
+            let mut entries = entries.iter();
+            entries.any(|entry| entry.rollout == *rollout && entry.service == service)
         })
     }
 
-    /// Whether anything of `rollout` is under way.
+    /// Whether anything of `rollout` was begun whose end is not known to the loop.
     pub fn are_out_for(&self, rollout: &Name) -> bool {
-        self.lock()
-            .under_way
-            .iter()
-            .any(|(known, _)| known == rollout)
+        self.lock().iter().any(|entry| entry.rollout == *rollout)
     }
 
     pub fn begin(&self, rollout: &Name, action: &Action) {
-        let service = errand(action);
-        let errand = service.map(|service| (rollout.clone(), service));
-        self.lock().under_way.extend(errand);
+        let entry = errand(action).map(|service| Entry {
+            rollout: rollout.clone(),
+            service,
+            over: None,
+        });
+        self.lock().extend(entry);
     }
 
     pub fn end(&self, over: Errand) {
         let service = errand(&over.action);
-        let mut contents = self.lock();
-        contents
-            .under_way
-            .retain(|(rollout, known)| *rollout != over.rollout || Some(known) != service.as_ref());
-        contents.back.push(over);
+        let mut entries = self.lock();
+        let mut entries = entries.iter_mut();
+        let entry = entries.find(|entry| {
+            entry.rollout == over.rollout && Some(&entry.service) == service.as_ref()
+        });
+        if let Some(entry) = entry {
+            entry.over = Some(over);
+        }
     }
 
-    /// Those that are over, each once.
+    /// Those that are over, each once. The loop hears it before it looks, so that the look shows what they made.
     pub fn back(&self) -> Vec<Errand> {
-        std::mem::take(&mut self.lock().back)
+        let mut entries = self.lock();
+        let over = entries.extract_if(.., |entry| entry.over.is_some());
+        over.filter_map(|entry| entry.over).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        // The contents are whole between any two statements that hold the lock.
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        // The entries are whole between any two statements that hold the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

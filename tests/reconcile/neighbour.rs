@@ -14,6 +14,7 @@ use rolloutctl::runtime::{Runtime, Task};
 use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
 use rolloutctl::world::{Draft, Lease, StoreId, Stored, World, WorldError};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::toy::{Toy, resources};
 
@@ -39,8 +40,8 @@ pub enum Mood {
     Refusing,
     /// What is asked of the first proxy is refused, as if its `backend` section were broken.
     RefusingOneProxy,
-    /// A service is asked for and never made.
-    MakingForever,
+    /// A service that is asked for is made once the mood has changed.
+    MakingSlowly,
     /// Nothing is answered: neither looks and actions nor who takes the lease.
     Silent,
     /// Every write of a status comes too late.
@@ -51,7 +52,10 @@ pub enum Mood {
 }
 
 /// The toy world, with a store.
-pub struct Neighbour(Mutex<Inner>);
+pub struct Neighbour {
+    inner: Mutex<Inner>,
+    mood_changed: Notify,
+}
 
 struct Inner {
     toy: Toy,
@@ -77,14 +81,18 @@ impl Neighbour {
             .into_iter()
             .zip(1..)
             .map(|(resource, id)| stored(resource, id));
-        Arc::new(Self(Mutex::new(Inner {
+        let inner = Inner {
             stored: stored.collect(),
             toy,
             lease: None,
             journal: Vec::new(),
             mood: Mood::Willing,
             unanswered: 0,
-        })))
+        };
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            mood_changed: Notify::new(),
+        })
     }
 
     /// The time in this world.
@@ -132,6 +140,12 @@ impl Neighbour {
 
     pub fn feel(&self, mood: Mood) {
         self.lock().mood = mood;
+        self.mood_changed.notify_waiters();
+    }
+
+    /// The services that there are.
+    pub fn services(&self) -> Vec<String> {
+        self.lock().toy.snapshot.services.keys().cloned().collect()
     }
 
     /// How often something was done; the journal goes on.
@@ -173,6 +187,12 @@ impl Neighbour {
         self.lock().stored.clone()
     }
 
+    /// Whether the rollout is in the store.
+    pub fn remembers(&self) -> bool {
+        let is_one = |stored: &Stored| matches!(stored.draft.resource, Resource::Rollout(_));
+        self.lock().stored.iter().any(is_one)
+    }
+
     /// Has the store say something else, such as what it said before.
     pub fn say(&self, stored: Vec<Stored>) {
         self.lock().stored = stored;
@@ -199,7 +219,7 @@ impl Neighbour {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().expect("no panic while it was held")
+        self.inner.lock().expect("no panic while it was held")
     }
 }
 
@@ -301,13 +321,13 @@ impl World for Neighbour {
         self.answers().await;
         let mood = self.lock().mood;
         self.lock().journal.push(Entry::Acted);
-        if mood == Mood::MakingForever && matches!(action, Action::CreateService(_)) {
-            return std::future::pending().await;
+        if mood == Mood::MakingSlowly && matches!(action, Action::CreateService(_)) {
+            self.mood_changed.notified().await;
         }
         let mut inner = self.lock();
         let refused = match inner.mood {
             Mood::NotYet => return Err(conflict()),
-            Mood::Willing | Mood::Silent | Mood::Overtaking | Mood::MakingForever => false,
+            Mood::Willing | Mood::Silent | Mood::Overtaking | Mood::MakingSlowly => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(
                 action,

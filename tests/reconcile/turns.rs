@@ -30,7 +30,9 @@ impl Bench {
     }
 
     async fn try_turn(&mut self) -> Result<TurnReport, TurnError> {
-        self.reconciler.turn(Mandate::Act(&self.lease)).await
+        let turn = self.reconciler.turn(Mandate::Act(&self.lease)).await;
+        tokio::task::yield_now().await; // To what is done beside the turns.
+        turn
     }
 
     async fn turn(&mut self) -> TurnReport {
@@ -225,7 +227,7 @@ async fn abort_1_a_service_that_takes_long_to_make_keeps_nothing_else_from_being
     bench
         .until("healthy", |world| world.status().phase == Phase::Healthy)
         .await;
-    bench.world.feel(Mood::MakingForever);
+    bench.world.feel(Mood::MakingSlowly);
     bench.world.apply(spec("web:2"));
     bench.turn().await;
     bench.turn().await;
@@ -235,6 +237,21 @@ async fn abort_1_a_service_that_takes_long_to_make_keeps_nothing_else_from_being
         bench.turn().await; // Drain, maintenance, removal.
     }
     assert!(!bench.world.has("lb-1", &stopped), "its server has left");
+}
+
+#[tokio::test]
+async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::MakingSlowly);
+    bench.turn().await;
+    bench.world.delete();
+    for _ in 0..5 {
+        bench.turn().await;
+    }
+    assert!(bench.world.remembers(), "its service will come");
+    bench.world.feel(Mood::Willing);
+    bench.until("deleted", |world| !world.remembers()).await;
+    assert_eq!(bench.world.services(), Vec::<String>::new());
 }
 
 #[tokio::test]
