@@ -76,7 +76,10 @@ fn safety_3_what_another_hand_changes_is_said_and_put_back() {
     lab.docker(&["service", "scale", "--detach", &format!("{service}=1")]);
     until_said(&lab, name, "scaled the service");
     lab.until_healthy(name);
-    assert_eq!(containers(&lab, &service).len(), 3);
+    // The tasks that the other hand stopped take their time.
+    lab.until("three tasks run, as before", PATIENCE, || {
+        (containers(&lab, &service).len() == 3).then_some(())
+    });
 
     lab.docker(&[
         "service",
