@@ -11,6 +11,9 @@ use crate::toy::{measured, name, spec};
 
 const EPOCH: u64 = 1;
 
+/// For how long a turn is waited for. None of these takes a tenth of a second.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// A reconciler that holds the lease.
 struct Bench {
     world: Arc<Neighbour>,
@@ -30,7 +33,9 @@ impl Bench {
     }
 
     async fn try_turn(&mut self) -> Result<TurnReport, TurnError> {
-        let turn = self.reconciler.turn(Mandate::Act(&self.lease)).await;
+        let turn = self.reconciler.turn(Mandate::Act(&self.lease));
+        let turn = tokio::time::timeout(PATIENCE, turn).await;
+        let turn = turn.expect("nothing holds up a turn");
         tokio::task::yield_now().await; // To what is done beside the turns.
         turn
     }
