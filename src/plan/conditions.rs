@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::progress::silent_instance;
 use super::scene::Scene;
 use super::traffic::{Picture, achieved};
 use super::{Input, stages};
@@ -85,7 +84,7 @@ fn availability(status: &RolloutStatus, input: &Input, scene: &Scene) -> Availab
         .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas);
     if is_ready && scene.everywhere(serves) {
         Availability::Whole
-    } else if is_ready && silent_instance(scene).is_some() && scene.wherever_it_answers(serves) {
+    } else if is_ready && scene.silent_instance().is_some() && scene.wherever_it_answers(serves) {
         Availability::Unknown
     } else {
         Availability::Short

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::progress::silent_instance;
 use super::scene::Scene;
 use super::{Input, Plan, conditions, leaving, services};
 use crate::action::Action;
@@ -129,7 +128,7 @@ fn waiting_on(
             load_balancer: (*load_balancer).clone(),
         });
     }
-    if let Some((instance, problem)) = silent_instance(scene) {
+    if let Some((instance, problem)) = scene.silent_instance() {
         return Some(WaitingOn::Instance {
             instance: instance.clone(),
             problem: problem.to_owned(),

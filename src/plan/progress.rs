@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::scene::{Scene, View};
+use super::scene::Scene;
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
 use super::{Input, Resolved, attempt};
@@ -221,12 +221,4 @@ fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
         Verdict::Passed => true,
         Verdict::Pending | Verdict::Failed(_) | Verdict::Inconclusive(_) => false,
     }
-}
-
-/// The first instance that does not answer, with what it said.
-pub(super) fn silent_instance<'a>(scene: &'a Scene) -> Option<(&'a crate::api::Name, &'a str)> {
-    scene.instances.iter().find_map(|(name, view)| match view {
-        View::Unreachable(problem) => Some((name, *problem)),
-        View::NoBackend | View::Seen(_) => None,
-    })
 }

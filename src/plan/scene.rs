@@ -24,6 +24,15 @@ pub(super) enum View<'a> {
     Seen(Picture<'a>),
 }
 
+impl<'a> View<'a> {
+    fn picture(&self) -> Option<&Picture<'a>> {
+        match self {
+            Self::Seen(picture) => Some(picture),
+            Self::Unreachable(_) | Self::NoBackend => None,
+        }
+    }
+}
+
 /// Tasks and servers of one rollout.
 pub(super) struct Scene<'a> {
     /// Tasks that may be given requests, by revision.
@@ -119,15 +128,21 @@ impl<'a> Scene<'a> {
 
     /// The proxies that answered and have the back end.
     pub fn pictures(&self) -> impl Iterator<Item = (&Name, &Picture<'a>)> {
-        self.instances.iter().filter_map(|(name, view)| match view {
-            View::Seen(picture) => Some((name, picture)),
-            View::Unreachable(_) | View::NoBackend => None,
+        let views = self.instances.iter();
+        views.filter_map(|(name, view)| Some((name, view.picture()?)))
+    }
+
+    /// An instance that does not answer, and why.
+    pub fn silent_instance(&self) -> Option<(&Name, &str)> {
+        self.instances.iter().find_map(|(name, view)| match view {
+            View::Unreachable(problem) => Some((name, *problem)),
+            View::NoBackend | View::Seen(_) => None,
         })
     }
 
     /// Whether a stable server would have less weight than it was seen to have.
     pub fn is_lowered(&self, instance: &Name, server: &ServerName, weight: ServerWeight) -> bool {
-        let Some(View::Seen(picture)) = self.instances.get(instance) else {
+        let Some(picture) = self.instances.get(instance).and_then(View::picture) else {
             return false;
         };
         let mut servers = picture.servers.iter();
@@ -138,31 +153,23 @@ impl<'a> Scene<'a> {
 
     /// Whether every instance answered and `holds` of each (TRAFFIC-3).
     pub fn everywhere(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
-        !self.instances.is_empty()
-            && self.instances.values().all(|view| match view {
-                View::Seen(picture) => holds(picture),
-                View::Unreachable(_) | View::NoBackend => false,
-            })
+        let mut views = self.instances.values();
+        !self.instances.is_empty() && views.all(|view| view.picture().is_some_and(&holds))
     }
 
     /// Whether `holds` of every instance that answered.
     pub fn wherever_it_answers(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
-        self.instances.values().all(|view| match view {
-            View::Seen(picture) => holds(picture),
-            View::NoBackend => false,
-            View::Unreachable(_) => true,
-        })
+        let mut views = self.instances.values();
+        views.all(|view| matches!(view, View::Unreachable(_)) || view.picture().is_some_and(&holds))
     }
 
     /// Whether `holds` of every instance that has the back end, and every instance answered. One
     /// that has no such back end serves nothing from it.
     pub fn wherever_it_is(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
+        let mut views = self.instances.values();
         !self.instances.is_empty()
-            && self.instances.values().all(|view| match view {
-                View::Seen(picture) => holds(picture),
-                View::NoBackend => true,
-                View::Unreachable(_) => false,
-            })
+            && views
+                .all(|view| matches!(view, View::NoBackend) || view.picture().is_some_and(&holds))
     }
 
     /// How many tasks of `revision` may be given requests.
@@ -327,7 +334,9 @@ fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Inp
     };
     let mut overdue = BTreeSet::new();
     for view in instances.values() {
-        let View::Seen(picture) = view else { continue };
+        let Some(picture) = view.picture() else {
+            continue;
+        };
         for server in picture
             .servers
             .iter()

@@ -1,6 +1,6 @@
 //! What a turn waits for: the first obstacle on the way, in the order in which they are met.
 
-use super::progress::{last_problem, silent_instance};
+use super::progress::last_problem;
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
@@ -185,7 +185,7 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
 }
 
 fn proxies(scene: &Scene) -> Option<WaitingOn> {
-    if let Some((instance, problem)) = silent_instance(scene) {
+    if let Some((instance, problem)) = scene.silent_instance() {
         return Some(WaitingOn::Instance {
             instance: instance.clone(),
             problem: brief(problem),

@@ -85,6 +85,11 @@ impl Daemon {
         let status = ended.unwrap_or_else(|_| panic!("it runs on; its log:\n{}", self.log()));
         status.expect("its status").code()
     }
+
+    /// Waits until it ends, with nothing to complain of.
+    pub async fn ends_well(&mut self) {
+        assert_eq!(self.exit_code().await, Some(0), "{}", self.log());
+    }
 }
 
 /// Waits until `done` gives something.

@@ -18,7 +18,7 @@ async fn a_controller_that_connects_ends_well() {
         let mut controller = controller(&engine);
         engine.asked("/version").await;
         controller.signal(signal).await;
-        assert_eq!(controller.exit_code().await, Some(0), "{signal:?}");
+        controller.ends_well().await;
     }
 }
 
@@ -30,12 +30,7 @@ async fn a_controller_whose_first_turn_waits_ends_well_and_gives_the_lease_back(
     engine.asked("/services").await;
     assert_eq!(engine.holder().as_deref(), Some("me"));
     controller.signal(Signal::Terminate).await;
-    assert_eq!(
-        controller.exit_code().await,
-        Some(0),
-        "{}",
-        controller.log()
-    );
+    controller.ends_well().await;
     assert_eq!(engine.holder().as_deref(), Some(""), "given back");
 }
 
@@ -46,12 +41,7 @@ async fn a_controller_that_cannot_even_read_the_lease_ends_well() {
     let mut controller = controller(&engine);
     engine.asked("/configs").await;
     controller.signal(Signal::Interrupt).await;
-    assert_eq!(
-        controller.exit_code().await,
-        Some(0),
-        "{}",
-        controller.log()
-    );
+    controller.ends_well().await;
 }
 
 #[tokio::test]
@@ -61,12 +51,7 @@ async fn a_controller_that_cannot_give_its_lease_back_ends_well() {
     engine.asked("/services").await;
     engine.be(Manner::Silent, "/configs/lease/update");
     controller.signal(Signal::Terminate).await;
-    assert_eq!(
-        controller.exit_code().await,
-        Some(0),
-        "{}",
-        controller.log()
-    );
+    controller.ends_well().await;
     let log = controller.log();
     assert!(log.contains("the lease was not given back"), "{log}");
 }

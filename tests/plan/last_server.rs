@@ -1,29 +1,33 @@
 //! TRAFFIC-5: somebody serves, always.
 
 use rolloutctl::action::ServerVerb;
-use rolloutctl::api::Duration;
+use rolloutctl::api::{Duration, Revision};
 use rolloutctl::snapshot::{ServerName, TaskState};
 
 use crate::toy::{Checks, Toy, held, server_verbs, spec};
 
-#[test]
-fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve() {
+/// One task serves; two more were asked for, are not ready, and are wanted no longer.
+fn grown_in_vain() -> (Toy, Revision) {
     let mut one = spec("v1");
     one.replicas = 1;
     let mut toy = Toy::stable(one.clone());
     let v1 = toy.revision("v1");
     let mut more = one.clone();
     more.replicas = 3;
-    toy.broken.insert(v1.clone()); // What starts from here on is not ready yet.
+    toy.broken.insert(v1.clone()); // What starts from here on is not ready.
     toy.apply(more);
     toy.turns(3);
     toy.apply(one);
-    toy.turns(5);
-    assert_eq!(
-        toy.replicas(&v1),
-        Some(3),
-        "Swarm might keep one that is not ready"
-    );
+    toy.turns(3);
+    (toy, v1)
+}
+
+#[test]
+fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve() {
+    let (mut toy, v1) = grown_in_vain();
+    toy.turns(2);
+    let asked = toy.replicas(&v1);
+    assert_eq!(asked, Some(3), "Swarm might keep one that is not ready");
     toy.broken.clear();
     toy.until("they are ready, and two of them go", |toy| {
         toy.replicas(&v1) == Some(1)
@@ -32,17 +36,7 @@ fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve()
 
 #[test]
 fn traffic_5_tasks_that_do_not_become_ready_are_not_waited_for() {
-    let mut one = spec("v1");
-    one.replicas = 1;
-    let mut toy = Toy::stable(one.clone());
-    let v1 = toy.revision("v1");
-    let mut more = one.clone();
-    more.replicas = 3;
-    toy.broken.insert(v1.clone());
-    toy.apply(more);
-    toy.turns(3);
-    toy.apply(one);
-    toy.turns(3);
+    let (mut toy, v1) = grown_in_vain();
     assert_eq!(toy.replicas(&v1), Some(3));
     toy.wait(Duration::from_secs(30));
     toy.turns(2);

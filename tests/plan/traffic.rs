@@ -151,15 +151,19 @@ fn reloaded_in_mid_drain() -> (Toy, Revision) {
     (toy, v2)
 }
 
+/// Until none of the tasks of `revision` is asked for: not before it has had its time to drain.
+fn until_drained(toy: &mut Toy, revision: &Revision) {
+    let drained = Duration::from_secs(5).after(toy.status.leaving[revision]);
+    toy.until("its tasks are stopped", |toy| {
+        toy.replicas(revision).unwrap_or(0) == 0
+    });
+    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+}
+
 #[test]
 fn traffic_4_requests_that_an_old_process_finishes_have_their_time_to_drain() {
     let (mut toy, v2) = reloaded_in_mid_drain();
-    let since = toy.status.leaving[&v2];
-    toy.until("the service is scaled down", |toy| {
-        toy.replicas(&v2) == Some(0)
-    });
-    let drained = Duration::from_secs(5).after(since);
-    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+    until_drained(&mut toy, &v2);
 }
 
 #[test]
@@ -174,22 +178,14 @@ fn traffic_4_a_process_that_began_just_before_is_no_other_case() {
     toy.turns(1);
     toy.command(Verb::Abort);
     toy.turns(1);
-    let since = toy.status.leaving[&v2];
-    toy.until("the service is scaled down", |toy| {
-        toy.replicas(&v2) == Some(0)
-    });
-    let drained = Duration::from_secs(5).after(since);
-    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+    until_drained(&mut toy, &v2);
 }
 
 #[test]
 fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
     let (mut toy, v2) = reloaded_in_mid_drain();
-    let since = toy.status.leaving[&v2];
     toy.delete(Dependents::Remove);
-    toy.until("the service is removed", |toy| toy.replicas(&v2).is_none());
-    let drained = Duration::from_secs(5).after(since);
-    assert!(toy.now >= drained, "{} too early", drained - toy.now);
+    until_drained(&mut toy, &v2);
 }
 
 #[test]
@@ -253,12 +249,7 @@ fn traffic_6_a_restarted_proxy_gets_its_whole_state_in_one_turn() {
 
 #[test]
 fn traffic_1_a_restarted_proxy_gives_nothing_to_a_canary_that_fails_its_checks_elsewhere() {
-    let mut next = spec("v2");
-    next.strategy = serde_json::from_value(
-        serde_json::json!({"canary": {"stages": [{"weight": 33, "approval": true}]}}),
-    )
-    .expect("a strategy");
-    let mut toy = Toy::in_stage(next, 0);
+    let mut toy = Toy::in_stage(held(spec("v2"), 33), 0);
     let v2 = toy.revision("v2");
     let mut proxies = toy.proxies();
     let restarted = proxies.next().expect("a proxy");

@@ -90,7 +90,7 @@ fn fresh_seed() -> u64 {
 }
 
 #[test]
-fn fresh_seeds_keep_every_rule() {
+fn chosen_seeds_keep_every_rule() {
     let from = number("TRIALS_FROM").unwrap_or_else(fresh_seed);
     let count = number("TRIALS").unwrap_or(200);
     let began = Instant::now();
