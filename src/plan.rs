@@ -93,10 +93,9 @@ pub fn plan(input: &Input) -> Plan {
         Err(problem) if input.status.route.is_none() => return invalid::plan(input, problem),
         Err(problem) => invalid::stand_still(&mut status, input, problem),
     }
-    leaving::keep_books(&mut status, input, resolved);
-    hands::mind(&mut status, input, resolved);
+    let scene = leaving::keep_books(&mut status, input, resolved);
+    hands::mind(&mut status, input, &scene);
 
-    let scene = scene::Scene::of(&status, input, resolved);
     let mut actions = services::changes(&status, input, &scene);
     actions.extend(scene.server_changes());
     let mut actions = safety::admit(actions, &scene);

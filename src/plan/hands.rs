@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::scene::Scene;
 use super::traffic::Picture;
-use super::{Input, Resolved, attempt, conditions, services};
+use super::{Input, attempt, conditions, services};
 use crate::api::{Duration, Name, Restore, Revision, RolloutStatus, ServiceRecord};
 use crate::snapshot::{ServerName, ServiceFact};
 
@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const IN_VAIN: u32 = 4;
 
 /// Looks for changes by other hands, and notes each once.
-pub(super) fn mind(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
+pub(super) fn mind(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
     let kept: BTreeMap<Revision, u32> = services::kept(status, input)
         .map(|(revision, replicas)| (revision.clone(), replicas))
         .collect();
@@ -46,7 +46,7 @@ pub(super) fn mind(status: &mut RolloutStatus, input: &Input, resolved: &Resolve
         }
     }
     status.services = records;
-    for message in reweighed(status, input, resolved) {
+    for message in reweighed(input, scene) {
         say(status, input.now, message);
     }
 }
@@ -135,8 +135,7 @@ fn scaled(
 }
 
 /// Servers whose weight or state we have not set.
-fn reweighed(status: &RolloutStatus, input: &Input, resolved: &Resolved) -> Vec<String> {
-    let scene = Scene::of(status, input, resolved);
+fn reweighed(input: &Input, scene: &Scene) -> Vec<String> {
     let before = input.status.traffic.as_ref();
     let of_one = |(instance, picture): (&Name, &Picture)| {
         let had = before.and_then(|traffic| traffic.observed_percent.get(instance));

@@ -8,9 +8,14 @@ use super::{Input, Resolved, attempt};
 use crate::api::{Duration, Revision, RolloutStatus};
 
 /// Enters what leaves and strikes out what is gone; forgets the templates of revisions that are
-/// no longer kept.
-pub(super) fn keep_books(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
+/// no longer kept. Gives the scene as the books have it then.
+pub(super) fn keep_books<'a>(
+    status: &mut RolloutStatus,
+    input: &Input<'a>,
+    resolved: &Resolved,
+) -> Scene<'a> {
     let scene = Scene::of(status, input, resolved);
+    let before = status.leaving.clone();
     let present = present(status, input, &scene);
     for revision in &present {
         if !status.leaving.contains_key(revision) {
@@ -29,6 +34,11 @@ pub(super) fn keep_books(status: &mut RolloutStatus, input: &Input, resolved: &R
     }
     restart_clocks(status, input, &scene);
     forget_templates(status, input);
+    if status.leaving == before {
+        scene
+    } else {
+        Scene::of(status, input, resolved)
+    }
 }
 
 /// A server that begins to drain late (its proxy did not answer, or it was the last one) has its

@@ -14,10 +14,13 @@ use crate::api::{
 
 /// Takes at most one step: each must be remembered, done and observed before the next one.
 pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
-    let scene = Scene::of(status, input, resolved);
     if judge(status, input) || give_up(status, input) || status.pause.is_some() {
         return;
     }
+    if status.step == Step::Idle {
+        return;
+    }
+    let scene = Scene::of(status, input, resolved);
     let (stable, canary) = (
         status.stable_revision.clone(),
         status.canary_revision.clone(),

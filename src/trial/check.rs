@@ -17,12 +17,14 @@ mod decisions;
 mod effects;
 mod lease;
 mod measuring;
+mod recovery;
 mod services;
 mod shares;
 
 use effects::Effects;
 use lease::Leases;
 use measuring::Measuring;
+use recovery::Recovery;
 use services::Services;
 use shares::Shares;
 pub use shares::{NEAR, sized_for};
@@ -125,6 +127,7 @@ pub struct Watch {
     effects: Effects,
     leases: Leases,
     measuring: Measuring,
+    recovery: Recovery,
     services: Services,
     shares: Shares,
     findings: Findings,
@@ -203,6 +206,7 @@ impl Watch {
             effects: Effects::default(),
             leases: Leases::default(),
             measuring: Measuring::default(),
+            recovery: Recovery::default(),
             services: Services::default(),
             shares: Shares::default(),
             findings,
@@ -216,6 +220,7 @@ impl Watch {
         self.revisions.clear();
         self.effects = Effects::default();
         self.measuring = Measuring::default();
+        self.recovery = Recovery::default();
         self.services = Services::default();
         self.shares = Shares::default();
     }
@@ -262,7 +267,8 @@ impl Observer for Watch {
         self.measuring.check(&event);
         self.shares.check(&event);
         decisions::check(&event, &self.shares, &self.measuring);
-        self.services.check(&event);
+        self.services.check(&event, &self.shares);
+        self.recovery.check(&event);
         self.effects.check(&event, &self.shares);
     }
 }

@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rolloutctl::api::{LoadBalancerSpec, Name, Resource, Revision};
-use rolloutctl::snapshot::{AdminState, CheckState, InstanceFact, ServerName, Snapshot, TaskState};
+use rolloutctl::snapshot::{
+    AdminState, CheckState, InstanceFact, ServerName, ServiceId, Snapshot, TaskState,
+};
 use rolloutctl::world::docker::Settings;
 use rolloutctl::world::{RealWorld, Stored, World};
 use tokio::runtime::Runtime;
@@ -80,12 +82,18 @@ async fn look_on(
     let world = RealWorld::connect(&Settings::from_env())
         .await
         .expect("the lab's engine");
+    let mut made = BTreeMap::new();
     while !ended.load(Ordering::Relaxed) {
         // What cannot be read just now is read the next time.
         if let Ok(stored) = world.load().await {
             see(notes, |sight| look_at_status(sight, &stored, rollout));
         }
         if let Ok(snapshot) = world.observe(balancers).await {
+            for revision in made_anew(&mut made, &snapshot, rollout) {
+                see(notes, |sight| {
+                    sight.services.remove(&revision);
+                });
+            }
             see(notes, |sight| look_at_traffic(sight, &snapshot, rollout));
             notes.lock().unwrap_or_else(PoisonError::into_inner).looks += 1;
         }
@@ -105,6 +113,22 @@ fn look_at_status(sight: &mut Sight, stored: &[Stored], rollout: &Name) {
         matches!(&draft.resource, Resource::Rollout(_)) && draft.resource.name() == rollout
     });
     sight.look_at_status(draft);
+}
+
+/// The revisions whose service is another one than before: they had none for a moment, however short.
+fn made_anew(
+    known: &mut BTreeMap<Revision, ServiceId>,
+    snapshot: &Snapshot,
+    rollout: &Name,
+) -> Vec<Revision> {
+    let services = snapshot.services_of(rollout);
+    let of_another_id = services.filter(|service| {
+        let before = known.insert(service.revision.clone(), service.id.clone());
+        before.is_some_and(|id| id != service.id)
+    });
+    of_another_id
+        .map(|service| service.revision.clone())
+        .collect()
 }
 
 fn look_at_traffic(sight: &mut Sight, snapshot: &Snapshot, rollout: &Name) {

@@ -20,8 +20,8 @@ use crate::spec::{BACKEND, name};
 /// deadlines, a standby's patience, and pauses of actions that failed.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// How long a rest is looked at.
-const REST: Duration = Duration::from_secs(60);
+/// How long a rest is looked at by one case in four; the others look ten times.
+const LONG_REST: Duration = Duration::from_secs(60);
 
 /// What was wrong with a case.
 #[derive(Clone, Debug)]
@@ -257,7 +257,10 @@ impl<'a> Play<'a> {
     /// SAFETY-5.
     fn stays(&mut self, end: End) -> Result<(), Failure> {
         let before = self.writes.load(Ordering::Relaxed);
-        self.trial.run_for(REST);
+        let ten_looks = Duration::from_secs(10 * self.case.habits.resync.as_secs());
+        let is_long = self.case.seed.is_multiple_of(4);
+        self.trial
+            .run_for(if is_long { LONG_REST } else { ten_looks });
         let writes = self.writes.load(Ordering::Relaxed) - before;
         if writes > 0 {
             return Err(Failure::Writes(writes));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::shares::is_deleted;
+use super::shares::{Shares, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Name, Revision, Step};
 use crate::sim::{Outcome, ServiceChange, ServiceView, What};
@@ -14,6 +14,8 @@ pub(super) struct Services {
     known: Vec<Known>,
     /// The hazards since a controller last looked.
     hazards: u32,
+    /// Whether a larger share for the canary is among them, on however many instances.
+    has_raised: bool,
 }
 
 struct Known {
@@ -23,9 +25,13 @@ struct Known {
 }
 
 impl Services {
-    pub fn check(&mut self, event: &Event) {
+    pub fn check(&mut self, event: &Event, shares: &Shares) {
         match event.what {
-            What::Looked => self.hazards = 0,
+            What::Looked => (self.hazards, self.has_raised) = (0, false),
+            What::Servers { .. } if shares.was_raised() && !self.has_raised => {
+                self.has_raised = true;
+                self.hazard(event);
+            }
             What::Service {
                 service,
                 change,

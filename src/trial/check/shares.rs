@@ -21,6 +21,8 @@ pub(super) struct Shares {
     /// How many tasks of the canary were ready lately, with since when.
     ready: VecDeque<(Timestamp, u32)>,
     canary: Option<Revision>,
+    /// Whether the last change was a controller's, and gave the canary a larger share by weights.
+    raised: bool,
 }
 
 /// What is known of one instance.
@@ -43,6 +45,7 @@ impl Shares {
         {
             only_ours(event, changes);
         }
+        self.raised = false;
         if !concerns(event) {
             return;
         }
@@ -64,6 +67,11 @@ impl Shares {
         let record = self.instances.get(instance);
         let hurt = record.and_then(|record| record.hurt_at);
         hurt.is_some_and(|at| event.is_recent(at))
+    }
+
+    /// Whether the last change was a controller's, and gave the canary a larger share by weights.
+    pub const fn was_raised(&self) -> bool {
+        self.raised
     }
 
     fn note_ready(&mut self, event: &Event) {
@@ -116,6 +124,7 @@ impl Shares {
         let by_controller = is_write_to(event, name);
         if by_controller {
             if share > before.share + NEAR {
+                self.raised |= weighs_only(event);
                 not_above_size(event, name, share, most_ready);
             }
             let is_hurt = before.hurt_at.is_some_and(|at| event.is_recent(at));
@@ -186,6 +195,15 @@ fn look(event: &Event, instance: &Name, canary: Option<&Revision>) -> (f64, bool
 fn is_write_to(event: &Event, name: &Name) -> bool {
     event.controller().is_some()
         && matches!(event.what, What::Servers { changes, .. } if changes.instance == *name)
+}
+
+/// Whether nothing is done but that weights are set: a share that grows as a server of stable leaves is no raise.
+fn weighs_only(event: &Event) -> bool {
+    let What::Servers { changes, .. } = event.what else {
+        return false;
+    };
+    let mut verbs = changes.changes.iter().map(|change| &change.verb);
+    verbs.all(|verb| matches!(verb, ServerVerb::Weigh(_)))
 }
 
 /// Whether this makes an instance worse without a controller's doing.
