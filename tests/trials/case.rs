@@ -60,6 +60,8 @@ impl Case {
         if chance.percent(4) {
             let gone = Hand::Delete(Kind::Rollout, name("web"), Dependents::Remove);
             deeds.push((chance.between(30_000, 80_000), Deed::Hand(gone)));
+        } else {
+            deeds.extend(rival(seed));
         }
         deeds.sort_by_key(|(at, _)| *at);
         let habits = Habits {
@@ -139,6 +141,17 @@ fn app(kind: &str) -> App {
 
 fn apply(spec: &Manifest<RolloutSpec>) -> Deed {
     Deed::Hand(Hand::Apply(Box::new(Resource::Rollout(spec.clone()))))
+}
+
+/// In some cases another rollout wants the same back end, and has to wait (SAFETY-4).
+fn rival(seed: u64) -> Option<(u64, Deed)> {
+    // Chosen apart from all else, which stays as it was before there were rivals.
+    let mut chance = Chance::of_seed(!seed);
+    chance.percent(4).then(|| {
+        let mut rival = rollout(&mut chance, "app:good-4");
+        rival.metadata.name = name("rival");
+        (chance.between(10_000, 60_000), apply(&rival))
+    })
 }
 
 /// The next commit: mostly another image, sometimes another number of tasks, a revert, or all new.

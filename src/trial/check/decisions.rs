@@ -1,9 +1,10 @@
-//! What is stored, one status after the other (PROGRESS-1, ABORT-2, ABORT-3, ANALYSIS-5, TRAFFIC-3).
+//! What is stored, one status after the other (PROGRESS-1, PROGRESS-2, PROGRESS-4, PROGRESS-6, ABORT-2, ABORT-3,
+//! ANALYSIS-5, TRAFFIC-3).
 
-use super::Event;
 use super::measuring::Measuring;
-use super::shares::Shares;
-use crate::api::{MeasurementPhase, MeasurementStatus, RolloutStatus, Step, Verb};
+use super::shares::{Shares, stable_is_whole};
+use super::{Calls, Event};
+use crate::api::{CommandOutcome, MeasurementPhase, MeasurementStatus, RolloutStatus, Step, Verb};
 
 /// Compares the status that was stored with the one before.
 pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
@@ -18,7 +19,12 @@ pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
     if passed(before, after) && !was_promoted(before, after) {
         was_measured(event, before, measuring);
     }
+    if shifts(before, after) {
+        is_alone(event, shares);
+    }
     attempts_count_up(event, before, after);
+    is_not_restarted(event, before, after);
+    command_is_meant(event, before, after);
 }
 
 /// PROGRESS-1.
@@ -166,5 +172,73 @@ fn attempts_count_up(event: &Event, before: &RolloutStatus, after: &RolloutStatu
             "PROGRESS-2",
             format!("attempt {} follows on {}", after.attempt, before.attempt),
         );
+    }
+}
+
+/// PROGRESS-4: nothing but another template, or a retry, begins another attempt.
+fn is_not_restarted(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    let is_same = before.canary_revision.is_some()
+        && before.canary_revision == after.canary_revision
+        && taken_verb(before, after) != Some(Verb::Retry);
+    if is_same && after.attempt != before.attempt {
+        event.broken(
+            "PROGRESS-4",
+            format!(
+                "attempt {} began although nobody asked for another revision",
+                after.attempt
+            ),
+        );
+    }
+}
+
+/// PROGRESS-6: a command is applied to the attempt and stage that its author saw, or not at all.
+fn command_is_meant(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    let Some(record) = &after.last_command else {
+        return;
+    };
+    let is_new = before.last_command.as_ref() != Some(record);
+    let command = &record.command;
+    // A new spec may have begun another attempt in the same turn, before the command.
+    let is_same_spec = before.observed_generation == after.observed_generation;
+    let is_here = (command.attempt, command.stage) == (before.attempt, before.stage);
+    if is_new && is_same_spec && !is_here && record.outcome == CommandOutcome::Applied {
+        event.broken(
+            "PROGRESS-6",
+            format!(
+                "`{}` was meant for attempt {} stage {}, and applied to attempt {} stage {}",
+                command.verb, command.attempt, command.stage, before.attempt, before.stage
+            ),
+        );
+    }
+}
+
+/// Whether the canary's share is raised from here on.
+fn shifts(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+    after.step == Step::Shifting && before.step != Step::Shifting
+}
+
+/// PROGRESS-2: a canary gets no traffic while one that it has superseded takes some that stable could take.
+fn is_alone(event: &Event, shares: &Shares) {
+    if event.terms.calls == Calls::Faulty {
+        return;
+    }
+    for instance in event.instances() {
+        let mut servers = event.view.servers(instance.name, &event.route.backend);
+        let takes = servers.find(|server| {
+            let leaves = |revision| event.status.leaving.contains_key(revision);
+            server.revision.is_some_and(leaves) && server.takes_requests && server.task.is_some()
+        });
+        let Some(revision) = takes.and_then(|server| server.revision) else {
+            continue;
+        };
+        if stable_is_whole(event, instance.name) && !shares.was_hurt(event, instance.name) {
+            event.broken(
+                "PROGRESS-2",
+                format!(
+                    "a share was raised while {} gave requests to {revision}, which leaves",
+                    instance.name
+                ),
+            );
+        }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
-use crate::api::{Name, Revision, RolloutSpec, RolloutStatus};
+use crate::api::{Name, Resource, Revision, RolloutSpec, RolloutStatus};
 use crate::sim::{Condition, What};
 use crate::snapshot::CheckState;
 
@@ -277,7 +277,7 @@ fn stable_is_down(event: &Event, instance: &Name) -> bool {
 }
 
 /// Whether every server of the stable revision on an instance takes requests.
-fn stable_is_whole(event: &Event, instance: &Name) -> bool {
+pub(super) fn stable_is_whole(event: &Event, instance: &Name) -> bool {
     let stable = event.status.stable_revision.as_ref();
     let mut servers = event
         .view
@@ -297,15 +297,29 @@ fn only_ours(event: &Event, changes: &ServerChanges) {
         let known = event.revisions.contains(change.server.revision());
         let adds = matches!(change.verb, ServerVerb::Add(_));
         if adds && !known {
-            event.broken(
-                "TRAFFIC-7",
-                format!(
-                    "a server of an unknown revision was added: {}",
-                    change.server
-                ),
-            );
+            let rule = if is_rivals(event, change.server.revision()) {
+                "SAFETY-4"
+            } else {
+                "TRAFFIC-7"
+            };
+            let server = &change.server;
+            let what = format!("a server of another revision than ours was added: {server}");
+            event.broken(rule, what);
         }
     }
+}
+
+/// Whether another rollout asks for that revision.
+fn is_rivals(event: &Event, revision: &Revision) -> bool {
+    let mut all = event.view.stored().map(|stored| &stored.draft.resource);
+    all.any(|resource| match resource {
+        Resource::Rollout(other) => {
+            other.metadata.name != *event.rollout && Revision::of(&other.spec) == *revision
+        }
+        Resource::LoadBalancer(_) | Resource::MetricSource(_) | Resource::AnalysisTemplate(_) => {
+            false
+        }
+    })
 }
 
 /// Whether an instance's runtime API can be talked to.
