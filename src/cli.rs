@@ -20,6 +20,7 @@ mod diff;
 mod ending;
 mod exit;
 mod get;
+mod identity;
 mod listen;
 mod logs;
 mod object;
@@ -231,7 +232,7 @@ async fn command_rollout(
     let request = verb::Request {
         rollout: args.name,
         verb,
-        by: verb::actor(),
+        by: identity::actor(),
         now: clock::now(),
         wait: (!args.no_wait).then_some(args.timeout),
     };

@@ -225,7 +225,7 @@ pub struct VerbArgs {
     /// The rollout
     pub name: RolloutRef,
     /// Do not wait for the controller's answer
-    #[arg(long)]
+    #[arg(long, conflicts_with = "timeout")]
     pub no_wait: bool,
     /// How long to wait for the controller's answer
     #[arg(long, default_value = "10s", value_name = "TIME")]

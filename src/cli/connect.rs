@@ -82,7 +82,10 @@ pub async fn controller(
     let options = controller::Options {
         listen: Some(args.listen),
         resync: args.resync.as_std(),
-        identity: args.identity.clone().unwrap_or_else(identity),
+        identity: args
+            .identity
+            .clone()
+            .unwrap_or_else(super::identity::process),
         patience: PATIENCE,
     };
     controller::run(
@@ -98,15 +101,6 @@ pub async fn controller(
         }
     })?;
     Ok(Exit::Done)
-}
-
-/// The host's name and the process id.
-fn identity() -> String {
-    format!(
-        "{}/{}",
-        gethostname::gethostname().to_string_lossy(),
-        std::process::id()
-    )
 }
 
 /// Runs the collector until `shutdown`.

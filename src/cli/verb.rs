@@ -223,16 +223,3 @@ const fn past(verb: Verb) -> &'static str {
         Verb::Retry => "retried",
     }
 }
-
-/// Who asks: `user@host`, for the record.
-pub fn actor() -> Actor {
-    let user = ["USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty())
-        .unwrap_or_else(|| "unknown".to_owned());
-    Actor(format!(
-        "{user}@{}",
-        gethostname::gethostname().to_string_lossy()
-    ))
-}

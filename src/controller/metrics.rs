@@ -27,7 +27,8 @@ pub struct Metrics {
     weights: Family<RolloutLabels, Gauge>,
     waiting: Family<WaitingLabels, Gauge>,
     failures: Family<RolloutLabels, Counter<u64, AtomicU64>>,
-    /// The rollouts that have such a count: it goes on from turn to turn, and ends with its rollout.
+    /// The rollouts that have such a count: it goes on from turn to turn, and ends with its rollout. Held while the
+    /// rollouts' state is noted, and while it is read: nobody reads half of it.
     failed: Mutex<BTreeSet<Name>>,
 }
 
@@ -147,10 +148,10 @@ impl Metrics {
 
     /// Notes the state of every rollout; one that is gone leaves no trace.
     pub(super) fn rollouts(&self, report: &TurnReport) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         self.phases.clear();
         self.weights.clear();
         self.waiting.clear();
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.retain(|name| {
             let is_there = report.rollouts.contains_key(name);
             if !is_there {
@@ -192,6 +193,7 @@ impl Metrics {
 
     /// All metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
+        let _whole = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -221,6 +223,24 @@ mod tests {
             rollouts: rollouts.collect(),
             ..TurnReport::default()
         }
+    }
+
+    #[test]
+    fn who_reads_meets_every_rollout_whenever_that_is() {
+        let metrics = Metrics::new();
+        let all = report(&["shop", "web"]);
+        metrics.rollouts(&all);
+        std::thread::scope(|scope| {
+            let noting = scope.spawn(|| (0..500).for_each(|_| metrics.rollouts(&all)));
+            while !noting.is_finished() {
+                std::thread::yield_now(); // Else who notes may wait for long.
+                let text = metrics.encode();
+                for rollout in ["shop", "web"] {
+                    let gauge = format!("rollout_weight_percent{{rollout=\"{rollout}\"}} 5");
+                    assert!(text.contains(&gauge), "{text}");
+                }
+            }
+        });
     }
 
     #[test]
