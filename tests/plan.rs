@@ -13,9 +13,13 @@ mod deletion;
 mod last_server;
 #[path = "plan/progress.rs"]
 mod progress;
+#[path = "plan/reach.rs"]
+mod reach;
 #[path = "plan/references.rs"]
 mod references;
 #[path = "plan/safety.rs"]
 mod safety;
+#[path = "plan/templates.rs"]
+mod templates;
 #[path = "plan/traffic.rs"]
 mod traffic;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, Metric, MetricSourceSpec, Name,
-    NoData, RolloutSpec, Route, TemplateRef,
+    RolloutSpec, Route, TemplateRef,
 };
 
 /// The interval of a metric that names none.
@@ -68,11 +68,6 @@ impl ResolvedMetric {
             (Some(min), None) => format!(">= {min}"),
             (Some(min), Some(max)) => format!("{min} to {max}"),
         }
-    }
-
-    /// Whether an answer without data is waived.
-    pub fn is_waived_without_data(&self) -> bool {
-        self.metric.no_data == NoData::Skip
     }
 }
 
