@@ -18,7 +18,7 @@ pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Reso
         return;
     }
     if status.step == Step::Idle {
-        return;
+        return; // The scene is dear, and nothing here asks for it.
     }
     let scene = Scene::of(status, input, resolved);
     let (stable, canary) = (

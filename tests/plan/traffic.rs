@@ -186,6 +186,7 @@ fn traffic_4_a_deletion_gives_an_old_process_its_time_too() {
     let (mut toy, v2) = reloaded_in_mid_drain();
     toy.delete(Dependents::Remove);
     until_drained(&mut toy, &v2);
+    toy.until("the service is removed", |toy| toy.replicas(&v2).is_none());
 }
 
 #[test]
