@@ -144,9 +144,10 @@ impl Trial {
         true
     }
 
-    /// Whether a controller lives in a seat.
+    /// Whether a controller lives in a seat, and was not asked to end.
     pub fn lives(&self, seat: Seat) -> bool {
-        self.seats.contains_key(&seat)
+        let life = self.seats.get(&seat);
+        life.is_some_and(|life| !life.is_ending())
     }
 
     fn start(&mut self, seat: Seat) {

@@ -36,6 +36,7 @@ pub(super) struct Life {
     pool: Pool,
     clock: Arc<Virtual>,
     stop: Arc<Notify>,
+    ending: bool,
 }
 
 impl Life {
@@ -67,12 +68,19 @@ impl Life {
             pool: Pool::new(spawner),
             clock,
             stop,
+            ending: false,
         }
     }
 
     /// Ends it in good order.
     pub fn stop(&mut self) {
+        self.ending = true;
         self.stop.notify_one();
+    }
+
+    /// Whether it was asked to end; that may take a while.
+    pub const fn is_ending(&self) -> bool {
+        self.ending
     }
 
     /// Its clock is wrong from here on, by so much more than it was.

@@ -56,6 +56,18 @@ pub fn free_udp_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
+/// Sends the lines of `times` requests to `server` as HAProxy would. Once this returns, they are in the receive buffer.
+pub fn log(port: u16, times: u32, server: &str) {
+    let line = format!(
+        "<134>Nov 21 09:12:46 haproxy[42]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] fe be/{server} 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 \"GET /200 HTTP/1.1\""
+    );
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for _ in 0..times {
+        let sent = socket.send_to(line.as_bytes(), ("127.0.0.1", port));
+        sent.expect("room in the buffer");
+    }
+}
+
 /// Both daemons' programs.
 pub struct Programs {
     haproxy: PathBuf,

@@ -23,6 +23,7 @@ pub(super) struct Effects {
 
 /// Traffic that is to be taken back from a revision on an instance.
 struct Owed {
+    /// Put off for as long as stable cannot take it.
     until: Timestamp,
     instance: Name,
     revision: Revision,
@@ -51,8 +52,12 @@ impl Effects {
         if event.before.is_some() && event.status.abort.is_none() {
             self.owed.clear();
         }
-        let now = event.now;
-        let due = self.owed.extract_if(.., |owed| owed.until < now);
+        for owed in &mut self.owed {
+            if !can_be_taken_back(event, &owed.instance) {
+                owed.until = SOON.after(event.now);
+            }
+        }
+        let due = self.owed.extract_if(.., |owed| owed.until < event.now);
         for owed in due.collect::<Vec<_>>() {
             is_taken_back(event, &owed);
         }
@@ -88,24 +93,28 @@ impl Effects {
     }
 }
 
-/// ABORT-1.
-fn is_taken_back(event: &Event, owed: &Owed) {
-    // Who has not passed its checks there might refuse every request.
+/// Whether stable has a server there that takes requests: one that has not passed its checks might refuse all of
+/// them.
+fn can_be_taken_back(event: &Event, instance: &Name) -> bool {
     let stable = event.status.stable_revision.as_ref();
-    let mut servers = event.view.servers(&owed.instance, &event.route.backend);
+    let mut servers = event.view.servers(instance, &event.route.backend);
     let is_up = servers.any(|server| {
         let takes = server.admin == AdminState::Ready && server.check == CheckState::Passed;
         server.revision == stable && server.task.is_some() && takes
     });
-    let is_possible = is_up && answers(event, &owed.instance);
+    is_up && answers(event, instance)
+}
+
+/// ABORT-1.
+fn is_taken_back(event: &Event, owed: &Owed) {
     let share = event
         .view
         .share(&owed.instance, &event.route.backend, &owed.revision);
-    if is_possible && share > 0.0 {
+    if share > 0.0 {
         event.broken(
             "ABORT-1",
             format!(
-                "{} still gives {} {:.1} % half a second after its abort",
+                "{} still gives {} {:.1} % half a second after its abort, or after stable could take it",
                 owed.instance,
                 owed.revision,
                 share * 100.0
