@@ -23,6 +23,8 @@ pub enum Hand {
     Apply(Box<Resource>),
     /// Gives a rollout a command, for the attempt and stage at hand.
     Command(Name, Verb),
+    /// Likewise, by somebody who looked before the stage at hand began.
+    LateCommand(Name, Verb),
     /// Deletes a resource.
     Delete(Kind, Name, Dependents),
     /// Scales a service of ours.
@@ -105,7 +107,12 @@ impl State {
         self.journal.note(Who::Hand, told);
         match hand {
             Hand::Apply(resource) => self.desk_applies(resource),
-            Hand::Command(rollout, verb) => self.desk_commands(rollout, *verb),
+            Hand::Command(rollout, verb) => {
+                self.desk_commands(rollout, *verb, |status| {
+                    Some((status.attempt, status.stage))
+                });
+            }
+            Hand::LateCommand(rollout, verb) => self.desk_commands(rollout, *verb, desk::before),
             Hand::Delete(kind, name, dependents) => self.desk_deletes(*kind, name, *dependents),
             Hand::Scale(which, replicas) => self.hand_scales(which, *replicas),
             Hand::Edit(which, edit) => self.hand_edits(which, edit),

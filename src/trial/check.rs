@@ -16,6 +16,7 @@ use crate::sim::{ControllerId, InstanceView, Observer, Outcome, View, What, Who,
 mod decisions;
 mod effects;
 mod lease;
+mod looks;
 mod measuring;
 mod recovery;
 mod services;
@@ -23,6 +24,7 @@ mod shares;
 
 use effects::Effects;
 use lease::Leases;
+use looks::Looks;
 use measuring::Measuring;
 use recovery::Recovery;
 use services::Services;
@@ -126,6 +128,7 @@ pub struct Watch {
     forgotten_at: Option<Timestamp>,
     effects: Effects,
     leases: Leases,
+    looks: Looks,
     measuring: Measuring,
     recovery: Recovery,
     services: Services,
@@ -148,6 +151,8 @@ struct Event<'a> {
     revisions: &'a BTreeSet<Revision>,
     /// When the rollout was forgotten that had its name before.
     forgotten_at: Option<Timestamp>,
+    /// Since when a change may be unknown to the controller that acts here.
+    unseen_since: Option<Timestamp>,
     /// The status before it, if this change stored another one.
     before: Option<&'a RolloutStatus>,
     findings: &'a Findings,
@@ -191,6 +196,15 @@ impl Event<'_> {
     fn is_recent(&self, at: Timestamp) -> bool {
         self.now <= self.terms.slack.after(at)
     }
+
+    /// Whether a change at `at` may be unknown to the controller that acts here. Where calls are sound that is known from
+    /// its looks.
+    fn is_news(&self, at: Timestamp) -> bool {
+        match (self.terms.calls, self.unseen_since) {
+            (Calls::Sound, Some(since)) => at >= since,
+            (Calls::Sound, None) | (Calls::Faulty, _) => self.is_recent(at),
+        }
+    }
 }
 
 impl Watch {
@@ -205,6 +219,7 @@ impl Watch {
             forgotten_at: None,
             effects: Effects::default(),
             leases: Leases::default(),
+            looks: Looks::default(),
             measuring: Measuring::default(),
             recovery: Recovery::default(),
             services: Services::default(),
@@ -228,6 +243,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
+        self.looks.note(who, what, view.now());
         let is_ours = |title: &str| title.strip_prefix("rollout/") == Some(self.rollout.as_str());
         if let What::Stored {
             title,
@@ -260,6 +276,7 @@ impl Observer for Watch {
             status: &self.status,
             revisions: &self.revisions,
             forgotten_at: self.forgotten_at,
+            unseen_since: self.looks.unseen_since(who),
             before: before.as_ref(),
             findings: &self.findings,
         };

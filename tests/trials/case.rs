@@ -63,6 +63,7 @@ impl Case {
         } else {
             deeds.extend(rival(seed));
         }
+        deeds.extend(late_command(seed));
         deeds.sort_by_key(|(at, _)| *at);
         let habits = Habits {
             resync: chance.one(&[1, 2, 5].map(std::time::Duration::from_secs)),
@@ -105,7 +106,9 @@ impl Case {
         let users = |deed: &Deed| {
             matches!(
                 deed,
-                Deed::Hand(Hand::Apply(_) | Hand::Command(..) | Hand::Delete(..))
+                Deed::Hand(
+                    Hand::Apply(_) | Hand::Command(..) | Hand::LateCommand(..) | Hand::Delete(..)
+                )
             )
         };
         self.terms.calls == Calls::Sound && self.deeds.iter().all(|(_, deed)| users(deed))
@@ -174,16 +177,27 @@ fn change(chance: &mut Chance, spec: &mut Manifest<RolloutSpec>, image: &str) {
     *spec = next;
 }
 
+/// In some cases somebody is late with a command, which is refused (PROGRESS-6).
+fn late_command(seed: u64) -> Option<(u64, Deed)> {
+    // Chosen apart too.
+    let mut chance = Chance::of_seed(seed.rotate_left(32) ^ u64::MAX);
+    chance.percent(15).then(|| {
+        let late = Hand::LateCommand(name("web"), chance.one(&VERBS));
+        (chance.between(5_000, 80_000), Deed::Hand(late))
+    })
+}
+
+const VERBS: [Verb; 6] = [
+    Verb::Promote,
+    Verb::PromoteFull,
+    Verb::Pause,
+    Verb::Resume,
+    Verb::Abort,
+    Verb::Retry,
+];
+
 fn command(chance: &mut Chance) -> Deed {
-    let verb = chance.one(&[
-        Verb::Promote,
-        Verb::PromoteFull,
-        Verb::Pause,
-        Verb::Resume,
-        Verb::Abort,
-        Verb::Retry,
-    ]);
-    Deed::Hand(Hand::Command(name("web"), verb))
+    Deed::Hand(Hand::Command(name("web"), chance.one(&VERBS)))
 }
 
 fn faults(chance: &mut Chance) -> FaultPlan {

@@ -28,19 +28,30 @@ enum Until {
     End,
 }
 
-/// Tries every seed on as many threads as there are cores; the failures, by seed.
-fn try_all(seeds: &[u64], until: Until) -> Vec<(u64, Failure)> {
-    let next = AtomicU64::new(0);
+/// What became of many seeds.
+struct Outcome {
+    /// How many rollouts those that keep every rule had: attempts to release a revision.
+    rollouts: u64,
+    /// By seed.
+    failures: Vec<(u64, Failure)>,
+}
+
+/// Tries every seed on as many threads as there are cores.
+fn try_all(seeds: &[u64], until: Until) -> Outcome {
+    let (next, rollouts) = (AtomicU64::new(0), AtomicU64::new(0));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         let mut failures = Vec::new();
         while let Ok(index) = usize::try_from(next.fetch_add(1, Ordering::Relaxed))
             && let Some(seed) = seeds.get(index)
         {
-            if let Err(failure) = play(&Case::of_seed(*seed)) {
-                failures.push((*seed, failure));
-                if until == Until::Failure {
-                    next.store(u64::MAX / 2, Ordering::Relaxed);
+            match play(&Case::of_seed(*seed)) {
+                Ok(count) => drop(rollouts.fetch_add(count, Ordering::Relaxed)),
+                Err(failure) => {
+                    failures.push((*seed, failure));
+                    if until == Until::Failure {
+                        next.store(u64::MAX / 2, Ordering::Relaxed);
+                    }
                 }
             }
         }
@@ -54,7 +65,10 @@ fn try_all(seeds: &[u64], until: Until) -> Vec<(u64, Failure)> {
             .collect()
     });
     failures.sort_by_key(|(seed, _)| *seed);
-    failures
+    Outcome {
+        rollouts: rollouts.into_inner(),
+        failures,
+    }
 }
 
 fn report(failures: &[(u64, Failure)]) {
@@ -100,12 +114,12 @@ fn chosen_seeds_keep_every_rule() {
         Until::End
     };
     let seeds: Vec<u64> = (from..from + count).collect();
-    let failures = try_all(&seeds, until);
+    let Outcome { rollouts, failures } = try_all(&seeds, until);
     if let Some((seed, failure)) = failures.first() {
         println!("caught: {} after {} seeds", failure.rule(), seed - from + 1);
     }
     let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64();
-    println!("{count} trials from seed {from}, {rate:.0} per second");
+    println!("{count} trials from seed {from}, {rate:.0} per second, with {rollouts} rollouts");
     if until == Until::End {
         report(&failures);
     }
@@ -118,7 +132,7 @@ fn kept_seeds_keep_every_rule() {
     let seeds: Vec<u64> = kept
         .filter_map(|line| line.split('#').next()?.trim().parse().ok())
         .collect();
-    let failures = try_all(&seeds, Until::End);
+    let Outcome { failures, .. } = try_all(&seeds, Until::End);
     report(&failures);
     assert!(failures.is_empty(), "{} failed", failures.len());
 }

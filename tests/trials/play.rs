@@ -75,6 +75,7 @@ struct Play<'a> {
     start: Timestamp,
     findings: Findings,
     writes: Arc<AtomicU64>,
+    rollouts: Arc<AtomicU64>,
     route: Route,
     rollout: Name,
     /// What was lost before the first revision served.
@@ -83,26 +84,41 @@ struct Play<'a> {
     gave_up: bool,
 }
 
-/// Counts what controllers write.
-struct Writes(Watch, Arc<AtomicU64>);
+/// Counts what controllers write, and the attempts that they begin.
+struct Counting {
+    watch: Watch,
+    rollout: Name,
+    writes: Arc<AtomicU64>,
+    rollouts: Arc<AtomicU64>,
+    attempt: u32,
+}
 
-impl Observer for Writes {
+impl Observer for Counting {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
         let writes = matches!(
             what,
             What::Stored { .. } | What::Leased { .. } | What::Service { .. } | What::Servers { .. }
         );
         if writes && matches!(who, Who::Controller(_)) {
-            self.1.fetch_add(1, Ordering::Relaxed);
+            self.writes.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.changed(view, who, what);
+        if let What::Stored { .. } = what {
+            let attempt = view
+                .status(&self.rollout)
+                .map_or(0, |status| status.attempt);
+            let begun = u64::from(attempt.saturating_sub(self.attempt));
+            self.rollouts.fetch_add(begun, Ordering::Relaxed);
+            self.attempt = attempt;
+        }
+        self.watch.changed(view, who, what);
     }
 }
 
-/// Plays it.
-pub fn play(case: &Case) -> Result<End, Failure> {
+/// Plays it; how many rollouts there were: attempts to release a revision.
+pub fn play(case: &Case) -> Result<u64, Failure> {
     let mut play = Play::new(case, Keep::No);
-    play.go()
+    play.go()?;
+    Ok(play.rollouts.load(Ordering::Relaxed))
 }
 
 /// The journal of it, in lines.
@@ -127,10 +143,17 @@ impl<'a> Play<'a> {
         setup.journal = journal;
         let start = setup.start;
         let mut trial = Trial::new(setup, case.habits);
-        let (findings, writes) = (Findings::default(), Arc::new(AtomicU64::new(0)));
+        let findings = Findings::default();
+        let (writes, rollouts) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
         let (rollout, route) = (name("web"), route());
         let watch = Watch::new(rollout.clone(), route.clone(), case.terms, findings.clone());
-        trial.world().observe_with(Writes(watch, writes.clone()));
+        trial.world().observe_with(Counting {
+            watch,
+            rollout: rollout.clone(),
+            writes: writes.clone(),
+            rollouts: rollouts.clone(),
+            attempt: 0,
+        });
         trial.perform(Deed::Source(None, Reading::Truth));
         for resource in &case.neighbours {
             trial.perform(Deed::Hand(Hand::Apply(Box::new(resource.clone()))));
@@ -145,6 +168,7 @@ impl<'a> Play<'a> {
             start,
             findings,
             writes,
+            rollouts,
             route,
             rollout,
             lost_before: Losses::default(),
@@ -163,7 +187,7 @@ impl<'a> Play<'a> {
             if !matches!(end, Ok(End::Paused)) {
                 break;
             }
-            self.decide();
+            self.decide()?;
             end = self.rest();
         }
         if !self.findings.are_none() {
@@ -240,18 +264,41 @@ impl<'a> Play<'a> {
     }
 
     /// Somebody decides what the rollout waits for.
-    fn decide(&mut self) {
-        let status = self.status();
-        let verb = match status.pause.map(|pause| pause.reason) {
-            Some(PauseReason::User | PauseReason::Inconclusive) => Verb::Resume,
+    fn decide(&mut self) -> Result<(), Failure> {
+        match self.paused_for() {
+            Some(PauseReason::User | PauseReason::Inconclusive) => self.command(Verb::Resume),
             Some(PauseReason::Failure) => {
+                self.verdict_stays()?;
                 self.gave_up = true;
-                Verb::Abort
+                self.command(Verb::Abort);
             }
-            None => Verb::Promote,
-        };
+            None => self.command(Verb::Promote),
+        }
+        Ok(())
+    }
+
+    fn paused_for(&self) -> Option<PauseReason> {
+        self.status().pause.map(|pause| pause.reason)
+    }
+
+    fn command(&mut self, verb: Verb) {
         let command = Hand::Command(self.rollout.clone(), verb);
         self.trial.perform(Deed::Hand(command));
+    }
+
+    /// ABORT-3: what has failed cannot be resumed.
+    fn verdict_stays(&mut self) -> Result<(), Failure> {
+        self.command(Verb::Resume);
+        self.trial.run_for(after_a_look(&self.case.habits));
+        if self.paused_for() == Some(PauseReason::Failure) {
+            return Ok(());
+        }
+        Err(Failure::Broken(vec![Violation {
+            rule: "ABORT-3",
+            at: self.trial.now(),
+            rollout: self.rollout.clone(),
+            what: "a stage that had failed was resumed".to_owned(),
+        }]))
     }
 
     /// SAFETY-5.

@@ -3,7 +3,7 @@
 
 use super::super::journal::{Who, Write};
 use super::super::state::State;
-use crate::api::{Actor, Command, Deletion, Dependents, Kind, Name, Resource, Verb};
+use crate::api::{Actor, Command, Deletion, Dependents, Kind, Name, Resource, RolloutStatus, Verb};
 use crate::world::{Draft, Stored};
 
 impl State {
@@ -34,18 +34,25 @@ impl State {
         self.rewrite(&stored, &draft);
     }
 
-    /// As `rolloutctl promote` and the other verbs do: meant for the attempt and stage at hand.
-    pub(super) fn desk_commands(&mut self, rollout: &Name, verb: Verb) {
+    /// As `rolloutctl promote` and the other verbs do: for the attempt and stage for which it is meant.
+    pub(super) fn desk_commands(
+        &mut self,
+        rollout: &Name,
+        verb: Verb,
+        meant: impl Fn(&RolloutStatus) -> Option<(u32, u32)>,
+    ) {
         let Some(stored) = self.find_stored(Kind::Rollout, rollout) else {
             return;
         };
         let mut draft = stored.draft.clone();
-        let status = draft.status.clone().unwrap_or_default();
+        let Some((attempt, stage)) = meant(&draft.status.clone().unwrap_or_default()) else {
+            return;
+        };
         draft.command = Some(Command {
             id: format!("c{}", self.index),
             verb,
-            attempt: status.attempt,
-            stage: status.stage,
+            attempt,
+            stage,
             by: Actor("ana@desk".to_owned()),
             at: self.now.stamp(),
         });
@@ -86,5 +93,14 @@ impl State {
     fn rewrite(&mut self, stored: &Stored, draft: &Draft) {
         let result = self.try_replace(&stored.id, stored.version, draft);
         self.tell_stored(Who::Hand, draft, Write::Replace, &result);
+    }
+}
+
+/// The stage, or else the attempt, before the one at hand.
+pub(super) const fn before(status: &RolloutStatus) -> Option<(u32, u32)> {
+    match (status.attempt, status.stage) {
+        (0 | 1, 0) => None,
+        (attempt, 0) => Some((attempt - 1, 0)),
+        (attempt, stage) => Some((attempt, stage - 1)),
     }
 }

@@ -2,9 +2,12 @@
 //! ANALYSIS-5, TRAFFIC-3).
 
 use super::measuring::Measuring;
-use super::shares::{Shares, stable_is_whole};
+use super::shares::{Shares, is_deleted, stable_is_whole};
 use super::{Calls, Event};
-use crate::api::{CommandOutcome, MeasurementPhase, MeasurementStatus, RolloutStatus, Step, Verb};
+use crate::api::{
+    CommandOutcome, ConditionStatus, ConditionType, MeasurementPhase, MeasurementStatus, Revision,
+    RolloutStatus, Step, Verb,
+};
 
 /// Compares the status that was stored with the one before.
 pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
@@ -23,6 +26,7 @@ pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
         is_alone(event, shares);
     }
     attempts_count_up(event, before, after);
+    canary_is_wanted(event, before, after);
     is_not_restarted(event, before, after);
     command_is_meant(event, before, after);
 }
@@ -173,6 +177,32 @@ fn attempts_count_up(event: &Event, before: &RolloutStatus, after: &RolloutStatu
             format!("attempt {} follows on {}", after.attempt, before.attempt),
         );
     }
+}
+
+/// PROGRESS-2: once a newer template is known, the canary of the one before is no canary any more.
+fn canary_is_wanted(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
+    let (Some(canary), Some(stored)) = (&after.canary_revision, event.view.rollout(event.rollout))
+    else {
+        return;
+    };
+    let is_new = after.observed_generation == stored.draft.generation
+        && before.observed_generation != after.observed_generation;
+    if !is_new || is_invalid(after) || is_deleted(event) {
+        return;
+    }
+    let wanted = event.spec().map(Revision::of);
+    if wanted.as_ref() != Some(canary) {
+        event.broken(
+            "PROGRESS-2",
+            format!("{canary} is still tried although the spec asks for another revision"),
+        );
+    }
+}
+
+fn is_invalid(status: &RolloutStatus) -> bool {
+    status.conditions.iter().any(|condition| {
+        condition.kind == ConditionType::InvalidSpec && condition.status == ConditionStatus::True
+    })
 }
 
 /// PROGRESS-4: nothing but another template, or a retry, begins another attempt.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
 use crate::api::{Name, Resource, Revision, RolloutSpec, RolloutStatus};
-use crate::sim::{Condition, What};
+use crate::sim::{Condition, InstanceView, What};
 use crate::snapshot::CheckState;
 
 /// Shares within this of each other are the same: no integer weights hit every share.
@@ -18,7 +18,7 @@ pub const NEAR: f64 = 0.025;
 #[derive(Default)]
 pub(super) struct Shares {
     instances: BTreeMap<Name, Record>,
-    /// How many tasks of the canary were ready lately, with since when.
+    /// How many tasks of the canary were ready lately, or looked so, with since when.
     ready: VecDeque<(Timestamp, u32)>,
     canary: Option<Revision>,
     /// Whether the last change was a controller's, and gave the canary a larger share by weights.
@@ -55,11 +55,11 @@ impl Shares {
         }
     }
 
-    /// Whether an instance's share was lately what the status says.
+    /// Whether an instance's share was what the status says when the controller that acts here looked.
     pub fn was_right(&self, event: &Event, instance: &Name) -> bool {
         let record = self.instances.get(instance);
         let until = record.and_then(|record| record.right_until);
-        until.is_some_and(|until| event.is_recent(until))
+        until.is_some_and(|until| event.is_news(until))
     }
 
     /// Whether something other than a controller has lately hurt an instance.
@@ -80,7 +80,16 @@ impl Shares {
             self.ready.clear();
         }
         let Some(canary) = &self.canary else { return };
-        let ready = event.view.ready_tasks(canary);
+        // A proxy, and whoever asks it, learns late that a task is gone.
+        let passed = |instance: InstanceView| {
+            let servers = event.view.servers(instance.name, &event.route.backend);
+            let passed = servers.filter(|server| {
+                server.revision == Some(canary) && server.check == CheckState::Passed
+            });
+            u32::try_from(passed.count()).unwrap_or(u32::MAX)
+        };
+        let seen = event.instances().map(passed).max().unwrap_or(0);
+        let ready = event.view.ready_tasks(canary).max(seen);
         if self.ready.back().is_none_or(|(_, last)| *last != ready) {
             self.ready.push_back((event.now, ready));
         }
@@ -94,16 +103,21 @@ impl Shares {
         }
     }
 
-    fn most_ready(&self) -> u32 {
-        self.ready
-            .iter()
-            .map(|(_, ready)| *ready)
-            .max()
-            .unwrap_or(0)
+    /// The most that may have been seen to be ready by who acts here.
+    fn most_ready(&self, event: &Event) -> u32 {
+        let latest_first = self.ready.iter().rev();
+        // What was before the last look lasted until the next entry.
+        let mut is_over = false;
+        let seen = latest_first.take_while(|(since, _)| {
+            let was_over = is_over;
+            is_over = !event.is_news(*since);
+            !was_over
+        });
+        seen.map(|(_, ready)| *ready).max().unwrap_or(0)
     }
 
     fn note_instance(&mut self, event: &Event, name: &Name) {
-        let most_ready = self.most_ready();
+        let most_ready = self.most_ready(event);
         let (share, serves) = look(event, name, self.canary.as_ref());
         let is_alone = stable_is_down(event, name);
         let record = self.instances.entry(name.clone()).or_default();
