@@ -164,8 +164,8 @@ pub fn verdict<'a>(records: &'a [MeasurementStatus], now: Timestamp) -> Verdict<
     }
 }
 
-/// The failed measurements of a metric in a sentence: what was measured, and what would have passed.
-pub fn explain(record: &MeasurementStatus) -> String {
+/// The failed measurements of a metric in a sentence: what was measured in `stage`, and what would have passed.
+pub fn explain(record: &MeasurementStatus, stage: &str) -> String {
     let values: Vec<String> = record
         .failures
         .iter()
@@ -181,9 +181,8 @@ pub fn explain(record: &MeasurementStatus) -> String {
         format!("{} times", record.failed)
     };
     format!(
-        "metric `{}` failed {times} in stage {}: measured {}, wanted {}",
+        "metric `{}` failed {times} in {stage}: measured {}, wanted {}",
         record.metric,
-        record.stage + 1,
         values.join(", "),
         record.bounds
     )

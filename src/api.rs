@@ -16,6 +16,7 @@ mod resource;
 mod revision;
 mod rollout;
 mod status;
+mod strategy;
 mod template;
 mod weight;
 
@@ -30,12 +31,13 @@ pub use meta::{API_VERSION, Kind, Manifest, Metadata, Name, NameError, Spec};
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
 pub use resource::Resource;
 pub use revision::{Revision, RevisionError};
-pub use rollout::{Canary, OnFailure, Reach, RolloutSpec, Stage, Strategy, Traffic};
+pub use rollout::{OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic};
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
     PauseReason, Phase, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord, ServiceRecord,
     Step, TrafficStatus, WaitingOn,
 };
+pub use strategy::{BlueGreen, Canary, Promotion, Stage, StageSpec, StageTasks, Strategy};
 pub use template::{
     CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,
     Placement, Preference, ResourceLimits, ResourceReservations, Resources, RestartCondition,

@@ -17,6 +17,8 @@ mod progress;
 mod reach;
 #[path = "plan/references.rs"]
 mod references;
+#[path = "plan/rollover.rs"]
+mod rollover;
 #[path = "plan/safety.rs"]
 mod safety;
 #[path = "plan/templates.rs"]

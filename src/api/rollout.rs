@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Duration, Kind, Name, Spec, Template};
+use super::{Analysis, Duration, Kind, Name, Spec, Strategy, Template};
 
 /// What is wanted of one service, for ever: what runs, behind what, and how it changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,18 @@ pub struct RolloutSpec {
     /// What happens when a stage fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Which former revisions come back without stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_window: Option<RollbackWindow>,
+}
+
+/// Which former revisions come back without stages: what has served not long ago was measured then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RollbackWindow {
+    /// So many that were stable before the one that is.
+    #[schemars(range(min = 1, max = 10))]
+    pub revisions: u32,
 }
 
 fn default_replicas() -> u32 {
@@ -82,45 +94,6 @@ pub enum Reach {
     Host,
 }
 
-/// How a new revision replaces the old one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub enum Strategy {
-    /// Gradual scaling: weight and replicas grow by stage.
-    Canary(Canary),
-}
-
-/// Gradual scaling: weight and replicas grow by stage, then the canary becomes stable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Canary {
-    /// The stages, with rising weights. After the last one the canary takes everything.
-    #[schemars(length(min = 1, max = 100))]
-    pub stages: Vec<Stage>,
-}
-
-/// One stage of a canary.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Stage {
-    /// The canary's share of the requests, in percent.
-    #[schemars(range(min = 1, max = 100))]
-    pub weight: u8,
-    /// The canary's tasks; `replicas` × `weight`, rounded up, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000))]
-    pub replicas: Option<u32>,
-    /// How long the stage is held, at least, once its weight is observed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bake: Option<Duration>,
-    /// Whether a `rolloutctl promote` must let the rollout pass on.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub approval: bool,
-    /// What is measured in this stage besides the rollout's own analysis.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub analysis: Option<Analysis>,
-}
-
 /// What happens when a stage fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -130,26 +103,6 @@ pub enum OnFailure {
     Rollback,
     /// Everything stays as it is until somebody decides.
     Pause,
-}
-
-impl RolloutSpec {
-    /// The canary's stages.
-    pub fn stages(&self) -> &[Stage] {
-        match &self.strategy {
-            Strategy::Canary(canary) => &canary.stages,
-        }
-    }
-}
-
-impl Stage {
-    /// How many canary tasks this stage wants when the rollout as a whole wants `replicas`: what
-    /// the stage says, or the weight's part of `replicas`, rounded up.
-    pub fn sized(&self, replicas: u32) -> u32 {
-        self.replicas.unwrap_or_else(|| {
-            let part = u64::from(replicas) * u64::from(self.weight);
-            u32::try_from(part.div_ceil(100)).unwrap_or(u32::MAX).max(1)
-        })
-    }
 }
 
 impl Spec for RolloutSpec {

@@ -57,6 +57,10 @@ pub struct RolloutStatus {
     /// Revisions that have left the traffic and are being drained, with the instant since when.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub leaving: BTreeMap<Revision, Timestamp>,
+    /// Former stable revisions that keep their tasks and servers, without traffic, each with the instant until when; a revision
+    /// is struck out when it has left or comes back.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warm: BTreeMap<Revision, Timestamp>,
     /// The services of what serves and of what is tried, as they were last seen, so that another
     /// hand's changes are told from our own (SAFETY-3).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -81,6 +85,19 @@ pub struct RolloutStatus {
     /// The last command and what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_command: Option<CommandRecord>,
+}
+
+impl RolloutStatus {
+    /// Whether a former stable revision keeps its tasks and servers still, without traffic.
+    pub fn is_warm(&self, revision: &Revision) -> bool {
+        self.warm.contains_key(revision) && !self.leaving.contains_key(revision)
+    }
+
+    /// Whether something leaves that had a part in what goes on: what was kept warm has had none for a while.
+    pub fn is_clearing(&self) -> bool {
+        let mut leaving = self.leaving.keys();
+        leaving.any(|revision| !self.warm.contains_key(revision))
+    }
 }
 
 /// The state of a rollout in one word.

@@ -45,10 +45,7 @@ pub fn references(resource: &Resource) -> Vec<ResourceRef> {
 }
 
 fn of_rollout(spec: &RolloutSpec) -> Vec<ResourceRef> {
-    let staged = spec
-        .stages()
-        .iter()
-        .filter_map(|stage| stage.analysis.as_ref());
+    let staged = spec.strategy.stages().filter_map(|stage| stage.analysis);
     spec.analysis
         .iter()
         .chain(staged)

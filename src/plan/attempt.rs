@@ -38,7 +38,7 @@ pub(super) fn begin(
     by: Option<&Actor>,
 ) {
     status.attempt += 1;
-    status.stage = 0;
+    status.stage = first_stage(status, input, &revision);
     status.weight = 0;
     status.sized_for = 0;
     status.abort = None;
@@ -48,6 +48,7 @@ pub(super) fn begin(
         .filter(|pause| pause.reason == PauseReason::User);
     status.measurements.clear();
     status.leaving.remove(&revision);
+    status.warm.remove(&revision);
     remember(status, input, &revision);
     status.history.push(HistoryEntry {
         attempt: status.attempt,
@@ -74,6 +75,34 @@ pub(super) fn begin(
         status.step = Step::Scaling;
     }
     start_clock(status, input);
+}
+
+/// Where an attempt begins: what is still warm, or has served within the rollback window, was measured then, and comes
+/// back without stages.
+fn first_stage(status: &RolloutStatus, input: &Input, revision: &Revision) -> u32 {
+    if status.is_warm(revision) || is_in_window(status, input, revision) {
+        stages::count(input.spec)
+    } else {
+        0
+    }
+}
+
+/// Whether `revision` is one of the last that were stable before the one that is, as many as the rollback window has.
+fn is_in_window(status: &RolloutStatus, input: &Input, revision: &Revision) -> bool {
+    let size = input
+        .spec
+        .rollback_window
+        .map_or(0, |window| window.revisions);
+    let mut window: Vec<&Revision> = Vec::new();
+    let latest_first = status.history.iter().rev();
+    for entry in latest_first.filter(|entry| entry.outcome == AttemptOutcome::Completed) {
+        let is_stable = status.stable_revision.as_ref() == Some(&entry.revision);
+        if !is_stable && !window.contains(&&entry.revision) {
+            window.push(&entry.revision);
+        }
+    }
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    window.into_iter().take(size).any(|known| known == revision)
 }
 
 /// Starts the progress deadline's clock anew; a paused rollout's clock stands (PROGRESS-5).
@@ -199,11 +228,34 @@ pub(super) fn promote(status: &mut RolloutStatus, input: &Input) {
     close(status, input.now, AttemptOutcome::Completed, "");
     note(status, input.now, None, format!("{canary} is stable"));
     if let Some(old) = status.stable_revision.replace(canary) {
-        status.leaving.insert(old, input.now);
+        retire(status, input, old);
     }
     status.step = Step::Idle;
     status.weight = 0;
     status.sized_for = 0;
     status.deadline = None;
     status.measurements.clear();
+}
+
+/// What was stable until now keeps its tasks for a while, if the spec says so; whatever was kept so before leaves.
+fn retire(status: &mut RolloutStatus, input: &Input, old: Revision) {
+    let older: Vec<Revision> = status.warm.keys().cloned().collect();
+    for revision in older {
+        status.leaving.entry(revision).or_insert(input.now);
+    }
+    let delay = input.spec.strategy.scale_down_delay();
+    if delay.is_zero() {
+        status.leaving.insert(old, input.now);
+    } else {
+        status.warm.insert(old, delay.after(input.now));
+    }
+}
+
+/// What was kept warm for its time leaves.
+pub(super) fn let_cool(status: &mut RolloutStatus, now: Timestamp) {
+    let over = status.warm.iter().filter(|(_, until)| now >= **until);
+    let over: Vec<Revision> = over.map(|(revision, _)| revision.clone()).collect();
+    for revision in over {
+        status.leaving.entry(revision).or_insert(now);
+    }
 }

@@ -109,9 +109,7 @@ fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (
         Step::Idle if availability == Availability::Short => {
             "fewer tasks serve than are wanted".into()
         }
-        Step::Idle if !status.leaving.is_empty() => {
-            "a former revision is drained and stopped".into()
-        }
+        Step::Idle if status.is_clearing() => "a former revision is drained and stopped".into(),
         Step::Idle => {
             return (
                 Phase::Healthy,
@@ -198,9 +196,7 @@ fn progressing(status: &mut RolloutStatus, input: &Input) {
             (ConditionStatus::True, Reason::NewRevisionProgressing)
         }
         Step::Running { .. } => (ConditionStatus::True, Reason::StageBaking),
-        Step::Idle if !status.leaving.is_empty() => {
-            (ConditionStatus::True, Reason::OldRevisionLeaving)
-        }
+        Step::Idle if status.is_clearing() => (ConditionStatus::True, Reason::OldRevisionLeaving),
         Step::Idle => (ConditionStatus::False, Reason::RolloutCompleted),
     };
     set(
@@ -226,7 +222,10 @@ fn paused(status: &mut RolloutStatus, input: &Input) {
         None if status.waiting_on == Some(WaitingOn::Approval) => (
             ConditionStatus::True,
             Reason::PausedForApproval,
-            format!("stage {} asks for `promote`", status.stage + 1),
+            format!(
+                "{} asks for `promote`",
+                stages::name(input.spec, status.stage)
+            ),
         ),
         None => (ConditionStatus::False, Reason::NotPaused, String::new()),
     };
@@ -241,7 +240,7 @@ fn paused(status: &mut RolloutStatus, input: &Input) {
 }
 
 fn completed(status: &mut RolloutStatus, input: &Input) {
-    let at_rest = status.step == Step::Idle && status.leaving.is_empty();
+    let at_rest = status.step == Step::Idle && !status.is_clearing();
     let is_stable = status.stable_revision.as_ref() == Some(&Revision::of(input.spec));
     let (value, reason) = match (at_rest && is_stable, status.abort.is_some()) {
         (true, _) => (ConditionStatus::True, Reason::RolloutCompleted),

@@ -90,6 +90,7 @@ fn remove(input: &Input) -> Plan {
         .take()
         .into_iter()
         .chain(status.canary_revision.take());
+    status.warm.clear();
     // No attempt is under way any more.
     (status.step, status.weight, status.pause) = (Step::Idle, 0, None);
     for revision in known.chain(services) {

@@ -14,6 +14,7 @@ pub(super) fn keep_books<'a>(
     input: &Input<'a>,
     resolved: &Resolved,
 ) -> Scene<'a> {
+    attempt::let_cool(status, input.now);
     let scene = Scene::of(status, input, resolved);
     let before = status.leaving.clone();
     let present = present(status, input, &scene);
@@ -30,6 +31,7 @@ pub(super) fn keep_books<'a>(
         .collect();
     for revision in gone {
         status.leaving.remove(&revision);
+        status.warm.remove(&revision);
         attempt::note(status, input.now, None, format!("{revision} has left"));
     }
     restart_clocks(status, input, &scene);
@@ -81,10 +83,11 @@ fn present(status: &RolloutStatus, input: &Input, scene: &Scene) -> BTreeSet<Rev
     present
 }
 
-/// Whether `revision` serves or is being tried.
+/// Whether `revision` serves, is being tried, or is kept warm.
 pub(super) fn is_kept(status: &RolloutStatus, revision: &Revision) -> bool {
     status.stable_revision.as_ref() == Some(revision)
         || status.canary_revision.as_ref() == Some(revision)
+        || status.is_warm(revision)
 }
 
 /// Templates are kept for what serves, for what leaves and for what has a service still.

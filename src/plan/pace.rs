@@ -24,6 +24,7 @@ pub(super) fn requeue_at(
     [
         waited_for(status, input, waiting_on),
         departure(status, input),
+        next_to_cool(status),
         hands::next_restore(status, input),
     ]
     .into_iter()
@@ -67,6 +68,13 @@ fn waited_for(
 /// What drains shows its end only to who looks, whatever else is waited for.
 fn departure(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
     (!status.leaving.is_empty()).then(|| WATCHFUL.after(input.now))
+}
+
+/// When the next revision has been kept warm for its time.
+fn next_to_cool(status: &RolloutStatus) -> Option<Timestamp> {
+    let warm = status.warm.iter();
+    let warm = warm.filter(|(revision, _)| status.is_warm(revision));
+    warm.map(|(_, until)| *until).min()
 }
 
 /// Whether a service has more living tasks than it asks for.

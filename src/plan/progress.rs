@@ -77,7 +77,7 @@ fn judge(status: &mut RolloutStatus, input: &Input) -> bool {
 }
 
 fn fail(status: &mut RolloutStatus, input: &Input, record: &MeasurementStatus) {
-    let message = analysis::explain(record);
+    let message = analysis::explain(record, &stages::name(input.spec, record.stage));
     match input.spec.on_failure {
         OnFailure::Rollback => {
             let cause = AbortCause::Analysis {
@@ -110,8 +110,8 @@ pub(super) fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
             Some(format!("; it was waiting for {waited}"))
         });
     let message = format!(
-        "stage {} was not ready within the progress deadline of {}{}",
-        status.stage + 1,
+        "{} was not ready within the progress deadline of {}{}",
+        stages::name(input.spec, status.stage),
         input.spec.progress_deadline,
         reason.unwrap_or_default()
     );
@@ -163,16 +163,13 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
         status.step = Step::Shifting;
         status.weight = stage.weight;
         status.sized_for = stage.sized;
-        attempt::note(
-            status,
-            input.now,
-            None,
-            format!(
-                "stage {}: shifting {} % to {canary}",
-                status.stage + 1,
-                stage.weight
-            ),
-        );
+        let name = stages::name(input.spec, status.stage);
+        let message = if stage.weight == 0 {
+            format!("{name}: {canary} is up, without traffic")
+        } else {
+            format!("{name}: shifting {} % to {canary}", stage.weight)
+        };
+        attempt::note(status, input.now, None, message);
     }
 }
 
@@ -190,8 +187,8 @@ fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
             input.now,
             None,
             format!(
-                "stage {} began: {} % observed",
-                status.stage + 1,
+                "{} began: {} % observed",
+                stages::name(input.spec, status.stage),
                 stage.weight
             ),
         );

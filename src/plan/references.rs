@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, Metric, MetricSourceSpec, Name,
-    RolloutSpec, Route, TemplateRef,
+    RolloutSpec, Route, StageSpec, TemplateRef,
 };
 
 /// The interval of a metric that names none.
@@ -211,10 +211,9 @@ impl Resources {
     }
 
     fn metrics(&self, spec: &RolloutSpec) -> Result<Vec<Vec<ResolvedMetric>>, SpecProblem> {
-        let stages = spec.stages().iter().enumerate();
-        let metrics = stages.map(|(number, stage)| {
-            self.stage_metrics(number, spec.analysis.as_ref(), stage.analysis.as_ref())
-        });
+        let stages = spec.strategy.stages().enumerate();
+        let metrics =
+            stages.map(|(number, stage)| self.stage_metrics(number, spec.analysis.as_ref(), stage));
         metrics.collect()
     }
 
@@ -222,10 +221,11 @@ impl Resources {
         &self,
         stage: usize,
         common: Option<&Analysis>,
-        own: Option<&Analysis>,
+        spec: StageSpec,
     ) -> Result<Vec<ResolvedMetric>, SpecProblem> {
         let mut metrics = Vec::new();
-        for analysis in common.into_iter().chain(own) {
+        let measured = common.filter(|_| spec.has_traffic());
+        for analysis in measured.into_iter().chain(spec.analysis) {
             // A stage's own analysis inherits what it does not say.
             let source = analysis
                 .source

@@ -57,6 +57,12 @@ impl<'a> Scene<'a> {
         let intent = Intent {
             stable: status.stable_revision.clone(),
             canary: status.canary_revision.clone(),
+            warm: status
+                .warm
+                .keys()
+                .filter(|it| status.is_warm(it))
+                .cloned()
+                .collect(),
             canary_sizing: stages::in_force(input.spec, status),
             last_server: LastServer::Stays,
         };
@@ -72,6 +78,7 @@ impl<'a> Scene<'a> {
         let intent = Intent {
             stable: None,
             canary: None,
+            warm: BTreeSet::new(),
             canary_sizing: stages::in_force(input.spec, &RolloutStatus::default()),
             last_server: LastServer::Goes,
         };

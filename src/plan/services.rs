@@ -31,7 +31,7 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
     actions
 }
 
-/// What serves and what is tried, each with the number of tasks that it should have.
+/// What serves, what is tried and what is kept warm, each with the number of tasks that it should have.
 pub(super) fn kept<'a>(
     status: &'a RolloutStatus,
     input: &Input,
@@ -39,10 +39,16 @@ pub(super) fn kept<'a>(
     let stable = status.stable_revision.as_ref();
     let canary = status.canary_revision.as_ref();
     let canary_size = stages::canary_size(input.spec, status);
+    let all = input.spec.replicas;
+    let warm = status
+        .warm
+        .keys()
+        .filter(|revision| status.is_warm(revision));
     stable
-        .map(|revision| (revision, input.spec.replicas))
+        .map(|revision| (revision, all))
         .into_iter()
         .chain(canary.map(|revision| (revision, canary_size)))
+        .chain(warm.map(move |revision| (revision, all)))
 }
 
 /// A revision that serves or is tried: its service exists, is as it was made, and has `replicas` tasks.

@@ -1,5 +1,5 @@
-//! The stages as the planner sees them: those of the spec, and the last one that every canary has:
-//! everything to the canary, with all its tasks, without bake or measurement.
+//! The stages as the planner sees them: those of the spec's strategy, and the last one that each has: everything to the
+//! new revision, with all its tasks, without bake or measurement.
 
 use crate::api::{Duration, RolloutSpec, RolloutStatus, Share};
 
@@ -34,9 +34,8 @@ pub(super) struct Sizing {
 
 /// The stage number `stage` of `spec`; the final one for any number past the last.
 pub(super) fn stage(spec: &RolloutSpec, stage: u32) -> StageView {
-    let stages = spec.stages();
     let index = usize::try_from(stage).unwrap_or(usize::MAX);
-    let Some(found) = stages.get(index) else {
+    let Some(found) = spec.strategy.stage(index) else {
         return StageView {
             weight: 100,
             sized: spec.replicas,
@@ -45,8 +44,8 @@ pub(super) fn stage(spec: &RolloutSpec, stage: u32) -> StageView {
         };
     };
     // Earlier stages may have asked for more tasks; a canary does not shrink on its way up.
-    let sized = stages[..=index]
-        .iter()
+    let passed = spec.strategy.stages().take(index.saturating_add(1));
+    let sized = passed
         .map(|stage| stage.sized(spec.replicas))
         .max()
         .unwrap_or(1);
@@ -64,7 +63,13 @@ pub(super) fn stage(spec: &RolloutSpec, stage: u32) -> StageView {
 
 /// The number of stages of `spec`, without the final one.
 pub(super) fn count(spec: &RolloutSpec) -> u32 {
-    u32::try_from(spec.stages().len()).unwrap_or(u32::MAX)
+    u32::try_from(spec.strategy.stage_count()).unwrap_or(u32::MAX)
+}
+
+/// What the stage number `stage` of `spec` is called.
+pub(super) fn name(spec: &RolloutSpec, stage: u32) -> String {
+    let index = usize::try_from(stage).unwrap_or(usize::MAX);
+    spec.strategy.stage_name(index)
 }
 
 /// The share that the canary is meant to have now, and what it was sized for.

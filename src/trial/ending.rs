@@ -59,6 +59,9 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if let Some((revision, _)) = status.leaving.first_key_value() {
         return Err(Unrest(format!("{revision} is still leaving")));
     }
+    if let Some((revision, _)) = status.warm.first_key_value() {
+        return Err(Unrest(format!("{revision} is still kept warm")));
+    }
     // For a while after it was put back, a service is watched; the end of that is written down.
     let watched = |record: &ServiceRecord| record.restore.is_some();
     if status.services.values().any(watched) {

@@ -125,7 +125,7 @@ impl Rehearsal {
 
     /// How long each stage is held at least, in milliseconds: its bake time, a first measurement, the approval.
     fn stages(&self) -> impl Iterator<Item = u64> {
-        let stages = self.cast.rollout.spec.stages().iter();
+        let stages = self.cast.rollout.spec.strategy.stages();
         stages.zip(0_u32..).map(|(stage, number)| {
             let metrics = self.cast.resolved.metrics_of(number).iter();
             let first = metrics

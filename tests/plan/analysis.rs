@@ -198,7 +198,9 @@ fn analysis_2_a_sample_from_before_the_stage_was_prepared_again_is_void() {
     toy.turn();
     assert_eq!(toy.asked.len(), 1, "a sample is on its way");
     let mut edited = measured("v2");
-    let Strategy::Canary(canary) = &mut edited.strategy;
+    let Strategy::Canary(canary) = &mut edited.strategy else {
+        panic!("a canary");
+    };
     canary.stages[0].weight = 10;
     toy.apply(edited);
     toy.until("the stage begins again", |toy| {
@@ -219,7 +221,9 @@ fn a_stage_without_metrics_is_not_said_to_be_measured() {
         ),
     ] {
         let mut baking = spec;
-        let Strategy::Canary(canary) = &mut baking.strategy;
+        let Strategy::Canary(canary) = &mut baking.strategy else {
+            panic!("a canary");
+        };
         canary.stages[0].bake = Some(Duration::from_secs(60));
         let mut toy = Toy::stable(crate::toy::spec("v1"));
         toy.apply(baking);

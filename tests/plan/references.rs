@@ -20,7 +20,9 @@ fn without_source() -> Toy {
 /// The same with a long bake in every stage but the first.
 fn held(mut spec: rolloutctl::api::RolloutSpec) -> rolloutctl::api::RolloutSpec {
     spec.analysis.as_mut().expect("an analysis").interval = Some(Duration::from_secs(1));
-    let Strategy::Canary(canary) = &mut spec.strategy;
+    let Strategy::Canary(canary) = &mut spec.strategy else {
+        panic!("a canary");
+    };
     canary.stages[1].bake = Some(Duration::from_secs(600));
     spec
 }

@@ -127,7 +127,7 @@ impl Condition {
             }),
             Self::HasTasks(image, count) => revision(image)
                 .is_some_and(|revision| sight.ready.get(revision).copied().unwrap_or(0) == *count),
-            Self::NothingLeaves => status.leaving.is_empty(),
+            Self::NothingLeaves => status.leaving.is_empty() && status.warm.is_empty(),
             Self::Gone => false,
         }
     }

@@ -14,6 +14,10 @@ pub struct Changes {
     replicas: Option<u32>,
     /// As in a manifest.
     stages: Option<Vec<Value>>,
+    /// A rollover instead of the stages, as in a manifest.
+    rollover: Option<Value>,
+    /// How many former revisions come back without stages.
+    rollback_window: Option<u32>,
     /// Changes of the one metric, `error-ratio`; `none` for no analysis at all.
     metric: Option<Value>,
     progress_deadline: Option<String>,
@@ -89,6 +93,12 @@ impl Changes {
             self.drain_timeout.clone().map(Into::into),
         );
         set("/traffic/backend", self.backend.clone().map(Into::into));
+        if let Some(rollover) = &self.rollover {
+            spec["strategy"] = json!({"blueGreen": rollover});
+        }
+        if let Some(revisions) = self.rollback_window {
+            spec["rollbackWindow"] = json!({"revisions": revisions});
+        }
         if let Some(on_failure) = &self.on_failure {
             spec["onFailure"] = on_failure.clone().into();
         }

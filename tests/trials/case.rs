@@ -159,6 +159,13 @@ fn rival(seed: u64) -> Option<(u64, Deed)> {
 
 /// The next commit: mostly another image, sometimes another number of tasks, a revert, or all new.
 fn change(chance: &mut Chance, spec: &mut Manifest<RolloutSpec>, image: &str) {
+    let mut apart = chance.apart();
+    let former = format!(
+        "app:{}-{}",
+        apart.one(&["good", "slow"]),
+        apart.between(0, 2)
+    );
+    let image = if apart.percent(15) { &former } else { image };
     let mut next = match chance.between(0, 9) {
         0 => rollout(chance, "app:good-0"),
         1 | 2 => {

@@ -11,6 +11,12 @@ impl Chance {
         Self(Random::of_seed(seed ^ 0x5eed_ca5e))
     }
 
+    /// Other choices than those that follow here, which stay as they are.
+    pub fn apart(&self) -> Self {
+        let mut next = self.0.clone();
+        Self::of_seed(!next.below(u64::MAX))
+    }
+
     /// Whether something of this probability, in percent, happens.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.0.below(100) < percent

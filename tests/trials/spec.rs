@@ -31,6 +31,32 @@ pub fn neighbours(instances: u64) -> Vec<Resource> {
     ]
 }
 
+/// A rollover, or what a canary may have besides its stages. Chosen apart from all else, which stays as it was before there
+/// were any.
+fn way_back(chance: &mut Chance, spec: &mut Value) {
+    if chance.percent(30) {
+        let mut gates = [json!({}), json!({})];
+        for gate in &mut gates {
+            if chance.percent(60) {
+                gate["bake"] = format!("{}s", chance.between(1, 8)).into();
+            }
+            if chance.percent(8) {
+                gate["approval"] = true.into();
+            }
+        }
+        let [before, after] = gates;
+        let delay = format!("{}s", chance.between(0, 20));
+        spec["strategy"] = json!({"blueGreen": {
+            "prePromotion": before, "postPromotion": after, "scaleDownDelay": delay,
+        }});
+    } else if chance.percent(20) {
+        spec["strategy"]["canary"]["scaleDownDelay"] = format!("{}s", chance.between(1, 20)).into();
+    }
+    if chance.percent(20) {
+        spec["rollbackWindow"] = json!({"revisions": chance.between(1, 3)});
+    }
+}
+
 /// A rollout of `image`.
 pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
     let mut spec = json!({
@@ -50,6 +76,7 @@ pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
     if chance.percent(20) {
         spec["revisionHistoryLimit"] = chance.between(0, 2).into();
     }
+    way_back(&mut chance.apart(), &mut spec);
     manifest("web", spec)
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Scene, Text};
-use crate::api::{RolloutSpec, RolloutStatus, Stage, Step};
+use crate::api::{RolloutSpec, RolloutStatus, StageSpec, Step};
 use crate::cli::console::Tone;
 use crate::cli::standing::is_under_way;
 use crate::cli::table::{Field, Grid};
@@ -19,20 +19,20 @@ pub fn tell(
     let under_way = status.filter(|s| is_under_way(s) && s.canary_revision.is_some());
     text.heading("Stages");
     let mut grid = Grid::new([]);
-    for (stage, index) in spec.stages().iter().zip(0_u32..) {
+    for (stage, index) in spec.strategy.stages().zip(0_u32..) {
         let (mark, tone) = mark(under_way, index);
         let now = under_way
             .filter(|status| status.stage == index)
             .map_or_else(String::new, |status| at_hand(status, scene));
         grid.row([
-            Field::toned(format!("{mark} {}", index + 1), tone),
+            Field::toned(format!("{mark} {}", label(spec, index)), tone),
             format!("{}%", stage.weight).into(),
             counted(stage.sized(spec.replicas) as usize, "task").into(),
-            terms(stage).into(),
+            terms(&stage).into(),
             now.into(),
         ]);
     }
-    let last = u32::try_from(spec.stages().len()).unwrap_or(u32::MAX);
+    let last = u32::try_from(spec.strategy.stage_count()).unwrap_or(u32::MAX);
     let (mark, tone) = mark(under_way, last);
     grid.row([
         Field::toned(mark, tone),
@@ -44,6 +44,13 @@ pub fn tell(
     text.table(&grid);
 }
 
+/// The number of a canary's stage, or what a rollover calls it.
+fn label(spec: &RolloutSpec, index: u32) -> String {
+    let name = spec.strategy.stage_name(index as usize);
+    name.strip_prefix("stage ")
+        .map_or(name.clone(), str::to_owned)
+}
+
 fn mark(under_way: Option<&RolloutStatus>, index: u32) -> (&'static str, Tone) {
     match under_way.map(|status| index.cmp(&status.stage)) {
         Some(Ordering::Less) => ("✓", Tone::Good),
@@ -53,7 +60,7 @@ fn mark(under_way: Option<&RolloutStatus>, index: u32) -> (&'static str, Tone) {
 }
 
 /// What the stage asks for besides its weight.
-fn terms(stage: &Stage) -> String {
+fn terms(stage: &StageSpec<'_>) -> String {
     let mut terms = Vec::new();
     if let Some(bake) = stage.bake {
         terms.push(format!("bake {bake}"));

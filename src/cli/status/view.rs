@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::alarm;
-use crate::api::{RolloutStatus, Step};
+use crate::api::{RolloutStatus, Step, Strategy};
 use crate::cli::console::{Console, Paint, Screen, Tone};
 use crate::cli::exit::Failure;
 use crate::cli::standing::Standing;
@@ -172,10 +172,10 @@ pub fn drawing(stored: &Stored, now: Timestamp, paint: Paint) -> String {
 
 /// The stages in a row: `✓ 5%  ▶ 33%  · 50%  · 100%`.
 fn stages(stored: &Stored, status: &RolloutStatus, paint: Paint) -> String {
-    let weights = rollout_spec(stored)
-        .map(crate::api::RolloutSpec::stages)
-        .unwrap_or_default()
-        .iter()
+    let strategy = rollout_spec(stored).map(|spec| &spec.strategy);
+    let weights = strategy
+        .into_iter()
+        .flat_map(Strategy::stages)
         .map(|stage| stage.weight)
         .chain([100]);
     let marks: Vec<_> = weights

@@ -10,19 +10,26 @@ use super::repeated;
 use crate::api::Duration;
 use crate::influxql::{BUILT_IN, Effect, FillError, Reading};
 
-/// The analyses of a rollout: its own, and each stage's.
+/// The analyses of a rollout: its own, and each stage's or gate's.
 pub(in super::super) fn analyses<'a>(spec: &Node<'a>) -> (Node<'a>, Vec<Node<'a>>) {
     let stages = spec.at(&["strategy", "canary", "stages"]).items();
-    let own = stages.iter().map(|stage| stage.get("analysis")).collect();
-    (spec.get("analysis"), own)
+    let of_stages = stages.iter().map(|stage| stage.get("analysis"));
+    let gates = ["prePromotion", "postPromotion"];
+    let of_gates = gates.map(|gate| spec.at(&["strategy", "blueGreen", gate, "analysis"]));
+    (spec.get("analysis"), of_stages.chain(of_gates).collect())
 }
 
 pub(super) fn check_rollout(spec: &Node<'_>, findings: &mut Findings) {
     let (shared, of_stages) = analyses(spec);
     let shared_names: BTreeSet<_> = names(&shared).into_iter().collect();
+    // What has no traffic is not measured by the rollout's own analysis.
+    let before_traffic = spec.at(&["strategy", "blueGreen", "prePromotion", "analysis"]);
     check_analysis(&shared, None, findings);
     for analysis in &of_stages {
         check_analysis(analysis, shared.get("source").text(), findings);
+        if analysis.path == before_traffic.path {
+            continue;
+        }
         for metric in analysis.get("metrics").items() {
             let name = metric.get("name");
             if name.text().is_some_and(|text| shared_names.contains(text)) {

@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::Findings;
 use super::super::node::Node;
-use crate::api::Stage;
+use crate::api::{StageSpec, StageTasks};
 
 /// A stage as far as it can be read.
 struct Draft<'a> {
@@ -23,9 +23,9 @@ impl<'a> Draft<'a> {
     }
 
     fn sized(&self, replicas: u32) -> u32 {
-        let stage = Stage {
+        let stage = StageSpec {
             weight: self.weight,
-            replicas: self.replicas,
+            tasks: self.replicas.map_or(StageTasks::ByWeight, StageTasks::Said),
             bake: None,
             approval: false,
             analysis: None,

@@ -21,7 +21,7 @@ pub(in crate::plan) fn changes(picture: &Picture, overdue: &Overdue) -> Vec<Serv
             steps.push((order, ServerChange { server, verb }));
         };
         match (server.role, server.seen) {
-            (Role::Stable | Role::Canary, _) => keep(picture, server, &mut step),
+            (Role::Stable | Role::Canary | Role::Warm, _) => keep(picture, server, &mut step),
             (Role::Leaving, Some(fact)) if relieved || !server.takes_requests() => {
                 let patience = if overdue.0.contains(&server.name) {
                     Patience::Over
@@ -85,7 +85,7 @@ fn order_of(role: Role, from: ServerWeight, to: ServerWeight) -> Order {
         (Role::Stable, true) => Order::RaiseStable,
         (Role::Stable, false) => Order::LowerStable,
         (Role::Canary, true) => Order::RaiseCanary,
-        (Role::Canary | Role::Leaving, _) => Order::Weaken,
+        (Role::Canary | Role::Warm | Role::Leaving, _) => Order::Weaken,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::snapshot::{AdminState, CheckState, Endpoint, OperationalState, Server
 pub(in crate::plan) struct Intent {
     pub stable: Option<Revision>,
     pub canary: Option<Revision>,
+    pub warm: BTreeSet<Revision>,
     pub canary_sizing: Sizing,
     pub last_server: LastServer,
 }
@@ -38,6 +39,8 @@ pub(in crate::plan) struct ReadyTask {
 pub(in crate::plan) enum Role {
     Stable,
     Canary,
+    /// It was stable, and is ready for the way back, without traffic.
+    Warm,
     Leaving,
 }
 
@@ -171,7 +174,7 @@ impl<'a> Picture<'a> {
                 self.weights.stable
             }
             Role::Canary if is_serving => self.weights.canary,
-            Role::Stable | Role::Canary | Role::Leaving => ServerWeight::ZERO,
+            Role::Stable | Role::Canary | Role::Warm | Role::Leaving => ServerWeight::ZERO,
         }
     }
 
@@ -186,13 +189,13 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Whether the proxy shows just what it should (TRAFFIC-3). Servers that leave only have to
+    /// Whether the proxy shows just what it should (TRAFFIC-3). Servers that leave or are kept warm only have to
     /// be out of the traffic, and a stable server that is down is out of it anyway.
     pub fn is_settled(&self) -> bool {
         self.servers
             .iter()
             .all(|server| match (server.role, server.seen) {
-                (Role::Leaving, _) => !server.takes_requests(),
+                (Role::Warm | Role::Leaving, _) => !server.takes_requests(),
                 (Role::Stable | Role::Canary, None) => false,
                 // It takes nothing, and it must not keep a better revision from coming.
                 (Role::Stable, Some(fact)) if !is_usable(fact) => true,
@@ -217,11 +220,12 @@ impl<'a> Picture<'a> {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Whether nothing that leaves takes requests any more.
+    /// Whether nothing that leaves, or has left the traffic already, takes requests any more.
     pub fn leaving_is_out(&self) -> bool {
-        self.servers
-            .iter()
-            .all(|server| server.role != Role::Leaving || !server.takes_requests())
+        self.servers.iter().all(|server| match server.role {
+            Role::Warm | Role::Leaving => !server.takes_requests(),
+            Role::Stable | Role::Canary => true,
+        })
     }
 
     /// The share that the canary should have here now.
@@ -291,7 +295,7 @@ impl<'a> Picture<'a> {
 fn may_serve(server: &Server) -> bool {
     let is_trusted = match (server.role, server.repute) {
         (Role::Canary, Repute::Bad) => false,
-        (Role::Canary, Repute::Good) | (Role::Stable | Role::Leaving, _) => true,
+        (Role::Canary, Repute::Good) | (Role::Stable | Role::Warm | Role::Leaving, _) => true,
     };
     is_trusted && server.wanted.is_some() && server.seen.is_none_or(is_usable)
 }
@@ -345,6 +349,8 @@ fn role_of(intent: &Intent, revision: &Revision) -> Role {
         Role::Stable
     } else if intent.canary.as_ref() == Some(revision) {
         Role::Canary
+    } else if intent.warm.contains(revision) {
+        Role::Warm
     } else {
         Role::Leaving
     }

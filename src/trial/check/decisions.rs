@@ -146,14 +146,13 @@ fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
     let Some(spec) = event.spec() else { return };
     // After the last stage there is one more, with everything at the new revision and no questions.
-    let Some(stage) = spec.stages().get(before.stage as usize) else {
+    let Some(stage) = spec.strategy.stage(before.stage as usize) else {
         return;
     };
-    let own = stage.analysis.as_ref();
-    let metrics = spec
-        .analysis
-        .iter()
-        .chain(own)
+    let common = spec.analysis.as_ref().filter(|_| stage.has_traffic());
+    let metrics = common
+        .into_iter()
+        .chain(stage.analysis)
         .flat_map(|analysis| &analysis.metrics);
     for metric in metrics {
         let is_waived = metric.no_data == crate::api::NoData::Skip;

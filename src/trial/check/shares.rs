@@ -266,12 +266,12 @@ pub fn sized_for(status: &RolloutStatus, spec: Option<&RolloutSpec>) -> u32 {
     let then = status.sized_for;
     let now = spec.map_or(then, |spec| {
         let stage = status.stage as usize;
-        let stages = spec.stages();
-        match stages.get(..=stage) {
-            Some(passed) => passed.iter().map(|stage| stage.sized(spec.replicas)).max(),
-            None => Some(spec.replicas),
+        if stage >= spec.strategy.stage_count() {
+            return spec.replicas;
         }
-        .unwrap_or(then)
+        let passed = spec.strategy.stages().take(stage + 1);
+        let sizes = passed.map(|stage| stage.sized(spec.replicas));
+        sizes.max().unwrap_or(then)
     });
     then.min(now).max(1)
 }

@@ -153,8 +153,8 @@ pub fn made_up(resources: &[Resource]) -> Vec<Resource> {
         match resource {
             Resource::Rollout(rollout) => {
                 balancers.insert(rollout.spec.traffic.load_balancer.clone());
-                let stages = rollout.spec.stages().iter();
-                let of_stages = stages.filter_map(|stage| stage.analysis.as_ref());
+                let stages = rollout.spec.strategy.stages();
+                let of_stages = stages.filter_map(|stage| stage.analysis);
                 for analysis in rollout.spec.analysis.iter().chain(of_stages) {
                     sources.extend(sources_of(analysis));
                 }

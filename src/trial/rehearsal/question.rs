@@ -197,7 +197,7 @@ fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
             }
         }
     };
-    let mut of_rollout = |analysis: &Option<Analysis>, pointer: &str| {
+    let mut of_rollout = |analysis: Option<&Analysis>, pointer: &str| {
         if let Some(analysis) = analysis {
             look(
                 Kind::Rollout,
@@ -207,10 +207,11 @@ fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
             );
         }
     };
-    of_rollout(&rollout.spec.analysis, "/spec/analysis");
-    for (index, stage) in rollout.spec.stages().iter().enumerate() {
-        let pointer = format!("/spec/strategy/canary/stages/{index}/analysis");
-        of_rollout(&stage.analysis, &pointer);
+    let strategy = &rollout.spec.strategy;
+    of_rollout(rollout.spec.analysis.as_ref(), "/spec/analysis");
+    for (index, stage) in strategy.stages().enumerate() {
+        let pointer = format!("{}/analysis", strategy.stage_pointer(index));
+        of_rollout(stage.analysis, &pointer);
     }
     for resource in &cast.neighbours {
         match resource {
