@@ -8,6 +8,7 @@ mod fixtures;
 mod get;
 mod history;
 mod memory;
+mod overtaken;
 mod past;
 mod restored;
 mod status;

@@ -2,7 +2,7 @@
 
 use super::console;
 use super::fixtures::{at, name, rollout, stored};
-use super::memory::{Memory, touch};
+use super::memory::Memory;
 use super::past::{asking_for, at_rest, entry, image, promoted, revision, taken_back, under_way};
 use crate::api::{
     Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Resource, Revision,
@@ -14,7 +14,8 @@ use crate::cli::target::{RolloutRef, rollout_spec};
 use crate::cli::undo::{Request, SourceSay, on_offer, run};
 use crate::world::Stored;
 
-fn request(to: Option<&str>) -> Request {
+/// What is asked, with a revision or without.
+pub fn request(to: Option<&str>) -> Request {
     Request {
         rollout: RolloutRef(name("news-web")),
         to: to.map(|to| to.parse().expect("digits")),
@@ -26,7 +27,7 @@ fn request(to: Option<&str>) -> Request {
 }
 
 /// Undoes, and gives what was answered and what is stored then.
-async fn undone(request: &Request, memory: &Memory) -> Result<(String, Stored), Failure> {
+pub async fn undone(request: &Request, memory: &Memory) -> Result<(String, Stored), Failure> {
     let (mut console, answers, _) = console();
     let exit = run(request, memory, &mut console).await?;
     assert_eq!(exit, Exit::Done);
@@ -35,7 +36,7 @@ async fn undone(request: &Request, memory: &Memory) -> Result<(String, Stored), 
 }
 
 /// What is said of a rollout that cannot be undone; nothing is written then.
-async fn refused(request: &Request, stored: Stored) -> String {
+pub async fn refused(request: &Request, stored: Stored) -> String {
     let memory = Memory::with([stored]);
     let failure = undone(request, &memory).await.expect_err("refused");
     assert_eq!(failure.exit(), Exit::No, "{failure}");
@@ -43,7 +44,8 @@ async fn refused(request: &Request, stored: Stored) -> String {
     failure.to_string()
 }
 
-fn asked_for(stored: &Stored) -> Revision {
+/// The revision that the spec asks for.
+pub fn asked_for(stored: &Stored) -> Revision {
     Revision::of(rollout_spec(stored).expect("a rollout"))
 }
 
@@ -339,75 +341,6 @@ async fn a_dry_run_shows_the_change_and_writes_nothing() {
          - news
        traffic:
     ");
-}
-
-#[tokio::test]
-async fn it_is_tried_again_when_the_controller_wrote_meanwhile() {
-    let memory = Memory::with([asking_for("1.4.2", under_way())]);
-    memory.before_write(|all| {
-        touch(&mut all[0], |draft| {
-            draft.status.as_mut().expect("a status").stage = 2;
-        });
-    });
-    let (_, stored) = undone(&request(None), &memory).await.expect("undone");
-    assert_eq!(asked_for(&stored), revision("1.4.1"));
-    assert_eq!(stored.draft.status.map(|status| status.stage), Some(2));
-}
-
-/// Two people who go back at the same time go back once.
-#[tokio::test]
-async fn who_is_overtaken_by_another_undo_does_not_go_further_back() {
-    use AttemptOutcome::{Completed, Running};
-    let status = RolloutStatus {
-        history: vec![
-            entry(1, "1.4.0", Completed),
-            entry(2, "1.4.1", Completed),
-            entry(3, "1.4.2", Running),
-        ],
-        ..under_way()
-    };
-    for is_seen in [false, true] {
-        let mut before = asking_for("1.4.2", status.clone());
-        let kept = super::fixtures::record(&image("1.4.0"), 0);
-        let known = before.draft.status.as_mut().expect("a status");
-        known.revisions.extend([kept]);
-        let memory = Memory::with([before]);
-        memory.before_write(move |all| {
-            touch(&mut all[0], |draft| {
-                draft.resource = rollout(&image("1.4.1"));
-                draft.generation += 1;
-                if is_seen {
-                    let status = draft.status.as_mut().expect("a status");
-                    status.observed_generation = draft.generation;
-                    status.canary_revision = None;
-                    status.step = Step::Idle;
-                }
-            });
-        });
-        let failure = undone(&request(None), &memory)
-            .await
-            .expect_err("overtaken");
-        assert_eq!(failure.exit(), Exit::No, "{failure}");
-        let stored = memory.find("ro/news-web").expect("stored");
-        assert_eq!(asked_for(&stored), revision("1.4.1"));
-        assert_eq!(memory.writes(), 0);
-    }
-}
-
-#[tokio::test]
-async fn who_is_overtaken_every_time_is_told_so() {
-    let memory = Memory::with([asking_for("1.4.2", promoted())]);
-    for _ in 0..20 {
-        memory.before_write(|all| touch(&mut all[0], |_| ()));
-    }
-    let failure = undone(&request(None), &memory)
-        .await
-        .expect_err("overtaken");
-    assert_eq!(failure.exit(), Exit::No);
-    assert!(
-        failure.to_string().contains("10 times in a row"),
-        "{failure}"
-    );
 }
 
 #[tokio::test]
