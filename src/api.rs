@@ -27,7 +27,10 @@ pub use deletion::{Deletion, Dependents};
 pub use duration::{Duration, ParseDurationError};
 pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
 pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};
-pub use meta::{API_VERSION, Kind, Manifest, Metadata, Name, NameError, Spec};
+pub use meta::{
+    API_VERSION, CHANGE_CAUSE_ANNOTATION, Kind, Manifest, Metadata, Name, NameError,
+    SOURCE_ANNOTATION, Spec,
+};
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
 pub use resource::Resource;
 pub use revision::{Revision, RevisionError};

@@ -20,10 +20,12 @@ mod diff;
 mod ending;
 mod exit;
 mod get;
+mod history;
 mod identity;
 mod listen;
 mod logs;
 mod object;
+mod past;
 mod preflight;
 mod read;
 mod refers;
@@ -35,6 +37,7 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod validate;
 mod verb;
 mod words;
@@ -42,8 +45,12 @@ pub mod wrap;
 
 pub use args::{CollectorArgs, ControllerArgs, Target};
 pub use exit::{Exit, Failure};
+pub use past::ShortRevision;
 
-use args::{ApplyArgs, Cli, Command, DeleteArgs, GetArgs, SchemaArgs, StatusArgs, VerbArgs};
+use args::{
+    ApplyArgs, Cli, Command, DeleteArgs, GetArgs, HistoryArgs, SchemaArgs, StatusArgs, UndoArgs,
+    VerbArgs,
+};
 use clock::Patience;
 use connect::connect;
 use console::{Console, Tone};
@@ -136,6 +143,8 @@ async fn dispatch(
         Command::Resume(args) => command_rollout(Verb::Resume, args, target, console).await,
         Command::Abort(args) => command_rollout(Verb::Abort, args, target, console).await,
         Command::Retry(args) => command_rollout(Verb::Retry, args, target, console).await,
+        Command::History(args) => history(&args, target, console).await,
+        Command::Undo(args) => undo(args, target, console).await,
         Command::Controller(args) => {
             ending::until_told(|shutdown| connect::controller(target, &args, shutdown)).await
         }
@@ -237,6 +246,40 @@ async fn command_rollout(
         wait: (!args.no_wait).then_some(args.timeout),
     };
     verb::run(&request, &*connect(target).await?, console).await
+}
+
+async fn history(
+    args: &HistoryArgs,
+    target: &Target,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let world = connect(target).await?;
+    match &args.revision {
+        Some(revision) => {
+            history::content(&args.name, revision, args.output, &*world, console).await
+        }
+        None => history::run(&args.name, args.output, &*world, console).await,
+    }
+}
+
+async fn undo(args: UndoArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    let request = undo::Request {
+        rollout: args.name,
+        to: args.to_revision,
+        mode: if args.dry_run {
+            apply::Mode::DryRun
+        } else {
+            apply::Mode::Write
+        },
+        source: if args.force {
+            undo::SourceSay::Overridden
+        } else {
+            undo::SourceSay::Heeded
+        },
+        by: identity::actor(),
+        now: clock::now(),
+    };
+    undo::run(&request, &*connect(target).await?, console).await
 }
 
 fn schema(args: &SchemaArgs, console: &mut Console) -> Result<Exit, Failure> {

@@ -67,6 +67,16 @@ fn help_and_version_are_answers_and_nonsense_is_a_usage_error() {
         (&["get", "pods"], 2),
         (&["status", "lb/edge"], 2),
         (&["status", "a", "--timeout", "5m"], 2),
+        (&["help", "undo"], 0),
+        (&["history"], 2),
+        (&["history", "lb/edge"], 2),
+        (&["history", "a", "--revision", "v1"], 2),
+        (&["undo"], 2),
+        (&["undo", "lb/edge"], 2),
+        (&["undo", "a", "--to-revision"], 2),
+        (&["undo", "a", "--to-revision", ""], 2),
+        (&["undo", "a", "--to-revision", "0123456789a"], 2),
+        (&["undo", "a", "b"], 2),
         (&["delete", "rollout/a", "--timeout", "5m"], 2),
         (&["status", "a", "--wait", "--timeout", "5"], 2),
         (&["delete"], 2),
@@ -361,6 +371,20 @@ fn a_misspelt_kind_is_guessed() {
 }
 
 #[test]
+fn what_is_no_revision_is_answered_with_where_they_are_listed() {
+    for arguments in [
+        &["undo", "a", "--to-revision", "v1.4.1"][..],
+        &["history", "a", "--revision", "ABC"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), Some(2), "{output:?}");
+        for word in ["10 lower-case hexadecimal digits", "rolloutctl history"] {
+            assert!(stderr(&output).contains(word), "{output:?}");
+        }
+    }
+}
+
+#[test]
 fn schemas_are_printed_for_one_kind_or_all() {
     let one = run(&["schema", "rollout"]);
     let schema: serde_json::Value = serde_json::from_slice(&one.stdout).expect("JSON");
@@ -376,7 +400,9 @@ fn completion_knows_the_subcommands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completion", shell]);
         assert_eq!(code(&output), Some(0));
-        assert!(stdout(&output).contains("preflight"), "{shell}");
+        for word in ["preflight", "history", "undo", "to-revision"] {
+            assert!(stdout(&output).contains(word), "{shell}: {word}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::{SmolStr, SmolStrBuilder};
 
-use super::{Name, Reach, RolloutSpec, Template};
+use super::{Name, Reach, RevisionRecord, RolloutSpec, Template};
 
 /// A short hash of the resolved template: ten lower-case hexadecimal digits.
 ///
@@ -67,6 +67,18 @@ impl Revision {
     /// The name of the Swarm service that runs this revision of the rollout `rollout`.
     pub fn service_name(&self, rollout: &Name) -> String {
         format!("{rollout}-{self}")
+    }
+}
+
+impl RevisionRecord {
+    /// `spec` with what this revision runs in it: all that a revision is the hash of, and nothing else. Replicas,
+    /// stages and analysis stay as they are.
+    pub fn restored_in(&self, spec: &RolloutSpec) -> RolloutSpec {
+        let mut restored = spec.clone();
+        restored.template = self.template.as_ref().clone();
+        restored.traffic.port = self.port;
+        restored.traffic.reach = self.reach;
+        restored
     }
 }
 

@@ -156,7 +156,10 @@ fn step<'a>(resource: &Resource, stored: Option<&'a Stored>) -> Result<Step<'a>,
 }
 
 /// The draft, if the store can hold it: if not, that is a matter of the manifest.
-fn fitting(draft: Draft) -> Result<Draft, Failure> {
+///
+/// # Errors
+/// When it is too large; with what to do about it.
+pub fn fitting(draft: Draft) -> Result<Draft, Failure> {
     crate::world::store::check(&draft).map_err(|error| Failure::No(error.to_string()))?;
     Ok(draft)
 }

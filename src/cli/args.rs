@@ -12,8 +12,10 @@ use clap_complete::Shell;
 use super::target::{self, ResourceRef, RolloutRef};
 use crate::api::{Duration, Kind};
 
+mod past;
 mod serve;
 mod simulate;
+pub use past::{HistoryArgs, UndoArgs};
 pub use serve::{CollectorArgs, ControllerArgs};
 pub use simulate::SimulateArgs;
 
@@ -99,6 +101,10 @@ pub enum Command {
     Abort(VerbArgs),
     /// Try an aborted revision again
     Retry(VerbArgs),
+    /// List the attempts of a rollout and the revisions that it can go back to
+    History(HistoryArgs),
+    /// Go back to an earlier revision
+    Undo(UndoArgs),
     /// Run the controller
     Controller(ControllerArgs),
     /// Run the collector, which turns HAProxy's log into InfluxDB points
@@ -186,16 +192,16 @@ pub struct GetArgs {
     pub watch: bool,
 }
 
-/// How resources are printed.
+/// How answers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// JSON, with the status
+    /// JSON, with all that is known
     Json,
-    /// YAML, with the status
+    /// YAML, with all that is known
     Yaml,
     /// A table with every column, however wide the terminal is
     Wide,
-    /// KIND/NAME only
+    /// Names alone, as other commands take them
     Name,
 }
 

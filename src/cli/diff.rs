@@ -2,7 +2,7 @@
 
 use similar::TextDiff;
 
-use super::console::{Console, Tone};
+use super::console::{Console, Paint, Tone};
 use super::exit::{Exit, Failure};
 use super::target::ResourceRef;
 use crate::api::Resource;
@@ -22,31 +22,48 @@ pub async fn run(
     let mut exit = Exit::Done;
     for resource in resources {
         let target = ResourceRef::of(resource);
-        let stored = target
-            .look_up(&store)
-            .map(|stored| manifest::to_yaml(&stored.draft.resource.to_json()))
-            .unwrap_or_default();
-        let local = manifest::to_yaml(&resource.to_json());
-        if stored == local {
-            continue;
+        let stored = target.look_up(&store);
+        let change = Change {
+            before: ("stored", stored.map(|stored| &stored.draft.resource)),
+            after: ("local", resource),
+        };
+        if let Some(text) = change.painted(&target, console.paint) {
+            exit = Exit::No;
+            console.answer(text)?;
         }
-        exit = Exit::No;
-        let text = unified(&target, &stored, &local);
-        let painted: Vec<_> = text.lines().map(|line| paint(line, console)).collect();
-        console.answer(painted.join("\n"))?;
     }
     Ok(exit)
 }
 
-fn unified(target: &ResourceRef, stored: &str, local: &str) -> String {
-    TextDiff::from_lines(stored, local)
-        .unified_diff()
-        .context_radius(3)
-        .header(&format!("stored {target}"), &format!("local {target}"))
-        .to_string()
+/// Two versions of a resource, each with what it is called.
+pub struct Change<'a> {
+    /// The older one, if there is one.
+    pub before: (&'static str, Option<&'a Resource>),
+    /// The newer one.
+    pub after: (&'static str, &'a Resource),
 }
 
-fn paint(line: &str, console: &Console) -> String {
+impl Change<'_> {
+    /// The change as a unified diff of YAML; none if there is no difference.
+    pub fn painted(&self, target: &ResourceRef, paint: Paint) -> Option<String> {
+        let (older, before) = self.before;
+        let (newer, after) = self.after;
+        let yaml = |resource: &Resource| manifest::to_yaml(&resource.to_json());
+        let (before, after) = (before.map(yaml).unwrap_or_default(), yaml(after));
+        if before == after {
+            return None;
+        }
+        let text = TextDiff::from_lines(&before, &after)
+            .unified_diff()
+            .context_radius(3)
+            .header(&format!("{older} {target}"), &format!("{newer} {target}"))
+            .to_string();
+        let painted: Vec<_> = text.lines().map(|line| tinted(line, paint)).collect();
+        Some(painted.join("\n"))
+    }
+}
+
+fn tinted(line: &str, paint: Paint) -> String {
     let tone = match line.as_bytes() {
         [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => Tone::Strong,
         [b'+', ..] => Tone::Good,
@@ -54,5 +71,5 @@ fn paint(line: &str, console: &Console) -> String {
         [b'@', ..] => Tone::Busy,
         _ => return line.to_owned(),
     };
-    console.paint.tint(tone, line)
+    paint.tint(tone, line)
 }

@@ -69,6 +69,8 @@ impl Role {
             | Command::Retry(_)
             | Command::Preflight(_)
             | Command::Schema(_)
+            | Command::History(_)
+            | Command::Undo(_)
             | Command::Completion(_) => Self::Answers,
         }
     }

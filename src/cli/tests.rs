@@ -6,8 +6,13 @@ mod describe;
 mod diff;
 mod fixtures;
 mod get;
+mod history;
 mod memory;
+mod overtaken;
+mod past;
+mod restored;
 mod status;
+mod undo;
 mod verb;
 
 use std::io::{self, Write};

@@ -22,6 +22,10 @@ fn an_engine_that_is_of_no_use_is_exit_code_4() {
             &["status", "a", "--wait"],
             &["promote", "a"],
             &["abort", "a"],
+            &["history", "a"],
+            &["history", "a", "--revision", "4"],
+            &["undo", "a"],
+            &["undo", "a", "--dry-run"],
             &["delete", "lb/edge"],
             &["preflight"],
         ] {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::daemon::{Collector, Controller};
 use crate::play::{HOLD, NAME, Play, wait};
 use crate::rollout::{Changes, manifest};
-use crate::script::{Behaviour, Metric, Process, Proxy, Step};
+use crate::script::{BEFORE, Behaviour, Metric, Process, Proxy, Step};
 use crate::switch::switch;
 
 impl Play<'_> {
@@ -24,6 +24,7 @@ impl Play<'_> {
                 // has taken it up yet.
                 self.rolloutctl(&words.collect::<Vec<_>>());
             }
+            Step::Undo(to) => self.undo(to)?,
             Step::Until(awaited) => self.wait_for(awaited, HOLD)?,
             Step::AsSoonAs(awaited) => self.wait_for(awaited, std::time::Duration::ZERO)?,
             Step::Wait(time) => wait(time.as_std()),
@@ -92,12 +93,26 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn service(&self, image: &str) -> Result<String, String> {
+    fn undo(&self, to: &str) -> Result<(), String> {
+        let mut arguments = vec!["undo".to_owned(), NAME.to_owned()];
+        if to != BEFORE {
+            arguments.push(format!("--to-revision={}", self.revision(to)?));
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.lab.cli(&arguments).ok();
+        Ok(())
+    }
+
+    fn revision(&self, image: &str) -> Result<Revision, String> {
         let notes = self.watcher.notes();
         let mut images = notes.sight.images.iter();
         let found = images.find(|(_, known)| *known == image);
         let (revision, _) = found.ok_or_else(|| format!("{image} was not applied yet"))?;
-        Ok(format!("{NAME}-{revision}"))
+        Ok(revision.clone())
+    }
+
+    fn service(&self, image: &str) -> Result<String, String> {
+        Ok(format!("{NAME}-{}", self.revision(image)?))
     }
 
     fn kill(&self, image: &str, count: usize) -> Result<(), String> {

@@ -16,4 +16,5 @@ mod replicas;
 mod rest;
 mod rollback;
 mod stages;
+mod undo;
 mod verbs;

@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::condition::Condition;
 use crate::rollout::Changes;
 
+/// What stands in the place of an image where an undo finds it by itself.
+pub const BEFORE: &str = "before";
+
 /// A story.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -54,6 +57,8 @@ pub enum Step {
     Delete(Dependents),
     /// Gives a command.
     Command(Order),
+    /// Goes back to an image, or to what served [`BEFORE`].
+    Undo(String),
     /// Waits until all this has held for a second.
     Until(Awaited),
     /// Waits until all this holds, and not longer.

@@ -2,12 +2,14 @@
 
 use super::{Scene, Text, stages};
 use crate::api::{
-    AttemptOutcome, ConditionStatus, HistoryEntry, MeasurementPhase, MeasurementStatus, Revision,
-    RolloutSpec, RolloutStatus, Step, TrafficStatus, Verb,
+    ConditionStatus, HistoryEntry, MeasurementPhase, MeasurementStatus, Revision, RolloutSpec,
+    RolloutStatus, Step, TrafficStatus, Verb,
 };
 use crate::cli::console::Tone;
+use crate::cli::history::outcome;
 use crate::cli::standing::{Standing, pending_command};
 use crate::cli::table::{Field, Grid};
+use crate::cli::undo;
 use crate::cli::verb::sensible_verbs;
 use crate::cli::words::{age, number, sample};
 
@@ -224,7 +226,8 @@ fn conditions(scene: &Scene<'_>, status: &RolloutStatus, text: &mut Text) {
 
 fn possible(scene: &Scene<'_>, text: &mut Text) {
     let verbs = sensible_verbs(scene.stored);
-    if verbs.is_empty() {
+    let way_back = undo::on_offer(scene.stored);
+    if verbs.is_empty() && way_back.is_none() {
         return;
     }
     let name = scene.stored.draft.resource.name();
@@ -238,6 +241,12 @@ fn possible(scene: &Scene<'_>, text: &mut Text) {
         grid.row([
             format!("rolloutctl {word} {name}{option}").into(),
             effect(verb).into(),
+        ]);
+    }
+    if let Some(revision) = way_back {
+        grid.row([
+            format!("rolloutctl undo {name}").into(),
+            format!("make the spec ask for {revision} again").into(),
         ]);
     }
     text.table(&grid);
@@ -285,20 +294,13 @@ fn attempts(scene: &Scene<'_>, history: &[HistoryEntry], text: &mut Text) {
         "MESSAGE",
     ]);
     for entry in history {
-        let (outcome, tone) = match entry.outcome {
-            AttemptOutcome::Running => ("Running", Tone::Busy),
-            AttemptOutcome::Completed => ("Completed", Tone::Good),
-            AttemptOutcome::Aborted => ("Aborted", Tone::Bad),
-            AttemptOutcome::Superseded => ("Superseded", Tone::Warning),
-            AttemptOutcome::Reverted => ("Reverted", Tone::Warning),
-        };
         grid.row([
             entry.attempt.to_string().into(),
             entry.revision.to_string().into(),
             entry.generation.to_string().into(),
             format!("{} ago", age(entry.started_at, scene.now)).into(),
             age(entry.started_at, entry.ended_at.unwrap_or(scene.now)).into(),
-            Field::toned(outcome, tone),
+            outcome(entry.outcome),
             entry.message.clone().into(),
         ]);
     }

@@ -56,6 +56,7 @@ async fn a_rollout_in_its_second_stage() {
       rolloutctl promote news-web --full   skip every stage that is left
       rolloutctl pause news-web            hold it where it is
       rolloutctl abort news-web            give the stable revision all the traffic back
+      rolloutctl undo news-web             make the spec ask for afe0bdf087 again
 
     Events
       60s ago   stage 2 begins: 33%
@@ -107,6 +108,7 @@ async fn a_rollout_that_was_taken_back() {
 
     What you can do now
       rolloutctl retry news-web   try the same revision again
+      rolloutctl undo news-web    make the spec ask for afe0bdf087 again
 
     Events
       60s ago   stage 2 begins: 33%

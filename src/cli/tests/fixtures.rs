@@ -113,14 +113,16 @@ pub fn store(status: RolloutStatus) -> Memory {
     ])
 }
 
-fn spec(image: &str) -> RolloutSpec {
+/// The spec of [`rollout`].
+pub fn spec(image: &str) -> RolloutSpec {
     match rollout(image) {
         Resource::Rollout(manifest) => manifest.spec,
         other => panic!("{other:?} is no rollout"),
     }
 }
 
-fn record(image: &str, seconds: i64) -> (Revision, RevisionRecord) {
+/// A revision of that image, and what is kept of it.
+pub fn record(image: &str, seconds: i64) -> (Revision, RevisionRecord) {
     let spec = spec(image);
     let record = RevisionRecord {
         template: spec.template.clone().into(),

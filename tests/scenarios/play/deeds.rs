@@ -1,13 +1,14 @@
 //! What each step of a script does to the simulated world.
 
-use rolloutctl::api::{Duration, Kind, Resource, Revision, ServerWeight};
+use rolloutctl::api::{Actor, Duration, Kind, Resource, Revision, ServerWeight};
+use rolloutctl::cli::undo::restored;
 use rolloutctl::sim::{Condition, CrashAt, Edit, FaultPlan, Hand, LastCall, Which, WhichServer};
 use rolloutctl::trial::{Deed, Reading, Seat};
 use serde_json::json;
 
 use super::{HOLD, NAME, PROXIES, Play, app, hand, lossy, name};
 use crate::rollout::{Changes, manifest};
-use crate::script::{Metric, Network, Node, Presence, Process, Proxy, Step};
+use crate::script::{BEFORE, Metric, Network, Node, Presence, Process, Proxy, Step};
 
 impl Play<'_> {
     /// Takes one step.
@@ -19,6 +20,7 @@ impl Play<'_> {
                 self.lend(Hand::Delete(Kind::Rollout, rollout, *dependents));
             }
             Step::Command(order) => self.lend(Hand::Command(self.rollout.clone(), order.0)),
+            Step::Undo(to) => self.undo(to)?,
             Step::Until(awaited) => self.wait_for(awaited, HOLD)?,
             Step::AsSoonAs(awaited) => self.wait_for(awaited, Duration::ZERO)?,
             Step::Wait(time) => self.trial.run_for(*time),
@@ -116,6 +118,21 @@ impl Play<'_> {
         let image = manifest.spec.template.image.clone();
         self.notes().sight.images.insert(revision, image);
         self.lend(Hand::Apply(Box::new(Resource::Rollout(manifest))));
+        Ok(())
+    }
+
+    /// As `rolloutctl undo` does. The manifest, which a later step applies, is none the wiser.
+    fn undo(&mut self, to: &str) -> Result<(), String> {
+        let to = match to {
+            BEFORE => None,
+            image => Some(self.revision(image)?.as_str().parse()?),
+        };
+        let by = Actor("ana@desk".to_owned());
+        let restored = self.trial.world().view(|view| {
+            let stored = view.rollout(&self.rollout);
+            restored(stored.ok_or("it is gone")?, to.as_ref(), &by)
+        });
+        self.lend(Hand::Apply(Box::new(restored?)));
         Ok(())
     }
 
