@@ -4,7 +4,7 @@ use super::scene::Scene;
 use super::traffic::Role;
 use super::{Input, hands, leaving, stages};
 use crate::action::{Action, NewService, ServiceTarget};
-use crate::api::{Duration, Revision, RolloutStatus};
+use crate::api::{AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
 use crate::snapshot::{ServiceFact, TaskState};
 
 /// How long a task may take to become ready before nobody waits for it.
@@ -122,7 +122,8 @@ pub(super) fn target(service: &ServiceFact) -> ServiceTarget {
     }
 }
 
-/// Former revisions beyond `revisionHistoryLimit`, the oldest first, once none of their tasks is left.
+/// Former revisions beyond `revisionHistoryLimit`, once none of their tasks is left: first those that were never stable, to which nobody
+/// goes back, and the oldest first.
 fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item = &'a ServiceFact> {
     let snapshot = input.snapshot;
     let mut former: Vec<&ServiceFact> = snapshot
@@ -132,18 +133,36 @@ fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item 
                 && !status.leaving.contains_key(&service.revision)
         })
         .collect();
-    former.sort_by_key(|service| (last_used(status, &service.revision), service.created_at));
+    former.sort_by_key(|service| {
+        let revision = &service.revision;
+        (
+            last_stable(status, revision),
+            last_used(status, revision),
+            service.created_at,
+        )
+    });
     let limit = usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX);
     let surplus = former.len().saturating_sub(limit);
     former.into_iter().take(surplus)
 }
 
+/// The number of the last attempt that made a revision stable, 0 if none is remembered.
+fn last_stable(status: &RolloutStatus, revision: &Revision) -> u32 {
+    let attempts = attempts_of(status, revision);
+    let completed = attempts.filter(|entry| entry.outcome == AttemptOutcome::Completed);
+    completed.map(|entry| entry.attempt).max().unwrap_or(0)
+}
+
 /// The number of the last attempt of a revision, 0 if none is remembered.
 fn last_used(status: &RolloutStatus, revision: &Revision) -> u32 {
-    status
-        .history
-        .iter()
-        .rev()
-        .find(|entry| entry.revision == *revision)
-        .map_or(0, |entry| entry.attempt)
+    let attempts = attempts_of(status, revision);
+    attempts.map(|entry| entry.attempt).max().unwrap_or(0)
+}
+
+fn attempts_of<'a>(
+    status: &'a RolloutStatus,
+    revision: &'a Revision,
+) -> impl Iterator<Item = &'a HistoryEntry> {
+    let history = status.history.iter();
+    history.filter(move |entry| entry.revision == *revision)
 }

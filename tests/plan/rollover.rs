@@ -197,3 +197,28 @@ fn progress_8_a_deletion_drains_what_is_warm() {
     toy.until("it is forgotten", |toy| toy.forgotten);
     assert!(toy.snapshot.services.is_empty());
 }
+
+#[test]
+fn progress_8_failed_attempts_do_not_push_out_what_was_stable() {
+    let limited = |image| {
+        let mut spec = spec(image);
+        spec.revision_history_limit = 1;
+        spec
+    };
+    let mut toy = Toy::stable(limited("v1"));
+    toy.apply(limited("v2"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone()) && toy.status.phase == Phase::Healthy
+    });
+    toy.apply(limited("v3"));
+    toy.until("v3 is tried", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    toy.command(Verb::Abort);
+    toy.turn();
+    toy.until("v3 has left", |toy| toy.status.leaving.is_empty());
+    toy.turns(20);
+    let v3 = toy.revision("v3");
+    assert_eq!((toy.replicas(&v1), toy.replicas(&v3)), (Some(0), None));
+}
