@@ -246,24 +246,9 @@ impl Lab {
             .observe()
             .into_iter()
             .filter_map(|(name, fact)| Some((name, fact?)));
-        let share = |(name, fact): (Name, ProxyFact)| {
-            let servers = fact.backends.get(backend).cloned().unwrap_or_default();
-            let (mut of_it, mut of_all) = (0, 0);
-            for (server, fact) in &servers {
-                let Ok(server) = server.parse::<ServerName>() else {
-                    continue;
-                };
-                of_all += weight(fact);
-                of_it += if server.revision().to_string() == revision {
-                    weight(fact)
-                } else {
-                    0
-                };
-            }
-            let share = f64::from(of_it) / f64::from(of_all.max(1)) * 100.0;
-            (name, share)
-        };
-        answering.map(share).collect()
+        answering
+            .map(|(name, fact)| (name, share(&fact, backend, revision)))
+            .collect()
     }
 
     /// Waits until `look` gives something, and panics with what the rollouts are about when it does not.
@@ -282,6 +267,22 @@ impl Lab {
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+}
+
+/// The share of the weights in `backend` that `revision` has, in percent.
+fn share(fact: &ProxyFact, backend: &str, revision: &str) -> f64 {
+    let servers = fact.backends.get(backend).cloned().unwrap_or_default();
+    let (mut of_it, mut of_all) = (0, 0);
+    for (server, fact) in &servers {
+        let Ok(server) = server.parse::<ServerName>() else {
+            continue;
+        };
+        of_all += weight(fact);
+        if server.revision().to_string() == revision {
+            of_it += weight(fact);
+        }
+    }
+    f64::from(of_it) / f64::from(of_all.max(1)) * 100.0
 }
 
 /// Looks again and again until there is something to see or the time is over.

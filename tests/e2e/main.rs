@@ -15,6 +15,7 @@ mod relay;
 mod replicas;
 mod rest;
 mod rollback;
+mod rollover;
 mod stages;
 mod undo;
 mod verbs;

@@ -17,6 +17,7 @@ pub struct Manifest {
     environment: BTreeMap<String, String>,
     stop_grace_period: String,
     stages: Vec<Value>,
+    rollover: Option<Value>,
     drain_timeout: String,
     progress_deadline: String,
     analysis: Option<Value>,
@@ -35,6 +36,7 @@ impl Manifest {
             environment: BTreeMap::new(),
             stop_grace_period: "10s".to_owned(),
             stages: vec![gate(50)],
+            rollover: None,
             drain_timeout: "10s".to_owned(),
             progress_deadline: "60s".to_owned(),
             analysis: None,
@@ -64,6 +66,12 @@ impl Manifest {
     /// Goes through these stages: [`gate`], [`bake`], or anything.
     pub fn stages(mut self, stages: impl Into<Vec<Value>>) -> Self {
         self.stages = stages.into();
+        self
+    }
+
+    /// Rolls over, on these terms, instead of going through stages.
+    pub fn rolls_over(mut self, terms: Value) -> Self {
+        self.rollover = Some(terms);
         self
     }
 
@@ -115,6 +123,9 @@ impl Manifest {
                 "onFailure": self.on_failure,
             }
         });
+        if let Some(terms) = &self.rollover {
+            manifest["spec"]["strategy"] = json!({"blueGreen": terms});
+        }
         if let Some(analysis) = &self.analysis {
             manifest["spec"]["analysis"] = analysis.clone();
         }
