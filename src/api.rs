@@ -12,6 +12,8 @@ mod event;
 mod load_balancer;
 mod meta;
 mod metric_source;
+mod origin;
+mod refer;
 mod resource;
 mod revision;
 mod rollout;
@@ -28,6 +30,11 @@ pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
 pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};
 pub use meta::{API_VERSION, Kind, Manifest, Metadata, Name, NameError, Spec};
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
+pub use origin::{
+    Commit, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, SourceKind,
+    SourcePhase, SourceStatus,
+};
+pub use refer::{ResourceRef, references};
 pub use resource::Resource;
 pub use revision::{Revision, RevisionError};
 pub use rollout::{Canary, OnFailure, Reach, RolloutSpec, Stage, Strategy, Traffic};

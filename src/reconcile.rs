@@ -91,6 +91,8 @@ impl Reconciler {
         let mut report = report::of(&planned);
         let Mandate::Act(lease) = mandate else {
             self.tried.clear(); // Another one tries now.
+            drop(planned);
+            report.stored = stored;
             return Ok(report);
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
@@ -114,6 +116,8 @@ impl Reconciler {
             let outcome = outcomes.remove(&planned.name).unwrap_or_default();
             self.settle(planned, outcome, &mut report);
         }
+        drop(planned);
+        report.stored = stored;
         Ok(report)
     }
 

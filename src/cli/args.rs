@@ -14,7 +14,7 @@ use crate::api::{Duration, Kind};
 
 mod serve;
 mod simulate;
-pub use serve::{CollectorArgs, ControllerArgs};
+pub use serve::{CollectorArgs, ControllerArgs, Drift, SourceArgs};
 pub use simulate::SimulateArgs;
 
 /// Progressive delivery for Docker Swarm.

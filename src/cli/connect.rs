@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::args::{CollectorArgs, ControllerArgs, Target};
+use super::args::{CollectorArgs, ControllerArgs, Drift, SourceArgs, Target};
 use super::ending::Shutdown;
 use super::exit::{Exit, Failure};
 use super::listen::{self, Transport};
-use crate::api::{HaproxyInstance, NameError};
+use crate::api::{HaproxyInstance, NameError, OnDrift, Prune};
 use crate::collector::{
     self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
 };
 use crate::controller::{self, ControllerError};
+use crate::gitops::SourceOptions;
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
@@ -60,6 +61,7 @@ pub async fn controller(
             args.resync
         )));
     }
+    let sources = sources(&args.sources)?;
     listen::try_tcp(args.listen)?;
     let settings = settings(target);
     let connecting = retry::with_backoff(Policy::UNTIL_IT_COMES_BACK, || async {
@@ -87,6 +89,7 @@ pub async fn controller(
             .clone()
             .unwrap_or_else(super::identity::process),
         patience: PATIENCE,
+        sources,
     };
     controller::run(
         Arc::new(world),
@@ -101,6 +104,24 @@ pub async fn controller(
         }
     })?;
     Ok(Exit::Done)
+}
+
+/// The sources that the arguments ask for.
+fn sources(args: &SourceArgs) -> Result<Vec<SourceOptions>, Failure> {
+    let prune = if args.prune {
+        Prune::Delete
+    } else {
+        Prune::Keep
+    };
+    let on_drift = match args.on_drift {
+        Drift::Restore => OnDrift::Restore,
+        Drift::Report => OnDrift::Report,
+    };
+    let directory = args.watch.as_ref().map(|path| {
+        SourceOptions::directory(path, prune, on_drift)
+            .map_err(|error| Failure::Usage(format!("--watch {}: {error}", path.display())))
+    });
+    directory.into_iter().collect()
 }
 
 /// Runs the collector until `shutdown`.

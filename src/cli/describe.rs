@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::clock;
 use super::console::{Console, Paint, Tone};
 use super::exit::{Exit, Failure};
-use super::refers::{references, referrers};
 use super::standing::Standing;
 use super::target::{ResourceRef, rollout_spec};
 use super::words::age;
-use crate::api::Dependents;
+use crate::api::{Dependents, references};
 use crate::manifest;
+use crate::world::referrers::referrers;
 use crate::world::{Lease, Stored, World};
 
 mod rollout;

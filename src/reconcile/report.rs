@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Planned;
 use crate::action::Action;
 use crate::api::{Name, Phase};
+use crate::world::Stored;
 
 /// What a turn found.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct TurnReport {
     /// The work, by its fingerprint, that the holder of the lease could not get done. Another
     /// controller could not either.
     pub in_vain: BTreeMap<Name, u64>,
+    /// What the store said when the turn began.
+    pub stored: Vec<Stored>,
     /// When the next turn should be at the latest; none when a hint or the regular look will do.
     pub next: Option<Timestamp>,
 }

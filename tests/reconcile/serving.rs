@@ -44,6 +44,7 @@ impl Served {
             resync: Duration::from_millis(20),
             identity: "me".to_owned(),
             patience: LIMIT,
+            sources: Vec::new(),
         };
         let runtime = Arc::new(Tokio::default());
         let controller = run(world.clone(), runtime, options, std::future::pending());

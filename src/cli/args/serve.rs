@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
@@ -20,6 +20,34 @@ pub struct ControllerArgs {
     /// Who holds the lease, for messages; the host's name and the process id if absent
     #[arg(long, value_name = "NAME")]
     pub identity: Option<String>,
+    /// Where manifests come from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Where manifests come from besides `rolloutctl apply`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "GitOps sources")]
+pub struct SourceArgs {
+    /// Apply what the manifests in this directory say, and below it, whenever they change
+    #[arg(long, value_name = "DIR")]
+    pub watch: Option<PathBuf>,
+    /// Delete resources that a source applied once its manifests are gone; a rollout is drained
+    /// first. Nothing is deleted while anything in the source cannot be read
+    #[arg(long)]
+    pub prune: bool,
+    /// What becomes of a source's resource that was changed by hand
+    #[arg(long, value_enum, default_value = "restore", value_name = "WHAT")]
+    pub on_drift: Drift,
+}
+
+/// What becomes of a source's resource that was changed by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Drift {
+    /// The source's spec is put back at once
+    Restore,
+    /// It stays until its manifest changes, and is reported
+    Report,
 }
 
 /// Arguments of `rolloutctl collector`.

@@ -88,6 +88,7 @@ pub fn stored(resource: Resource) -> Stored {
             status: None,
             command: None,
             deletion: None,
+            origin: None,
             epoch: 3,
         },
     }
