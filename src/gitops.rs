@@ -9,6 +9,7 @@
 mod decide;
 mod desk;
 mod directory;
+mod git;
 mod listing;
 mod tending;
 mod verdict;
@@ -16,6 +17,7 @@ mod verdict;
 pub use decide::{Decision, Deed, Question, Write, decide, digest};
 pub use desk::{Desk, Look};
 pub use directory::DirectorySource;
+pub use git::{Branch, Folder, GitAccess, GitAddressError, GitSource, Url};
 pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, is_manifest};
 pub use tending::{Gitops, SourceReport, Tended};
 
@@ -44,7 +46,9 @@ pub struct SourceOptions {
 /// a config, whose name has at most 64 characters.
 fn name(kind: &str, place: &str) -> Name {
     const MOST: usize = 40;
-    let words = place.split(['/', '\\']).filter(|word| !word.is_empty());
+    let words = place
+        .split(['/', '\\', ':'])
+        .filter(|word| !word.is_empty());
     let last = words.last().unwrap_or_default().to_ascii_lowercase();
     let letters = last
         .chars()
@@ -64,6 +68,8 @@ fn name(kind: &str, place: &str) -> Name {
 pub enum Reader {
     /// A directory is watched.
     Directory(DirectorySource),
+    /// A branch of a repository is followed.
+    Git(GitSource),
 }
 
 impl SourceOptions {
@@ -82,10 +88,23 @@ impl SourceOptions {
         })
     }
 
+    /// A branch that is followed.
+    pub fn git(git: GitSource, prune: Prune, on_drift: OnDrift) -> Self {
+        let url = git.url.as_str().trim_end_matches('/');
+        Self {
+            name: name("git", url.strip_suffix(".git").unwrap_or(url)),
+            place: git.place(),
+            prune,
+            on_drift,
+            reader: Reader::Git(git),
+        }
+    }
+
     /// What the source is.
     pub const fn kind(&self) -> SourceKind {
         match self.reader {
             Reader::Directory(_) => SourceKind::Directory,
+            Reader::Git(_) => SourceKind::Git,
         }
     }
 
@@ -94,6 +113,7 @@ impl SourceOptions {
         let place = self.place.clone();
         match &self.reader {
             Reader::Directory(directory) => Box::pin(directory.clone().read(place, desk, runtime)),
+            Reader::Git(git) => Box::pin(git.clone().read(place, desk, runtime)),
         }
     }
 }

@@ -182,6 +182,9 @@ impl Reconciler {
             let name = manifest.metadata.name.clone();
             let before = stored.draft.status.clone().unwrap_or_default();
             let references = resources.resolve(&name, &manifest.spec, before.route.as_ref());
+            let origin = stored.draft.origin.as_ref();
+            // What was written by hand since was asked for by no commit.
+            let asked = origin.filter(|origin| origin.generation == stored.draft.generation);
             let input = Input {
                 name: &name,
                 generation: stored.draft.generation,
@@ -192,6 +195,8 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
+                commit: asked.and_then(|origin| origin.commit.as_ref()),
+                source_problem: origin.and_then(|origin| origin.problem.as_ref()),
                 now,
             };
             let mut plan = self::plan(&input);

@@ -19,6 +19,8 @@ mod reach;
 mod references;
 #[path = "plan/safety.rs"]
 mod safety;
+#[path = "plan/sources.rs"]
+mod sources;
 #[path = "plan/templates.rs"]
 mod templates;
 #[path = "plan/traffic.rs"]

@@ -1,5 +1,6 @@
 //! The one place where the command line gets its world from, and starts what runs for ever.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{CollectorArgs, ControllerArgs, Drift, SourceArgs, Target};
@@ -11,7 +12,7 @@ use crate::collector::{
     self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
 };
 use crate::controller::{self, ControllerError};
-use crate::gitops::SourceOptions;
+use crate::gitops::{GitAccess, GitSource, SourceOptions};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
@@ -23,6 +24,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The shortest time between two regular looks.
 const SHORTEST_RESYNC: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The shortest time between two looks at a repository.
+const SHORTEST_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Connects to the Swarm that `target` and the environment choose.
 ///
@@ -121,7 +125,41 @@ fn sources(args: &SourceArgs) -> Result<Vec<SourceOptions>, Failure> {
         SourceOptions::directory(path, prune, on_drift)
             .map_err(|error| Failure::Usage(format!("--watch {}: {error}", path.display())))
     });
-    directory.into_iter().collect()
+    let mut all: Vec<_> = directory.into_iter().collect::<Result<_, _>>()?;
+    all.extend(git(args)?.map(|git| SourceOptions::git(git, prune, on_drift)));
+    Ok(all)
+}
+
+/// The branch that is to be followed.
+fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
+    let Some(url) = args.git.clone() else {
+        return Ok(None);
+    };
+    if args.interval.as_std() < SHORTEST_INTERVAL {
+        return Err(Failure::Usage(format!(
+            "--interval {}: asks the repository's host that often; write 1s or more",
+            args.interval
+        )));
+    }
+    if args.token_file.is_some() && url.https_origin().is_none() {
+        return Err(Failure::Usage(format!(
+            "--token-file: {url} takes no token; write an https:// address, or leave it out"
+        )));
+    }
+    // They are read from another directory.
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+    Ok(Some(GitSource {
+        url,
+        branch: args.branch.clone(),
+        folder: args.path.clone(),
+        interval: args.interval.as_std(),
+        access: GitAccess {
+            username: args.username.clone(),
+            token_file: absolute(&args.token_file)?,
+            ssh_key: absolute(&args.ssh_key)?,
+            known_hosts: absolute(&args.known_hosts)?,
+        },
+    }))
 }
 
 /// Runs the collector until `shutdown`.

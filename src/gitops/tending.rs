@@ -223,11 +223,11 @@ impl Gitops {
             }
             statuses.extend(status(source, look, decision, before));
         }
+        self.statuses.clone_from(&statuses);
         if tended == Tended::Nothing && say(&statuses, &told, lease, world).await? == Said::Nothing
         {
             self.told = Some(told);
         }
-        self.statuses = statuses;
         Ok(tended)
     }
 

@@ -4,6 +4,7 @@
 mod decisions;
 mod directory;
 mod drift;
+mod git;
 mod manifests;
 mod properties;
 mod site;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
+use crate::gitops::{Branch, Folder, Url};
 
 /// Arguments of `rolloutctl controller`.
 #[derive(Debug, Args)]
@@ -32,6 +33,37 @@ pub struct SourceArgs {
     /// Apply what the manifests in this directory say, and below it, whenever they change
     #[arg(long, value_name = "DIR")]
     pub watch: Option<PathBuf>,
+    /// Apply what the newest commit of a branch says: https://HOST/PATH, ssh://USER@HOST/PATH,
+    /// USER@HOST:PATH, file:///PATH or /PATH. The program git must be installed
+    #[arg(long, value_name = "URL")]
+    pub git: Option<Url>,
+    /// The branch of --git
+    #[arg(long, default_value = "main", value_name = "NAME", requires = "git")]
+    pub branch: Branch,
+    /// The folder of --git in which the manifests are; the whole repository if absent
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "FOLDER",
+        requires = "git"
+    )]
+    pub path: Folder,
+    /// The time between two looks at --git
+    #[arg(long, default_value = "30s", value_name = "TIME", requires = "git")]
+    pub interval: Duration,
+    /// A file whose first line is the token or password for --git by https
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub token_file: Option<PathBuf>,
+    /// The user to whom the token belongs; most hosts take any
+    #[arg(long, default_value = "git", value_name = "NAME", requires = "git")]
+    pub username: String,
+    /// A file with the private key for --git by ssh, without a passphrase
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub ssh_key: Option<PathBuf>,
+    /// A file with the keys of the hosts that are known, for --git by ssh; ~/.ssh/known_hosts if absent
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub known_hosts: Option<PathBuf>,
     /// Delete resources that a source applied once its manifests are gone; a rollout is drained
     /// first. Nothing is deleted while anything in the source cannot be read
     #[arg(long)]

@@ -179,6 +179,7 @@ pub fn baking() -> RolloutStatus {
             attempt: 2,
             revision: canary.clone(),
             generation: 2,
+            commit: None,
             started_at: at(60),
             ended_at: None,
             outcome: AttemptOutcome::Running,
