@@ -10,7 +10,9 @@ mod decide;
 mod desk;
 mod directory;
 mod git;
+mod holes;
 mod listing;
+mod telling;
 mod tending;
 mod verdict;
 
@@ -46,10 +48,10 @@ pub struct SourceOptions {
 /// a config, whose name has at most 64 characters.
 fn name(kind: &str, place: &str) -> Name {
     const MOST: usize = 40;
-    let words = place
+    let mut words = place
         .split(['/', '\\', ':'])
         .filter(|word| !word.is_empty());
-    let last = words.last().unwrap_or_default().to_ascii_lowercase();
+    let last = words.next_back().unwrap_or_default().to_ascii_lowercase();
     let letters = last
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });

@@ -33,7 +33,7 @@ use lookup::{resources, used_balancers};
 use outcome::{Acted, After, Outcome, Progress};
 use pauses::Pauses;
 use planned::{Planned, tell};
-pub use report::{RolloutReport, TurnReport, Work};
+pub use report::{RolloutReport, TurnError, TurnReport, Work};
 
 /// How many rollouts act at the same time.
 const ACTING_AT_ONCE: usize = 16;
@@ -182,9 +182,6 @@ impl Reconciler {
             let name = manifest.metadata.name.clone();
             let before = stored.draft.status.clone().unwrap_or_default();
             let references = resources.resolve(&name, &manifest.spec, before.route.as_ref());
-            let origin = stored.draft.origin.as_ref();
-            // What was written by hand since was asked for by no commit.
-            let asked = origin.filter(|origin| origin.generation == stored.draft.generation);
             let input = Input {
                 name: &name,
                 generation: stored.draft.generation,
@@ -195,8 +192,8 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
-                commit: asked.and_then(|origin| origin.commit.as_ref()),
-                source_problem: origin.and_then(|origin| origin.problem.as_ref()),
+                commit: stored.commit(),
+                source_problem: stored.source_problem(),
                 now,
             };
             let mut plan = self::plan(&input);
@@ -436,21 +433,4 @@ impl Reconciler {
             report.look_again(first);
         }
     }
-}
-
-/// Why a turn was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum TurnError {
-    /// The world could not be read.
-    #[error(transparent)]
-    World(#[from] WorldError),
-    /// The store shows an older state than it did before.
-    #[error("the store shows an older state than before; looking again")]
-    Old,
-    /// Another controller acts now.
-    #[error("controller `{holder}` has taken over")]
-    Deposed {
-        /// Who.
-        holder: String,
-    },
 }

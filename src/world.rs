@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::action::{Action, Measure};
 use crate::api::{
-    Command, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Origin, Resource, ResourceRef,
-    RolloutStatus, SourceStatus,
+    Command, Commit, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Origin, OriginProblem,
+    Resource, ResourceRef, RolloutStatus, SourceStatus,
 };
 use crate::snapshot::{SampleOutcome, Snapshot};
 
@@ -175,6 +175,20 @@ pub struct Stored {
     pub updated_at: Timestamp,
     /// What it says.
     pub draft: Draft,
+}
+
+impl Stored {
+    /// The commit that asked for the spec; none if that was written by hand.
+    pub fn commit(&self) -> Option<&Commit> {
+        let origin = self.draft.origin.as_ref()?;
+        let is_its = origin.generation == self.draft.generation;
+        origin.commit.as_ref().filter(|_| is_its)
+    }
+
+    /// What is wrong between the resource and the source that it comes from.
+    pub fn source_problem(&self) -> Option<&OriginProblem> {
+        self.draft.origin.as_ref()?.problem.as_ref()
+    }
 }
 
 impl ResourceRef {

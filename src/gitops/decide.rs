@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::holes::{Doubt, Holes};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
@@ -72,10 +73,6 @@ pub struct Write {
 
 /// How something is written.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a decision has few, and soon they are gone"
-)]
 pub enum Deed {
     /// It is not there.
     Create(Draft),
@@ -405,76 +402,6 @@ fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
         }
         Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => {
             Deed::Remove(stored.id.clone())
-        }
-    }
-}
-
-/// What of a listing could not be read: a resource that is missing may be in there.
-struct Holes<'a> {
-    listing: &'a Listing,
-    /// Files that cannot be read, with what is said of each.
-    unreadable: BTreeMap<String, String>,
-    /// The first file with a document of which it cannot be told which resource it is.
-    nameless: Option<&'a str>,
-}
-
-/// Whether a missing resource may be somewhere else.
-enum Doubt {
-    None,
-    /// For as long as a file is being written.
-    Passing,
-    Lasting(String),
-}
-
-impl<'a> Holes<'a> {
-    fn of(listing: &'a Listing, broken: &'a [Broken]) -> Self {
-        let mut unreadable = BTreeMap::new();
-        for file in &listing.files {
-            if let Content::Unreadable { problem, remedy } = &file.content {
-                let text = format!("{}:1:1: document: {problem}; {remedy}", file.path);
-                unreadable.insert(file.path.clone(), text);
-            }
-        }
-        let nameless = broken.iter().find(|broken| broken.target.is_none());
-        Self {
-            listing,
-            unreadable,
-            nameless: nameless.map(|broken| broken.file.as_str()),
-        }
-    }
-
-    fn problems(&self) -> impl Iterator<Item = String> {
-        self.unreadable.values().cloned()
-    }
-
-    fn doubt(&self) -> Doubt {
-        let is_blank = |content: &Content| match content {
-            // A file of a repository is never half written.
-            Content::Whole(bytes) => {
-                self.listing.commit.is_none() && bytes.iter().all(u8::is_ascii_whitespace)
-            }
-            Content::Unsettled | Content::Unreadable { .. } => false,
-        };
-        let files = &self.listing.files;
-        let blank = files.iter().find(|file| is_blank(&file.content));
-        let unreadable = self.unreadable.keys().next().map(String::as_str);
-        if files.is_empty() {
-            Doubt::Lasting(
-                "the source holds no manifest at all, as if it were not mounted".to_owned(),
-            )
-        } else if let Some(file) = unreadable.or(self.nameless) {
-            Doubt::Lasting(format!(
-                "it may be in {file}, which cannot be read; put that right or remove it"
-            ))
-        } else if let Some(file) = blank {
-            Doubt::Lasting(format!(
-                "it may have been in {}, which is empty; remove the file if that is meant",
-                file.path
-            ))
-        } else if files.iter().any(|file| file.content == Content::Unsettled) {
-            Doubt::Passing
-        } else {
-            Doubt::None
         }
     }
 }

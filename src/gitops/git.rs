@@ -17,6 +17,7 @@ use crate::runtime::Runtime;
 mod address;
 mod objects;
 mod program;
+mod settings;
 
 pub use address::{Branch, Folder, GitAddressError, Url};
 use objects::Entry;

@@ -12,7 +12,7 @@ use crate::site::{Site, source};
 /// As `apply` by hand does.
 fn edit(draft: &mut Draft, image: &str) {
     if let Resource::Rollout(manifest) = &mut draft.resource {
-        manifest.spec.template.image = image.to_owned();
+        image.clone_into(&mut manifest.spec.template.image);
     }
     draft.generation += 1;
 }

@@ -15,12 +15,12 @@ use crate::site::Site;
 use crate::store::Memory;
 
 /// A repository in which somebody works.
-struct Repository {
+pub struct Repository {
     directory: TempDir,
 }
 
 impl Repository {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let repository = Self {
             directory: tempfile::tempdir().expect("a directory"),
         };
@@ -53,20 +53,20 @@ impl Repository {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub fn write(&self, file: &str, text: &str) {
         let path = self.directory.path().join(file);
         fs::create_dir_all(path.parent().expect("below")).expect("a directory");
         fs::write(path, text).expect("written");
     }
 
     /// Commits all that is there; its hash.
-    fn commit(&self, message: &str) -> String {
+    pub fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.directory.path()
     }
 }
@@ -76,7 +76,8 @@ struct Bench {
     site: Site,
 }
 
-fn source(url: &str, branch: &str, folder: &str) -> GitSource {
+/// The branch of the repository, looked at often.
+pub fn source(url: &str, branch: &str, folder: &str) -> GitSource {
     GitSource {
         url: url.parse().expect("an address"),
         branch: branch.parse().expect("a branch"),

@@ -9,3 +9,5 @@ mod manifests;
 mod properties;
 mod site;
 mod store;
+mod storm;
+mod whole;

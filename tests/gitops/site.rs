@@ -14,7 +14,7 @@ use crate::manifests::place;
 use crate::store::Memory;
 
 /// How long a condition is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Site {
     pub store: Arc<Memory>,

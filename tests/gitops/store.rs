@@ -26,6 +26,8 @@ struct Inner {
     /// Every image that a rollout of a name was ever to run.
     images: BTreeMap<String, Vec<String>>,
     refuses: bool,
+    /// Every resource that was ever put here.
+    ever: Vec<Resource>,
 }
 
 /// The image that a resource is to run, if it is a rollout.
@@ -70,6 +72,11 @@ impl Memory {
     /// Every image that a rollout of a name was ever to run.
     pub fn all_images(&self) -> BTreeMap<String, Vec<String>> {
         self.lock().images.clone()
+    }
+
+    /// Every resource that was ever put here.
+    pub fn ever(&self) -> Vec<Resource> {
+        self.lock().ever.clone()
     }
 
     pub fn writes(&self) -> u64 {
@@ -155,6 +162,7 @@ impl Inner {
                 images.push(image);
             }
         }
+        self.ever.push(draft.resource.clone());
         match place {
             Some(place) => {
                 self.stored[place].draft = draft.clone();
