@@ -85,9 +85,9 @@ impl Watch {
             }
             Err(problem) => return self.fail(&problem),
         };
-        self.hints.watch(&found.directories);
+        let fresh = self.hints.watch(&found.directories);
         let now = self.runtime.steady();
-        let due = self.settle.look(&found.files, now);
+        let due = self.settle.look(&found.files, &fresh, now);
         let root = found.root.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let read = |(path, stamp): (String, Stamp)| {

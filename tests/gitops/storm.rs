@@ -33,25 +33,31 @@ impl Dice {
     }
 }
 
-/// A rollout whose first and last lines must fit together: half of it is valid too, and does not.
+/// A rollout whose first and last lines must fit together. Without its last line it is valid too.
 fn text(name: &str, number: usize) -> String {
-    let body = rollout(name, &format!("{name}:{number}"));
-    let body = body.replacen(&format!("metadata: {{name: {name}}}\n"), "", 1);
     format!(
-        "{body}metadata:\n  name: {name}\n  labels: {{begin: '{number}'}}\n  annotations: {{end: '{number}'}}\n"
+        "apiVersion: rolloutctl.dev/v1alpha1
+kind: Rollout
+metadata: {{name: {name}, labels: {{begin: '{number}'}}}}
+spec:
+  replicas: 2
+  traffic: {{loadBalancer: edge, backend: {name}, port: 8080}}
+  strategy: {{canary: {{stages: [{{weight: 50, bake: 1s}}]}}}}
+  template:
+    networks: [news]
+    image: 'web:{number}'
+    environment: {{END: '{number}'}}
+"
     )
 }
 
 /// The number of a whole manifest; nothing if it is half of one.
-fn number(resource: &Resource) -> Option<&str> {
-    let metadata = resource.metadata();
-    let end = metadata.annotations.get("end")?;
-    let begin = metadata.labels.get("begin")?;
-    let Resource::Rollout(manifest) = resource else {
-        return None;
-    };
-    let image = manifest.spec.template.image.rsplit(':').next()?;
-    (begin == end && image == end).then_some(end)
+fn number(resource: &Resource) -> Option<String> {
+    let json = resource.to_json();
+    let begin = json.pointer("/metadata/labels/begin")?.as_str()?;
+    let image = json.pointer("/spec/template/image")?.as_str()?;
+    let end = json.pointer("/spec/template/environment/END")?.as_str()?;
+    (begin == end && image == format!("web:{end}")).then(|| end.to_owned())
 }
 
 struct Storm {
@@ -107,12 +113,14 @@ impl Storm {
 
     /// Cut short, written up to a place where half of it is valid or not, and to its end later.
     async fn in_halves(&mut self, path: &Path, text: &str) {
-        let cut = self.dice.below(text.len());
+        // Half of them before the last line, where the half is valid.
+        let last = text.trim_end().rfind('\n').expect("lines") + 1;
+        let cut = [self.dice.below(text.len()), last][self.dice.below(2)];
         let mut file = File::create(path).expect("cut short");
         file.write_all(&text.as_bytes()[..cut]).expect("written");
         file.flush().expect("flushed");
         // Longer than a file needs to settle, now and then.
-        let pause = Duration::from_millis(if self.dice.below(8) == 0 { 400 } else { 5 });
+        let pause = Duration::from_millis(if self.dice.below(4) == 0 { 400 } else { 5 });
         Tokio::default().sleep(pause).await;
         file.write_all(&text.as_bytes()[cut..]).expect("written");
     }
@@ -170,7 +178,7 @@ async fn after_a_storm_the_store_says_what_the_directory_says_and_never_said_hal
                 let resource = &stored.draft.resource;
                 (
                     resource.name().to_string(),
-                    number(resource).unwrap_or("half").to_owned(),
+                    number(resource).unwrap_or_else(|| "half".to_owned()),
                 )
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Hints that something in a directory has changed, from inotify; none where there is no inotify, and then the regular
 //! look has to do. Hints get lost, as inotify's queue is bounded: nothing relies on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[cfg(target_os = "linux")]
@@ -43,14 +43,20 @@ impl Hints {
         }
     }
 
-    /// Asks for hints of these directories, each of which has these paths from the root, and of no others.
-    pub fn watch(&mut self, directories: &BTreeMap<PathBuf, Vec<String>>) {
+    /// Asks for hints of these directories, each of which has these paths from the root, and of no others. Says which
+    /// paths are watched only from here on: what happened there before is not known.
+    pub fn watch(&mut self, directories: &BTreeMap<PathBuf, Vec<String>>) -> BTreeSet<String> {
         #[cfg(target_os = "linux")]
         if let Some(events) = &mut self.events {
-            self.waiting.extend(events.watch(directories));
+            let fresh = events.watch(directories);
+            if !fresh.is_empty() {
+                self.waiting.push(Hint::Other);
+            }
+            return fresh;
         }
         #[cfg(not(target_os = "linux"))]
         let _ = directories;
+        BTreeSet::new()
     }
 
     /// The next hint. Dropped before it comes, it is not lost.

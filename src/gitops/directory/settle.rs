@@ -16,6 +16,9 @@ use crate::gitops::Content;
 /// A writer who has not closed a file is waited for so long after the last write.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 
+/// A writer who began before a directory was watched is waited for so long.
+const UNSEEN: Duration = Duration::from_secs(1);
+
 /// All files, as seen and as taken. Instants are those of [`crate::runtime::Runtime::steady`].
 #[derive(Debug)]
 pub(super) struct Settle {
@@ -31,15 +34,36 @@ struct File {
     since: Duration,
     /// The last write that no closing followed.
     written: Option<Duration>,
+    /// Since when writers are seen; before, somebody may have begun to write who is not done.
+    watched: Option<Duration>,
     /// What is in force, and how the file was when it was read.
     taken: Option<(Stamp, Content)>,
 }
 
 impl File {
+    /// One that nothing is known of.
+    const fn at(now: Duration) -> Self {
+        Self {
+            seen: None,
+            since: now,
+            written: None,
+            watched: None,
+            taken: None,
+        }
+    }
+
     /// When it may be taken as it is.
     fn settles_at(&self, time: Duration) -> Duration {
         let quiet = self.since + time;
-        self.written.map_or(quiet, |at| quiet.max(at + OPEN_FOR))
+        if self.seen.is_none() {
+            return quiet;
+        }
+        let unseen = self.watched.map(|at| at + UNSEEN);
+        let written = self.written.map(|at| at + OPEN_FOR);
+        [unseen, written]
+            .into_iter()
+            .flatten()
+            .fold(quiet, Duration::max)
     }
 
     fn is_taken(&self) -> bool {
@@ -56,17 +80,22 @@ impl Settle {
         }
     }
 
-    /// Notes what a look at `now` found; says which files are to be read.
-    pub fn look(&mut self, found: &BTreeMap<String, Stamp>, now: Duration) -> Vec<(String, Stamp)> {
+    /// Notes what a look at `now` found, and which directories are watched only since; says which files are to be read.
+    pub fn look(
+        &mut self,
+        found: &BTreeMap<String, Stamp>,
+        fresh: &BTreeSet<String>,
+        now: Duration,
+    ) -> Vec<(String, Stamp)> {
         let known: BTreeSet<&String> = self.files.keys().chain(found.keys()).collect();
         for path in known.into_iter().cloned().collect::<Vec<_>>() {
             let seen = found.get(&path).cloned();
-            let file = self.files.entry(path).or_insert_with(|| File {
-                seen: None,
-                since: now,
-                written: None,
-                taken: None,
-            });
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            let is_fresh = fresh.contains(directory);
+            let file = self.files.entry(path).or_insert_with(|| File::at(now));
+            if is_fresh {
+                file.watched = Some(now);
+            }
             if file.seen != seen {
                 file.seen = seen;
                 file.since = now;
@@ -91,24 +120,17 @@ impl Settle {
 
     /// Somebody has written to a file at `now`, and not closed it yet.
     pub fn written(&mut self, path: &str, now: Duration) {
-        if let Some(file) = self.files.get_mut(path) {
-            file.written = Some(now);
-            file.since = now;
-        } else {
-            let file = File {
-                seen: None,
-                since: now,
-                written: Some(now),
-                taken: None,
-            };
-            self.files.insert(path.to_owned(), file);
-        }
+        let file = self.files.entry(path.to_owned());
+        let file = file.or_insert_with(|| File::at(now));
+        file.written = Some(now);
+        file.since = now;
     }
 
     /// Who has written to a file has closed it at `now`.
     pub fn closed(&mut self, path: &str, now: Duration) {
         if let Some(file) = self.files.get_mut(path) {
             file.written = None;
+            file.watched = None;
             file.since = now;
         }
     }
@@ -174,7 +196,7 @@ mod tests {
 
     /// Looks, and takes what is due.
     fn look(settle: &mut Settle, files: &[(&str, u64)], now: Duration) -> Vec<String> {
-        let due = settle.look(&found(files), now);
+        let due = settle.look(&found(files), &BTreeSet::new(), now);
         for (path, stamp) in &due {
             settle.take(path, stamp.clone(), whole(stamp.size));
         }
@@ -228,6 +250,24 @@ mod tests {
             ["a"],
             "he is not waited for for ever"
         );
+    }
+
+    #[test]
+    fn in_a_directory_that_is_watched_only_now_a_writer_may_have_begun_before() {
+        let mut settle = Settle::new(TIME);
+        let fresh = BTreeSet::from(["team".to_owned()]);
+        let files = found(&[("team/a", 1), ("b", 1)]);
+        assert!(settle.look(&files, &fresh, ms(0)).is_empty());
+        let due = settle.look(&files, &BTreeSet::new(), ms(999));
+        assert_eq!(
+            due.iter()
+                .map(|(path, _)| path.as_str())
+                .collect::<Vec<_>>(),
+            ["b"]
+        );
+        settle.closed("team/a", ms(999));
+        let due = settle.look(&files, &BTreeSet::new(), ms(1_249));
+        assert!(due.iter().any(|(path, _)| path == "team/a"), "{due:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! inotify: one watch for each directory, and one for the place where the root itself stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,8 @@ impl Events {
         })
     }
 
-    /// Watches these directories and no others. A hint for each that is new: what happened in it before is not known.
-    pub fn watch(&mut self, directories: &BTreeMap<PathBuf, Vec<String>>) -> Vec<Hint> {
+    /// Watches these directories and no others; says which paths are watched only from here on.
+    pub fn watch(&mut self, directories: &BTreeMap<PathBuf, Vec<String>>) -> BTreeSet<String> {
         let mask = WatchMask::CREATE
             | WatchMask::DELETE
             | WatchMask::MOVE
@@ -61,7 +61,7 @@ impl Events {
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF;
         let mut before = std::mem::take(&mut self.watched);
-        let mut news = Vec::new();
+        let mut fresh = BTreeSet::new();
         for (directory, paths) in directories {
             // The same directory has the same descriptor again; another one in its place has a new one.
             let Ok(descriptor) = self.watches.add(directory, mask) else {
@@ -69,7 +69,7 @@ impl Events {
             };
             let known = before.remove(directory);
             if known.is_none_or(|known| known.descriptor != descriptor) {
-                news.push(Hint::Other);
+                fresh.extend(paths.iter().cloned());
             }
             let paths = paths.clone();
             self.watched
@@ -85,7 +85,7 @@ impl Events {
                 drop(self.watches.remove(gone.descriptor));
             }
         }
-        news
+        fresh
     }
 
     /// The next event that means something, as hints.
