@@ -7,6 +7,7 @@ mod diff;
 mod fixtures;
 mod get;
 mod memory;
+mod source;
 mod status;
 mod verb;
 

@@ -15,7 +15,7 @@ use rolloutctl::api::{OnDrift, Prune, Resource};
 use rolloutctl::gitops::SourceOptions;
 use rolloutctl::runtime::{Runtime, Tokio};
 
-use crate::manifests::{EDGE, rollout};
+use crate::manifests::EDGE;
 use crate::site::Site;
 use crate::store::Memory;
 

@@ -102,8 +102,14 @@ impl Settle {
             }
         }
         let time = self.time;
-        self.files
-            .retain(|_, file| file.seen.is_some() || now < file.settles_at(time));
+        self.files.retain(|_, file| {
+            let is_gone = file.seen.is_none() && now >= file.settles_at(time);
+            if is_gone {
+                file.taken = None;
+            }
+            // That somebody writes to it counts also when it comes back.
+            !is_gone || file.written.is_some_and(|at| now < at + OPEN_FOR)
+        });
         let is_due = |file: &File| !file.is_taken() && now >= file.settles_at(time);
         let due = self.files.iter().filter(|(_, file)| is_due(file));
         due.filter_map(|(path, file)| Some((path.clone(), file.seen.clone()?)))
