@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_is_remembered_while_his_file_is_away() {
+        let mut settle = Settle::new(TIME);
+        settle.written("a", ms(0));
+        look(&mut settle, &[], ms(0));
+        look(&mut settle, &[], ms(250));
+        look(&mut settle, &[("a", 2)], ms(250));
+        assert!(look(&mut settle, &[("a", 2)], ms(500)).is_empty());
+        assert_eq!(look(&mut settle, &[("a", 2)], ms(10_000)), ["a"]);
+    }
+
+    #[test]
     fn in_a_directory_that_is_watched_only_now_a_writer_may_have_begun_before() {
         let mut settle = Settle::new(TIME);
         let fresh = BTreeSet::from(["team".to_owned()]);
