@@ -12,7 +12,7 @@ use crate::collector::{
     self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
 };
 use crate::controller::{self, ControllerError};
-use crate::gitops::{GitAccess, GitSource, SourceOptions};
+use crate::gitops::{GitAccess, GitSource, SourceOptions, Url};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
@@ -132,9 +132,13 @@ fn sources(args: &SourceArgs) -> Result<Vec<SourceOptions>, Failure> {
 
 /// The branch that is to be followed.
 fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
-    let Some(url) = args.git.clone() else {
+    let Some(url) = &args.git else {
         return Ok(None);
     };
+    // Read here and not by the parser of arguments, which would print a secret that somebody wrote into it.
+    let url: Url = url
+        .parse()
+        .map_err(|error| Failure::Usage(format!("--git: {error}")))?;
     if args.interval.as_std() < SHORTEST_INTERVAL {
         return Err(Failure::Usage(format!(
             "--interval {}: asks the repository's host that often; write 1s or more",

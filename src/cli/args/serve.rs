@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
-use crate::gitops::{Branch, Folder, Url};
+use crate::gitops::{Branch, Folder};
 
 /// Arguments of `rolloutctl controller`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub struct SourceArgs {
     /// Apply what the newest commit of a branch says: https://HOST/PATH, ssh://USER@HOST/PATH,
     /// USER@HOST:PATH, file:///PATH or /PATH. The program git must be installed
     #[arg(long, value_name = "URL")]
-    pub git: Option<Url>,
+    pub git: Option<String>,
     /// The branch of --git
     #[arg(long, default_value = "main", value_name = "NAME", requires = "git")]
     pub branch: Branch,
