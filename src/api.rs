@@ -12,6 +12,8 @@ mod event;
 mod load_balancer;
 mod meta;
 mod metric_source;
+mod origin;
+mod refer;
 mod resource;
 mod revision;
 mod rollout;
@@ -28,10 +30,14 @@ pub use duration::{Duration, ParseDurationError};
 pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
 pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};
 pub use meta::{
-    API_VERSION, CHANGE_CAUSE_ANNOTATION, Kind, Manifest, Metadata, Name, NameError,
-    SOURCE_ANNOTATION, Spec,
+    API_VERSION, CHANGE_CAUSE_ANNOTATION, Kind, Manifest, Metadata, Name, NameError, Spec,
 };
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
+pub use origin::{
+    Commit, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, SourceKind,
+    SourcePhase, SourceStatus,
+};
+pub use refer::{ResourceRef, references};
 pub use resource::Resource;
 pub use revision::{Revision, RevisionError};
 pub use rollout::{OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic};

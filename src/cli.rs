@@ -28,8 +28,8 @@ mod object;
 mod past;
 mod preflight;
 mod read;
-mod refers;
 mod simulate;
+mod source;
 mod standing;
 mod status;
 mod stray;
@@ -55,6 +55,7 @@ use clock::Patience;
 use connect::connect;
 use console::{Console, Tone};
 use get::Selection;
+use source::Chosen;
 use target::ResourceRef;
 
 use crate::api::{Dependents, Verb};
@@ -127,6 +128,10 @@ async fn dispatch(
         }
         Command::Get(args) => get(&args, target, console).await,
         Command::Describe(args) => {
+            let chosen = Chosen::read(Some(&args.what), args.name.as_deref());
+            if let Some(Chosen::One(name)) = chosen.map_err(Failure::Usage)? {
+                return source::describe(&name, &*connect(target).await?, console).await;
+            }
             let resource = args.resource().map_err(Failure::Usage)?;
             describe::run(&resource, &*connect(target).await?, console).await
         }
@@ -208,6 +213,16 @@ async fn diff(
 }
 
 async fn get(args: &GetArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    if let Some(chosen) =
+        Chosen::read(args.what.as_deref(), args.name.as_deref()).map_err(Failure::Usage)?
+    {
+        let world = connect(target).await?;
+        return if args.watch {
+            source::watch(&chosen, args.output, &*world, console).await
+        } else {
+            source::get(&chosen, args.output, &*world, console).await
+        };
+    }
     let selection =
         Selection::read(args.what.as_deref(), args.name.as_deref()).map_err(Failure::Usage)?;
     let world = connect(target).await?;

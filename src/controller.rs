@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::gitops::{Gitops, SourceOptions, Tended};
 use crate::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport};
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
-use crate::world::{World, WorldError};
+use crate::world::{Lease, Stored, World, WorldError};
 
 mod health;
 mod leadership;
@@ -55,6 +56,8 @@ pub struct Options {
     pub identity: String,
     /// How long work may lie undone until a standby takes over.
     pub patience: Duration,
+    /// Where manifests come from besides `apply`.
+    pub sources: Vec<SourceOptions>,
 }
 
 /// Why a controller stopped.
@@ -92,6 +95,7 @@ pub async fn run(
     }
     let inbox = Arc::new(Inbox::default());
     let mut controller = Controller {
+        gitops: Gitops::start(options.sources, inbox.clone(), runtime.clone()),
         reconciler: Reconciler::new(world.clone(), runtime.clone(), inbox.clone()),
         leadership: Leadership::new(options.identity.clone(), options.patience),
         unreadable: Backoff::new(UNREADABLE),
@@ -118,6 +122,7 @@ struct Controller {
     world: Arc<dyn World>,
     runtime: Arc<dyn Runtime>,
     reconciler: Reconciler,
+    gitops: Gitops,
     leadership: Leadership,
     inbox: Arc<Inbox>,
     health: Arc<Health>,
@@ -220,15 +225,34 @@ impl Controller {
         self.leadership.start(self.world.as_ref()).await?;
         if let Some(lease) = self.leadership.lease() {
             self.metrics.leads();
-            let report = self.reconciler.turn(Mandate::Act(lease)).await?;
+            let lease = lease.clone();
+            if self.gitops.has_news() {
+                let stored = self.world.load().await?;
+                self.tend(&lease, &stored).await;
+            }
+            let mut report = self.reconciler.turn(Mandate::Act(&lease)).await?;
             self.leadership.note(&report);
+            if self.tend(&lease, &report.stored).await == Tended::Wrote {
+                report.look_again(self.runtime.now());
+            }
             return Ok(report);
         }
+        self.gitops.stand_by();
         let report = self.reconciler.turn(Mandate::Watch).await?;
         let now = self.runtime.steady();
         let world = self.world.as_ref();
         self.leadership.watch(world, &report, now).await?;
         Ok(report)
+    }
+
+    /// Writes what the sources ask for. What fails there keeps no turn back.
+    async fn tend(&mut self, lease: &Lease, stored: &[Stored]) -> Tended {
+        let tended = self.gitops.tend(self.world.as_ref(), lease, stored).await;
+        self.metrics.sources(&self.gitops.report());
+        tended.unwrap_or_else(|problem| {
+            warn!(%problem, "what a source asks for was not written; trying again");
+            Tended::Nothing
+        })
     }
 
     fn pause_after(&self, report: &TurnReport) -> Duration {

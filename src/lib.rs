@@ -9,7 +9,7 @@
 //! 2. facts and intents: [`snapshot`], [`action`]
 //! 3. decisions, pure: [`plan`], [`analysis`]
 //! 4. the world, all I/O: [`world`], [`retry`], [`runtime`]; and a simulated one: [`sim`]
-//! 5. the loops: [`reconcile`], [`controller`], [`collector`]; and whole controllers on trial: [`trial`]
+//! 5. the loops: [`reconcile`], [`controller`], [`collector`], [`gitops`]; and whole controllers on trial: [`trial`]
 //! 6. the door: [`cli`]
 
 pub mod action;
@@ -18,6 +18,7 @@ pub mod api;
 pub mod cli;
 pub mod collector;
 pub mod controller;
+pub mod gitops;
 pub mod influxql;
 pub mod manifest;
 pub mod plan;

@@ -30,7 +30,7 @@ pub use schema::{schema, schema_all};
 pub use source::Source;
 pub(crate) use suggest::nearest;
 
-use crate::api::{Resource, Route};
+use crate::api::{Resource, ResourceRef, Route};
 use diagnostic::Findings;
 use document::Document;
 use path::FieldPath;
@@ -77,11 +77,24 @@ pub struct Located {
     pub column: usize,
 }
 
+/// A document that holds no valid resource, and which one it is about as far as that can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The source's name.
+    pub file: String,
+    /// The resource that it would be, if it says so.
+    pub target: Option<ResourceRef>,
+    /// Its errors.
+    pub errors: Vec<Diagnostic>,
+}
+
 /// What is in a set of sources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
     /// The resources in which no error was found, in the order of the sources.
     pub resources: Vec<Located>,
+    /// The documents with errors, in the order of the sources.
+    pub broken: Vec<Broken>,
     /// Everything that was found, by source, line and column.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -108,10 +121,12 @@ pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
     let mut found = Vec::new();
     for document in &documents {
         let file = &sources[document.source].name;
-        parsed.resources.extend(document.resource(file));
-        for diagnostic in document.diagnostics(file) {
-            found.push((document.source, diagnostic));
+        let diagnostics = document.diagnostics(file);
+        match document.resource(file) {
+            Some(located) => parsed.resources.push(located),
+            None => parsed.broken.extend(broken(document, file, &diagnostics)),
         }
+        found.extend(diagnostics.into_iter().map(|d| (document.source, d)));
     }
     found.sort_by(|(left_source, left), (right_source, right)| {
         (left_source, left.line, left.column).cmp(&(right_source, right.line, right.column))
@@ -122,6 +137,22 @@ pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
         .collect();
     parsed.diagnostics.dedup();
     parsed
+}
+
+/// What there is to tell of a document that holds no resource; nothing if no error was found in it either.
+fn broken(document: &Document, file: &str, diagnostics: &[Diagnostic]) -> Option<Broken> {
+    let errors: Vec<_> = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .cloned()
+        .collect();
+    let name = document.name().and_then(|name| name.parse().ok());
+    let target = document.kind.zip(name);
+    (!errors.is_empty()).then(|| Broken {
+        file: file.to_owned(),
+        target: target.map(|(kind, name)| ResourceRef { kind, name }),
+        errors,
+    })
 }
 
 /// The largest source, in bytes. A resource of 64 KiB fills its store object.

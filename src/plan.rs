@@ -10,7 +10,9 @@
 use jiff::Timestamp;
 
 use crate::action::Action;
-use crate::api::{Command, Deletion, Name, RolloutSpec, RolloutStatus, WaitingOn};
+use crate::api::{
+    Command, Commit, Deletion, Name, OriginProblem, RolloutSpec, RolloutStatus, WaitingOn,
+};
 use crate::snapshot::Snapshot;
 
 mod attempt;
@@ -28,6 +30,7 @@ mod safety;
 mod scene;
 mod services;
 mod settle;
+mod source;
 mod stages;
 pub mod traffic;
 mod waiting;
@@ -55,6 +58,10 @@ pub struct Input<'a> {
     pub snapshot: &'a Snapshot,
     /// What was said when actions of this rollout failed that are still to be done.
     pub obstacle: Option<&'a str>,
+    /// The commit that asked for `spec`, if one did.
+    pub commit: Option<&'a Commit>,
+    /// What is wrong between the rollout and the source that it comes from.
+    pub source_problem: Option<&'a OriginProblem>,
     /// What the clock says.
     pub now: Timestamp,
 }
@@ -106,6 +113,7 @@ pub fn plan(input: &Input) -> Plan {
     if let Err(problem) = &resolved.metrics {
         invalid::say(&mut status, input, problem);
     }
+    source::say(&mut status, input);
     let requeue_at = pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,

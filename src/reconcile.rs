@@ -33,7 +33,7 @@ use lookup::{resources, used_balancers};
 use outcome::{Acted, After, Outcome, Progress};
 use pauses::Pauses;
 use planned::{Planned, tell};
-pub use report::{RolloutReport, TurnReport, Work};
+pub use report::{RolloutReport, TurnError, TurnReport, Work};
 
 /// How many rollouts act at the same time.
 const ACTING_AT_ONCE: usize = 16;
@@ -91,6 +91,8 @@ impl Reconciler {
         let mut report = report::of(&planned);
         let Mandate::Act(lease) = mandate else {
             self.tried.clear(); // Another one tries now.
+            drop(planned);
+            report.stored = stored;
             return Ok(report);
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
@@ -114,6 +116,8 @@ impl Reconciler {
             let outcome = outcomes.remove(&planned.name).unwrap_or_default();
             self.settle(planned, outcome, &mut report);
         }
+        drop(planned);
+        report.stored = stored;
         Ok(report)
     }
 
@@ -188,6 +192,8 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
+                commit: stored.commit(),
+                source_problem: stored.source_problem(),
                 now,
             };
             let mut plan = self::plan(&input);
@@ -427,21 +433,4 @@ impl Reconciler {
             report.look_again(first);
         }
     }
-}
-
-/// Why a turn was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum TurnError {
-    /// The world could not be read.
-    #[error(transparent)]
-    World(#[from] WorldError),
-    /// The store shows an older state than it did before.
-    #[error("the store shows an older state than before; looking again")]
-    Old,
-    /// Another controller acts now.
-    #[error("controller `{holder}` has taken over")]
-    Deposed {
-        /// Who.
-        holder: String,
-    },
 }

@@ -10,15 +10,18 @@ use jiff::Timestamp;
 
 use crate::action::{Action, Measure};
 use crate::api::{
-    Command, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Resource, RolloutStatus,
+    Command, Commit, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Origin, OriginProblem,
+    Resource, ResourceRef, RolloutStatus, SourceStatus,
 };
 use crate::snapshot::{SampleOutcome, Snapshot};
 
+pub mod applying;
 pub mod docker;
 pub mod haproxy;
 pub mod http;
 pub mod influxdb;
 mod real;
+pub mod referrers;
 pub mod store;
 pub mod swarm;
 
@@ -79,6 +82,30 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the store refuses or cannot be reached. That it was not there is not an error.
     async fn remove(&self, id: &StoreId) -> Result<(), WorldError>;
+
+    /// What was last told of each GitOps source. A world that keeps none has none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn sources(&self) -> Result<Vec<StoredSource>, WorldError> {
+        Ok(Vec::new())
+    }
+
+    /// Tells of a source: in place of what was `seen`, which must not have changed since. [`Self::remove`] forgets it.
+    ///
+    /// # Errors
+    /// [`WorldError::Conflict`] when somebody else has told of it.
+    async fn tell_source(
+        &self,
+        seen: Option<&StoredSource>,
+        status: &SourceStatus,
+    ) -> Result<(), WorldError> {
+        let _ = seen;
+        Err(WorldError::Refused {
+            what: format!("tell of source/{}", status.name),
+            reason: "nothing is told of sources here".to_owned(),
+        })
+    }
 
     /// The lease, if anybody ever took it (SAFETY-6).
     ///
@@ -150,6 +177,29 @@ pub struct Stored {
     pub draft: Draft,
 }
 
+impl Stored {
+    /// The commit that asked for the spec; none if that was written by hand.
+    pub fn commit(&self) -> Option<&Commit> {
+        let origin = self.draft.origin.as_ref()?;
+        let is_its = origin.generation == self.draft.generation;
+        origin.commit.as_ref().filter(|_| is_its)
+    }
+
+    /// What is wrong between the resource and the source that it comes from.
+    pub fn source_problem(&self) -> Option<&OriginProblem> {
+        self.draft.origin.as_ref()?.problem.as_ref()
+    }
+}
+
+impl ResourceRef {
+    /// Finds the resource in the store, if it is there.
+    pub fn look_up<'a>(&self, store: &'a [Stored]) -> Option<&'a Stored> {
+        store.iter().find(|stored| {
+            stored.draft.resource.kind() == self.kind && *stored.draft.resource.name() == self.name
+        })
+    }
+}
+
 /// A resource as it is written to the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
@@ -163,8 +213,40 @@ pub struct Draft {
     pub command: Option<Command>,
     /// Set once the resource is to be deleted.
     pub deletion: Option<Deletion>,
+    /// The GitOps source that it comes from, if one has it.
+    pub origin: Option<Origin>,
     /// The epoch of the controller that wrote last.
     pub epoch: u64,
+}
+
+impl Draft {
+    /// A resource that nobody has seen yet.
+    pub const fn new(resource: Resource) -> Self {
+        Self {
+            resource,
+            generation: 1,
+            status: None,
+            command: None,
+            deletion: None,
+            origin: None,
+            epoch: 0,
+        }
+    }
+}
+
+/// What is told of a GitOps source, as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSource {
+    /// The store's id.
+    pub id: StoreId,
+    /// The store's version, for compare-and-swap.
+    pub version: u64,
+    /// When it was first told of.
+    pub created_at: Timestamp,
+    /// When it was last told of.
+    pub updated_at: Timestamp,
+    /// What is told.
+    pub status: SourceStatus,
 }
 
 /// Who acts.

@@ -21,6 +21,8 @@ mod references;
 mod rollover;
 #[path = "plan/safety.rs"]
 mod safety;
+#[path = "plan/sources.rs"]
+mod sources;
 #[path = "plan/templates.rs"]
 mod templates;
 #[path = "plan/traffic.rs"]

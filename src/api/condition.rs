@@ -33,6 +33,8 @@ pub enum ConditionType {
     Completed,
     /// The spec cannot be carried out as it is; nothing of it begins.
     InvalidSpec,
+    /// The manifest that it comes from is not what is in force; only there while that is so.
+    InvalidSource,
 }
 
 /// Whether a condition holds.
@@ -85,6 +87,10 @@ pub enum Reason {
     ImmutableField,
     /// The spec can be carried out.
     SpecValid,
+    /// The manifest in its GitOps source cannot be applied.
+    SourceInvalid,
+    /// It was changed by hand, and its GitOps source leaves that so.
+    SourceDrifted,
     /// The rollout is being deleted.
     Deleting,
 }

@@ -12,10 +12,6 @@ use smol_str::SmolStr;
 /// The one API version that this release reads and writes.
 pub const API_VERSION: &str = "rolloutctl.dev/v1alpha1";
 
-/// The annotation in which a source of manifests names itself: it keeps the resource as it has it, and would put back
-/// whatever somebody else makes of it.
-pub const SOURCE_ANNOTATION: &str = "rolloutctl.dev/source";
-
 /// The annotation that says why the spec is as it is, and by whom: for people.
 pub const CHANGE_CAUSE_ANNOTATION: &str = "rolloutctl.dev/change-cause";
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, CommandRecord, Condition, Event, Name, Reach, Revision, Template, Traffic};
+use super::{
+    Actor, CommandRecord, Commit, Condition, Event, Name, Reach, Revision, Template, Traffic,
+};
 
 mod waiting;
 pub use waiting::WaitingOn;
@@ -319,6 +321,9 @@ pub struct HistoryEntry {
     pub revision: Revision,
     /// The generation of the spec that asked for it.
     pub generation: u64,
+    /// The commit that asked for it, if it came from a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended; none while it is under way.

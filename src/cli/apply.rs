@@ -5,8 +5,9 @@
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::target::ResourceRef;
-use crate::api::{Kind, Resource};
-use crate::world::{Draft, Stored, World, WorldError};
+use crate::api::{Kind, OnDrift, Resource};
+use crate::world::applying::{Step, StepError, refuse_if_deleting, step};
+use crate::world::{Stored, StoredSource, World, WorldError};
 
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,14 @@ pub enum Outcome {
 const ATTEMPTS: u32 = 10;
 
 impl Outcome {
+    const fn of(step: &Step<'_>) -> Self {
+        match step {
+            Step::Create(_) => Self::Created,
+            Step::Replace(..) => Self::Configured,
+            Step::Nothing => Self::Unchanged,
+        }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -56,8 +65,14 @@ pub async fn run(
     let store = world.load().await?;
     for resource in &resources {
         let target = ResourceRef::of(resource);
-        refuse_if_deleting(&target, target.look_up(&store))?;
+        refuse_if_deleting(resource, target.look_up(&store))?;
     }
+    let is_owned = store.iter().any(|stored| stored.draft.origin.is_some());
+    let sources = if is_owned {
+        world.sources().await?
+    } else {
+        Vec::new()
+    };
     let suffix = match mode {
         Mode::Write => "",
         Mode::DryRun => " (dry run)",
@@ -66,10 +81,15 @@ pub async fn run(
     for resource in &resources {
         let outcome = match mode {
             Mode::Write => write(resource, world).await?,
-            Mode::DryRun => step(resource, ResourceRef::of(resource).look_up(&store))?.outcome(),
+            Mode::DryRun => {
+                Outcome::of(&step(resource, ResourceRef::of(resource).look_up(&store))?)
+            }
         };
         let target = ResourceRef::of(resource);
         console.answer(format_args!("{target} {}{suffix}", outcome.as_str()))?;
+        if outcome == Outcome::Configured {
+            warn_if_owned(&target, &store, &sources, console);
+        }
         if resource.kind() == Kind::Rollout && mode == Mode::Write && outcome != Outcome::Unchanged
         {
             changed.push(target);
@@ -86,21 +106,29 @@ pub async fn run(
     Ok(Exit::Done)
 }
 
-/// The one write that makes the store say what a manifest says.
-enum Step<'a> {
-    Create(Draft),
-    Replace(&'a Stored, Draft),
-    Nothing,
-}
-
-impl Step<'_> {
-    const fn outcome(&self) -> Outcome {
-        match self {
-            Self::Create(_) => Outcome::Created,
-            Self::Replace(..) => Outcome::Configured,
-            Self::Nothing => Outcome::Unchanged,
-        }
-    }
+/// Says what will become of a change by hand of what comes from a source.
+fn warn_if_owned(
+    target: &ResourceRef,
+    store: &[Stored],
+    sources: &[StoredSource],
+    console: &mut Console,
+) {
+    let stored = target.look_up(store);
+    let Some(origin) = stored.and_then(|stored| stored.draft.origin.as_ref()) else {
+        return;
+    };
+    let mut sources = sources.iter().map(|source| &source.status);
+    let Some(source) = sources.find(|source| source.place == origin.source) else {
+        return; // No controller reads it any more.
+    };
+    let what = match source.on_drift {
+        OnDrift::Restore => "which puts its own spec back",
+        OnDrift::Report => "which reports the change, and takes it back when the manifest changes",
+    };
+    console.remark(format_args!(
+        "warning: {target} comes from source/{} ({}, file {}), {what}; change it there",
+        source.name, origin.source, origin.file
+    ));
 }
 
 /// Writes one resource: reads again and tries again for as long as others are quicker.
@@ -110,13 +138,7 @@ async fn write(resource: &Resource, world: &dyn World) -> Result<Outcome, Failur
     loop {
         let store = world.load().await?;
         let step = step(resource, target.look_up(&store))?;
-        let outcome = step.outcome();
-        let result = match step {
-            Step::Create(draft) => world.create(&draft).await,
-            Step::Replace(stored, draft) => world.replace(&stored.id, stored.version, &draft).await,
-            Step::Nothing => Ok(()),
-        };
-        match result {
+        match step.write(world).await {
             Err(WorldError::Conflict { .. }) if attempt < ATTEMPTS => attempt += 1,
             Err(WorldError::Conflict { reason, .. }) => {
                 return Err(Failure::No(format!(
@@ -124,51 +146,13 @@ async fn write(resource: &Resource, world: &dyn World) -> Result<Outcome, Failur
                 )));
             }
             Err(error) => return Err(error.into()),
-            Ok(()) => return Ok(outcome),
+            Ok(()) => return Ok(Outcome::of(&step)),
         }
     }
 }
 
-/// What is to be written, given what is stored. Only a new spec is a new generation; status,
-/// command and epoch are the controller's and stay.
-fn step<'a>(resource: &Resource, stored: Option<&'a Stored>) -> Result<Step<'a>, Failure> {
-    refuse_if_deleting(&ResourceRef::of(resource), stored)?;
-    let Some(stored) = stored else {
-        let draft = Draft {
-            resource: resource.clone(),
-            generation: 1,
-            status: None,
-            command: None,
-            deletion: None,
-            epoch: 0,
-        };
-        return Ok(Step::Create(fitting(draft)?));
-    };
-    if stored.draft.resource == *resource {
-        return Ok(Step::Nothing);
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        Self::No(error.to_string())
     }
-    let mut draft = stored.draft.clone();
-    if stored.draft.resource.spec_json() != resource.spec_json() {
-        draft.generation += 1;
-    }
-    draft.resource = resource.clone();
-    Ok(Step::Replace(stored, fitting(draft)?))
-}
-
-/// The draft, if the store can hold it: if not, that is a matter of the manifest.
-///
-/// # Errors
-/// When it is too large; with what to do about it.
-pub fn fitting(draft: Draft) -> Result<Draft, Failure> {
-    crate::world::store::check(&draft).map_err(|error| Failure::No(error.to_string()))?;
-    Ok(draft)
-}
-
-fn refuse_if_deleting(target: &ResourceRef, stored: Option<&Stored>) -> Result<(), Failure> {
-    if stored.is_some_and(|stored| stored.draft.deletion.is_some()) {
-        return Err(Failure::No(format!(
-            "{target} is being deleted; wait until it is gone (`rolloutctl delete {target} --wait`), then apply again"
-        )));
-    }
-    Ok(())
 }

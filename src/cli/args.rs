@@ -16,7 +16,7 @@ mod past;
 mod serve;
 mod simulate;
 pub use past::{HistoryArgs, UndoArgs};
-pub use serve::{CollectorArgs, ControllerArgs};
+pub use serve::{CollectorArgs, ControllerArgs, Drift, SourceArgs};
 pub use simulate::SimulateArgs;
 
 /// Progressive delivery for Docker Swarm.

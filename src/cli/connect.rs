@@ -1,16 +1,18 @@
 //! The one place where the command line gets its world from, and starts what runs for ever.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{CollectorArgs, ControllerArgs, Target};
+use super::args::{CollectorArgs, ControllerArgs, Drift, SourceArgs, Target};
 use super::ending::Shutdown;
 use super::exit::{Exit, Failure};
 use super::listen::{self, Transport};
-use crate::api::{HaproxyInstance, NameError};
+use crate::api::{HaproxyInstance, NameError, OnDrift, Prune};
 use crate::collector::{
     self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
 };
 use crate::controller::{self, ControllerError};
+use crate::gitops::{GitAccess, GitSource, SourceOptions, Url};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
@@ -22,6 +24,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The shortest time between two regular looks.
 const SHORTEST_RESYNC: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The shortest time between two looks at a repository.
+const SHORTEST_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Connects to the Swarm that `target` and the environment choose.
 ///
@@ -60,6 +65,7 @@ pub async fn controller(
             args.resync
         )));
     }
+    let sources = sources(&args.sources)?;
     listen::try_tcp(args.listen)?;
     let settings = settings(target);
     let connecting = retry::with_backoff(Policy::UNTIL_IT_COMES_BACK, || async {
@@ -87,6 +93,7 @@ pub async fn controller(
             .clone()
             .unwrap_or_else(super::identity::process),
         patience: PATIENCE,
+        sources,
     };
     controller::run(
         Arc::new(world),
@@ -101,6 +108,62 @@ pub async fn controller(
         }
     })?;
     Ok(Exit::Done)
+}
+
+/// The sources that the arguments ask for.
+fn sources(args: &SourceArgs) -> Result<Vec<SourceOptions>, Failure> {
+    let prune = if args.prune {
+        Prune::Delete
+    } else {
+        Prune::Keep
+    };
+    let on_drift = match args.on_drift {
+        Drift::Restore => OnDrift::Restore,
+        Drift::Report => OnDrift::Report,
+    };
+    let directory = args.watch.as_ref().map(|path| {
+        SourceOptions::directory(path, prune, on_drift)
+            .map_err(|error| Failure::Usage(format!("--watch {}: {error}", path.display())))
+    });
+    let mut all: Vec<_> = directory.into_iter().collect::<Result<_, _>>()?;
+    all.extend(git(args)?.map(|git| SourceOptions::git(git, prune, on_drift)));
+    Ok(all)
+}
+
+/// The branch that is to be followed.
+fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
+    let Some(url) = &args.git else {
+        return Ok(None);
+    };
+    // Read here and not by the parser of arguments, which would print a secret that somebody wrote into it.
+    let url: Url = url
+        .parse()
+        .map_err(|error| Failure::Usage(format!("--git: {error}")))?;
+    if args.interval.as_std() < SHORTEST_INTERVAL {
+        return Err(Failure::Usage(format!(
+            "--interval {}: asks the repository's host that often; write 1s or more",
+            args.interval
+        )));
+    }
+    if args.token_file.is_some() && url.https_origin().is_none() {
+        return Err(Failure::Usage(format!(
+            "--token-file: {url} takes no token; write an https:// address, or leave it out"
+        )));
+    }
+    // They are read from another directory.
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+    Ok(Some(GitSource {
+        url,
+        branch: args.branch.clone(),
+        folder: args.path.clone(),
+        interval: args.interval.as_std(),
+        access: GitAccess {
+            username: args.username.clone(),
+            token_file: absolute(&args.token_file)?,
+            ssh_key: absolute(&args.ssh_key)?,
+            known_hosts: absolute(&args.known_hosts)?,
+        },
+    }))
 }
 
 /// Runs the collector until `shutdown`.

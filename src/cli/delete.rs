@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::clock::{self, Patience};
 use super::console::Console;
 use super::exit::{Exit, Failure};
-use super::refers::{Use, referrers};
 use super::target::ResourceRef;
 use crate::api::{Deletion, Dependents, Kind};
+use crate::world::referrers::{Use, referrers};
 use crate::world::{Stored, World, WorldError};
 
 /// What `delete` is asked.

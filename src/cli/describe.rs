@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::clock;
 use super::console::{Console, Paint, Tone};
 use super::exit::{Exit, Failure};
-use super::refers::{references, referrers};
 use super::standing::Standing;
 use super::target::{ResourceRef, rollout_spec};
 use super::words::age;
-use crate::api::Dependents;
+use crate::api::{Dependents, references};
 use crate::manifest;
+use crate::world::referrers::referrers;
 use crate::world::{Lease, Stored, World};
 
 mod rollout;
@@ -99,6 +99,17 @@ impl<'a> Scene<'a> {
             &format!("{created:.0} ({} ago)", age(created, self.now)),
         );
         text.fact("generation", &draft.generation.to_string());
+        if let Some(origin) = &draft.origin {
+            let commit = origin.commit.as_ref();
+            let commit = commit.map_or_else(String::new, |c| format!(", commit {}", c.short()));
+            text.fact(
+                "source",
+                &format!("{}, file {}{commit}", origin.source, origin.file),
+            );
+            if let Some(problem) = &origin.problem {
+                text.fact("problem", &problem.message);
+            }
+        }
         if let Some(deletion) = draft.deletion {
             let how = match deletion.dependents {
                 Dependents::Remove => "it is drained, then its services are removed",

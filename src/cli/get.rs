@@ -16,7 +16,8 @@ use crate::manifest;
 use crate::world::{Stored, World};
 
 mod columns;
-use columns::{Depth, Naming};
+pub use columns::Depth;
+use columns::Naming;
 
 /// Which resources are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::past::{Content, Past, Role, ShortRevision};
 use super::table::{Field, Grid};
 use super::target::RolloutRef;
 use super::words::age;
-use crate::api::{AttemptOutcome, HistoryEntry, Revision, SOURCE_ANNOTATION};
+use crate::api::{AttemptOutcome, HistoryEntry, Revision};
 use crate::manifest;
 use crate::world::{Stored, World};
 
@@ -149,7 +149,9 @@ impl Row<'_> {
     /// Why it ended as it did, and why it was asked for.
     fn message(&self) -> String {
         let message = self.entry.map(|entry| entry.message.as_str());
-        let parts = [message, self.cause];
+        let commit = self.entry.and_then(|entry| entry.commit.as_ref());
+        let commit = commit.map(|commit| format!("commit {}", commit.short()));
+        let parts = [message, self.cause, commit.as_deref()];
         let told: Vec<_> = parts
             .into_iter()
             .flatten()
@@ -253,9 +255,10 @@ fn tell_way_back(stored: &Stored, past: &Past<'_>, console: &mut Console) {
     };
     let metadata = stored.draft.resource.metadata();
     let called = past.called(&revision);
-    match metadata.annotations.get(SOURCE_ANNOTATION) {
-        Some(source) => console.remark(format_args!(
-            "{called} served before; to go back to it, revert the commit in {source}"
+    match &stored.draft.origin {
+        Some(origin) => console.remark(format_args!(
+            "{called} served before; to go back to it, revert the commit in {}",
+            origin.source
         )),
         None => console.remark(format_args!(
             "`rolloutctl undo {}` goes back to {called}",

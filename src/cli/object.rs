@@ -18,6 +18,9 @@ pub fn to_json(stored: &Stored) -> Value {
     metadata["generation"] = json!(draft.generation);
     metadata["creationTimestamp"] = json!(stored.created_at);
     metadata["updateTimestamp"] = json!(stored.updated_at);
+    if let Some(origin) = &draft.origin {
+        metadata["origin"] = json!(origin);
+    }
     if let Some(deletion) = draft.deletion {
         metadata["deletionTimestamp"] = json!(deletion.at);
         metadata["deletionDependents"] = json!(match deletion.dependents {

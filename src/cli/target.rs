@@ -1,37 +1,20 @@
 //! What a command is about: `KIND/NAME`, `KIND NAME`, or the name of a rollout; and finding it in
 //! the store, with a guess where the name is wrong.
 
-use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::exit::Failure;
+pub use crate::api::ResourceRef;
 use crate::api::{Kind, Name, NameError, RolloutSpec};
 use crate::manifest::nearest;
 use crate::world::Stored;
-
-/// One resource by kind and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ResourceRef {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: Name,
-}
 
 /// A rollout's name, as `NAME` or `rollout/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RolloutRef(pub Name);
 
 impl ResourceRef {
-    /// The resource that `resource` is.
-    pub fn of(resource: &crate::api::Resource) -> Self {
-        Self {
-            kind: resource.kind(),
-            name: resource.name().clone(),
-        }
-    }
-
     /// Reads `KIND/NAME`, or `KIND` and `NAME` apart.
     ///
     /// # Errors
@@ -92,13 +75,6 @@ impl ResourceRef {
             .ok_or_else(|| Failure::No(self.not_found(store)))
     }
 
-    /// Finds the resource in the store, if it is there.
-    pub fn look_up<'a>(&self, store: &'a [Stored]) -> Option<&'a Stored> {
-        store.iter().find(|stored| {
-            stored.draft.resource.kind() == self.kind && *stored.draft.resource.name() == self.name
-        })
-    }
-
     fn not_found(&self, store: &[Stored]) -> String {
         let all = || store.iter().map(|stored| Self::of(&stored.draft.resource));
         let kind = self.kind.singular();
@@ -117,12 +93,6 @@ impl ResourceRef {
             format!("`rolloutctl get {kind}` lists what is there")
         };
         format!("{kind} \"{}\" not found; {remedy}", self.name)
-    }
-}
-
-impl fmt::Display for ResourceRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.singular(), self.name)
     }
 }
 

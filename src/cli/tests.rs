@@ -11,6 +11,7 @@ mod memory;
 mod overtaken;
 mod past;
 mod restored;
+mod source;
 mod status;
 mod undo;
 mod verb;

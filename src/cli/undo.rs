@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::apply::{self, Mode};
+use super::apply::Mode;
 use super::console::Console;
 use super::diff;
 use super::exit::{Exit, Failure};
@@ -14,9 +14,9 @@ use super::past::{Past, Release, Role, ShortRevision};
 use super::target::{ResourceRef, RolloutRef};
 use super::words::age;
 use crate::api::{
-    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Resource, Revision,
-    SOURCE_ANNOTATION,
+    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Place, Resource, Revision,
 };
+use crate::world::applying::fitting;
 use crate::world::{Draft, Stored, World, WorldError};
 
 /// What `undo` is asked.
@@ -91,7 +91,7 @@ pub async fn run(
             )));
         }
         let draft = asking_for(&revision, &past, stored, &request.by);
-        let draft = apply::fitting(draft)?;
+        let draft = fitting(draft)?;
         let answer = format!("{target} {}", told(&past, &revision, request.now));
         if request.mode == Mode::DryRun {
             console.answer(format_args!("{answer} (dry run)"))?;
@@ -158,9 +158,8 @@ fn heed_source(stored: &Stored, say: SourceSay) -> Result<(), String> {
     }
 }
 
-fn source(stored: &Stored) -> Option<&str> {
-    let annotations = &stored.draft.resource.metadata().annotations;
-    annotations.get(SOURCE_ANNOTATION).map(String::as_str)
+fn source(stored: &Stored) -> Option<&Place> {
+    stored.draft.origin.as_ref().map(|origin| &origin.source)
 }
 
 fn choose(past: &Past<'_>, to: Option<&ShortRevision>) -> Result<Choice, String> {

@@ -14,7 +14,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::api::Name;
+use crate::gitops::SourceReport;
 use crate::reconcile::TurnReport;
+
+mod sources;
+use sources::Sources;
 
 /// The controller's own metrics.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub struct Metrics {
     weights: Family<RolloutLabels, Gauge>,
     waiting: Family<WaitingLabels, Gauge>,
     failures: Family<RolloutLabels, Counter<u64, AtomicU64>>,
+    sources: Sources,
     /// The rollouts that have such a count: it goes on from turn to turn, and ends with its rollout. Held while the
     /// rollouts' state is noted, and while it is read: nobody reads half of it.
     failed: Mutex<BTreeSet<Name>>,
@@ -108,6 +113,7 @@ impl Metrics {
             "Turns in which actions of a rollout failed",
             failures.clone(),
         );
+        let sources = Sources::new(&mut registry);
         Self {
             registry,
             turns,
@@ -117,6 +123,7 @@ impl Metrics {
             weights,
             waiting,
             failures,
+            sources,
             failed: Mutex::default(),
         }
     }
@@ -189,6 +196,12 @@ impl Metrics {
                     .inc();
             }
         }
+    }
+
+    /// Notes the state of every GitOps source.
+    pub(super) fn sources(&self, reports: &[SourceReport]) {
+        let _whole = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sources.note(reports);
     }
 
     /// All metrics as OpenMetrics text.

@@ -54,6 +54,7 @@ pub(super) fn begin(
         attempt: status.attempt,
         revision: revision.clone(),
         generation: input.generation,
+        commit: input.commit.cloned(),
         started_at: input.now,
         ended_at: None,
         outcome: AttemptOutcome::Running,
@@ -61,11 +62,15 @@ pub(super) fn begin(
     });
     let surplus = status.history.len().saturating_sub(HISTORY);
     status.history.drain(..surplus);
+    let asked_by = match input.commit {
+        Some(commit) => format!(" (commit {})", commit.short()),
+        None => String::new(),
+    };
     note(
         status,
         input.now,
         by,
-        format!("attempt {}: {revision} begins", status.attempt),
+        format!("attempt {}: {revision} begins{asked_by}", status.attempt),
     );
     if status.stable_revision.is_none() {
         status.stable_revision = Some(revision);

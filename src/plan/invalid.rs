@@ -1,6 +1,6 @@
 //! A spec that cannot be carried out: it is said, and nothing of it begins (SAFETY-4).
 
-use super::{Input, Plan, SpecProblem, command, conditions, progress, settle};
+use super::{Input, Plan, SpecProblem, command, conditions, progress, settle, source};
 use crate::api::{ConditionStatus, ConditionType, Phase, Reason, RolloutStatus, WaitingOn};
 
 /// The plan for a rollout that has no back end to work on: nothing is touched.
@@ -9,6 +9,7 @@ pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
     status.observed_generation = input.generation;
     command::refuse(&mut status, input, problem);
     say(&mut status, input, problem);
+    source::say(&mut status, input);
     Plan {
         status,
         actions: Vec::new(),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Planned;
 use crate::action::Action;
 use crate::api::{Name, Phase};
+use crate::world::{Stored, WorldError};
 
 /// What a turn found.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct TurnReport {
     /// The work, by its fingerprint, that the holder of the lease could not get done. Another
     /// controller could not either.
     pub in_vain: BTreeMap<Name, u64>,
+    /// What the store said when the turn began.
+    pub stored: Vec<Stored>,
     /// When the next turn should be at the latest; none when a hint or the regular look will do.
     pub next: Option<Timestamp>,
 }
@@ -45,6 +48,23 @@ pub enum Work {
     None,
     /// Something, by its fingerprint.
     Some(u64),
+}
+
+/// Why a turn was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// The world could not be read.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The store shows an older state than it did before.
+    #[error("the store shows an older state than before; looking again")]
+    Old,
+    /// Another controller acts now.
+    #[error("controller `{holder}` has taken over")]
+    Deposed {
+        /// Who.
+        holder: String,
+    },
 }
 
 impl TurnReport {

@@ -53,6 +53,7 @@ impl Life {
             resync: habits.resync,
             identity: format!("{seat}"),
             patience: habits.patience,
+            sources: Vec::new(),
         };
         let stop = Arc::new(Notify::new());
         let (runtime, stopped) = (clock.clone(), stop.clone());

@@ -14,9 +14,9 @@ use super::http::reasons;
 use super::influxdb::InfluxDb;
 use super::store::Store;
 use super::swarm::Swarm;
-use super::{Draft, Lease, StoreId, Stored, World, WorldError};
+use super::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
 use crate::action::{Action, Measure, ServerChanges};
-use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name};
+use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name, SourceStatus};
 use crate::snapshot::{InstanceFact, SampleOutcome, Snapshot};
 
 /// Swarm, HAProxy and InfluxDB as they are.
@@ -141,6 +141,18 @@ impl World for RealWorld {
 
     async fn remove(&self, id: &StoreId) -> Result<(), WorldError> {
         self.store.remove(id).await
+    }
+
+    async fn sources(&self) -> Result<Vec<StoredSource>, WorldError> {
+        self.store.sources().await
+    }
+
+    async fn tell_source(
+        &self,
+        seen: Option<&StoredSource>,
+        status: &SourceStatus,
+    ) -> Result<(), WorldError> {
+        self.store.tell_source(seen, status).await
     }
 
     async fn lease(&self) -> Result<Option<Lease>, WorldError> {

@@ -11,12 +11,14 @@ use bollard::models::{Config, ConfigSpec};
 use bollard::query_parameters::{ListConfigsOptions, UpdateConfigOptions};
 
 use super::docker::{Engine, Rejection, ask, change, rejection};
-use super::{Draft, Lease, StoreId, Stored, WorldError};
+use super::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
+use crate::api::SourceStatus;
 
 mod lease;
 mod record;
+mod told;
 
-use record::{KIND, LEASE_KIND};
+use record::{KIND, LEASE_KIND, SOURCE_KIND};
 
 /// Base64 of "Kept by rolloutctl: see its labels.": a config must have a body.
 const BODY: &str = "S2VwdCBieSByb2xsb3V0Y3RsOiBzZWUgaXRzIGxhYmVscy4=";
@@ -71,7 +73,7 @@ impl Store {
         configs.sort_by(|a, b| name(a).cmp(name(b)));
         let mut contents = Contents::default();
         for config in configs {
-            if record::kind(&config) == Some(LEASE_KIND) {
+            if let Some(LEASE_KIND | SOURCE_KIND) = record::kind(&config) {
                 continue;
             }
             match record::read(&config) {
@@ -141,6 +143,40 @@ impl Store {
         let spec = record::config(name, HashMap::new());
         let id = self.create_config(what, spec).await?;
         self.remove(&id).await
+    }
+
+    /// What was last told of each GitOps source, by name. What cannot be read is passed over: it is told again.
+    ///
+    /// # Errors
+    /// When the configs cannot be listed.
+    pub async fn sources(&self) -> Result<Vec<StoredSource>, WorldError> {
+        let what = "read what is told of sources";
+        let configs = self.list(what, format!("{KIND}={SOURCE_KIND}")).await?;
+        let mut sources: Vec<_> = configs.iter().flat_map(told::read).collect();
+        sources.sort_by(|a, b| a.status.name.cmp(&b.status.name));
+        Ok(sources)
+    }
+
+    /// Tells of a source, in place of what was `seen`.
+    ///
+    /// # Errors
+    /// [`WorldError::Conflict`] when somebody else has told of it;
+    /// [`WorldError::Refused`] when it is larger than [`MAX_OBJECT`].
+    pub async fn tell_source(
+        &self,
+        seen: Option<&StoredSource>,
+        status: &SourceStatus,
+    ) -> Result<(), WorldError> {
+        let what = format!("tell of source/{}", status.name);
+        let spec = told::write(status);
+        check_size(&what, &spec)?;
+        match seen {
+            None => self.create_config(&what, spec).await.map(|_| ()),
+            Some(seen) => {
+                let update = self.update_config(&what, &seen.id, seen.version, spec);
+                update.await
+            }
+        }
     }
 
     /// The lease, if anybody ever took it (SAFETY-6).

@@ -166,6 +166,7 @@ async fn put(name: &Name, manifest: &Manifest) {
         status: None,
         command: None,
         deletion: None,
+        origin: None,
         epoch: 0,
     };
     let engine = connect(&Settings::from_env())

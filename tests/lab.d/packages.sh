@@ -14,6 +14,7 @@ install_packages() {
   want jq jq
   want curl curl
   want socat socat
+  want git git
   ((${#missing[@]})) || return 0
 
   command -v apt-get >/dev/null || fail "please install ${missing[*]}: only Debian's apt-get is known here"

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
-    Actor, Command, Deletion, Dependents, Duration, Name, Phase, Revision, RolloutSpec,
-    RolloutStatus, Step, Verb,
+    Actor, Command, Commit, Deletion, Dependents, Duration, Name, OriginProblem, Phase, Revision,
+    RolloutSpec, RolloutStatus, Step, Verb,
 };
 use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
@@ -90,6 +90,10 @@ pub struct Toy {
     pub problem: Option<SpecProblem>,
     /// What was said when an action failed.
     pub obstacle: Option<String>,
+    /// The commit that asked for the spec.
+    pub commit: Option<Commit>,
+    /// What is wrong between the rollout and its source.
+    pub source_problem: Option<OriginProblem>,
     pub forgotten: bool,
     /// The actions of the last turn.
     pub last: Vec<Action>,
@@ -133,6 +137,8 @@ impl Toy {
             resources: resources(),
             problem: None,
             obstacle: None,
+            commit: None,
+            source_problem: None,
             forgotten: false,
             last: Vec::new(),
             ids: 0,
@@ -164,6 +170,8 @@ impl Toy {
             status: &self.status,
             snapshot: &self.snapshot,
             obstacle: self.obstacle.as_deref(),
+            commit: self.commit.as_ref(),
+            source_problem: self.source_problem.as_ref(),
             now: self.now,
         })
     }

@@ -33,6 +33,7 @@ impl Controller {
             resync: Duration::from_millis(50),
             identity: identity.to_owned(),
             patience: PATIENCE,
+            sources: Vec::new(),
         };
         let controller = run(world.clone(), Arc::new(Tokio::default()), options, async {
             let _ = stopped.await;

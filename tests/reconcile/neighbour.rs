@@ -259,6 +259,7 @@ fn stored(resource: Resource, id: u64) -> Stored {
         status: None,
         command: None,
         deletion: None,
+        origin: None,
         epoch: 0,
     };
     Stored {

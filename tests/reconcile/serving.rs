@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
+use rolloutctl::api::{OnDrift, Prune};
 use rolloutctl::controller::{Options, run};
+use rolloutctl::gitops::SourceOptions;
 use rolloutctl::runtime::Tokio;
 use rolloutctl::world::http::HttpClient;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
@@ -25,6 +28,8 @@ struct Served {
     address: SocketAddr,
     http: HttpClient,
     task: JoinHandle<()>,
+    /// A source that says nothing.
+    _specs: TempDir,
 }
 
 impl Drop for Served {
@@ -39,11 +44,15 @@ impl Served {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
+        let specs = tempfile::tempdir().expect("a directory");
+        let source = SourceOptions::directory(specs.path(), Prune::Keep, OnDrift::Restore);
+        let source = source.expect("a path");
         let options = Options {
             listen: Some(address),
             resync: Duration::from_millis(20),
             identity: "me".to_owned(),
             patience: LIMIT,
+            sources: vec![source],
         };
         let runtime = Arc::new(Tokio::default());
         let controller = run(world.clone(), runtime, options, std::future::pending());
@@ -53,6 +62,7 @@ impl Served {
             address,
             http,
             task,
+            _specs: specs,
         };
         served
             .until("/healthz", |status, _| status == StatusCode::OK)
@@ -130,8 +140,14 @@ async fn every_metric_of_the_documentation_is_served_and_no_other_one() {
     let served = Served::start(&world).await;
     // A write that comes too late changes nothing; an action that is refused is counted.
     world.feel(Mood::Refusing);
-    let failed = |_, text: &str| text.contains("rolloutctl_action_failures_total{");
-    let text = served.until("/metrics", failed).await;
+    let all = |_, text: &str| {
+        let last = [
+            "rolloutctl_action_failures_total{",
+            "rolloutctl_source_last_success",
+        ];
+        last.iter().all(|name| text.contains(name))
+    };
+    let text = served.until("/metrics", all).await;
     let reply = served.ask(Method::GET, "/metrics").await.expect("answered");
     let kind = reply.headers()["content-type"].to_str().expect("a text");
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");

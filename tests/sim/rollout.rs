@@ -26,6 +26,7 @@ fn resource<S: serde::de::DeserializeOwned>(
         status: None,
         command: None,
         deletion: None,
+        origin: None,
         epoch: 0,
     }
 }

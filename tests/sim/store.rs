@@ -18,6 +18,7 @@ pub fn draft(name: &str) -> Draft {
         status: None,
         command: None,
         deletion: None,
+        origin: None,
         epoch: 1,
     }
 }

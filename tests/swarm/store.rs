@@ -24,6 +24,7 @@ fn draft(name: &Name, labels: BTreeMap<String, String>) -> Draft {
         status: None,
         command: None,
         deletion: None,
+        origin: None,
         epoch: 1,
     }
 }

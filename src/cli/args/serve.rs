@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
+use crate::gitops::{Branch, Folder};
 
 /// Arguments of `rolloutctl controller`.
 #[derive(Debug, Args)]
@@ -20,6 +21,65 @@ pub struct ControllerArgs {
     /// Who holds the lease, for messages; the host's name and the process id if absent
     #[arg(long, value_name = "NAME")]
     pub identity: Option<String>,
+    /// Where manifests come from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Where manifests come from besides `rolloutctl apply`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "GitOps sources")]
+pub struct SourceArgs {
+    /// Apply what the manifests in this directory say, and below it, whenever they change
+    #[arg(long, value_name = "DIR")]
+    pub watch: Option<PathBuf>,
+    /// Apply what the newest commit of a branch says: https://HOST/PATH, ssh://USER@HOST/PATH,
+    /// USER@HOST:PATH, file:///PATH or /PATH. The program git must be installed
+    #[arg(long, value_name = "URL")]
+    pub git: Option<String>,
+    /// The branch of --git
+    #[arg(long, default_value = "main", value_name = "NAME", requires = "git")]
+    pub branch: Branch,
+    /// The folder of --git in which the manifests are; the whole repository if absent
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "FOLDER",
+        requires = "git"
+    )]
+    pub path: Folder,
+    /// The time between two looks at --git
+    #[arg(long, default_value = "30s", value_name = "TIME", requires = "git")]
+    pub interval: Duration,
+    /// A file whose first line is the token or password for --git by https
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub token_file: Option<PathBuf>,
+    /// The user to whom the token belongs; most hosts take any
+    #[arg(long, default_value = "git", value_name = "NAME", requires = "git")]
+    pub username: String,
+    /// A file with the private key for --git by ssh, without a passphrase
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub ssh_key: Option<PathBuf>,
+    /// A file with the keys of the hosts that are known, for --git by ssh; ~/.ssh/known_hosts if absent
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub known_hosts: Option<PathBuf>,
+    /// Delete resources that a source applied once its manifests are gone; a rollout is drained
+    /// first. Nothing is deleted while anything in the source cannot be read
+    #[arg(long)]
+    pub prune: bool,
+    /// What becomes of a source's resource that was changed by hand
+    #[arg(long, value_enum, default_value = "restore", value_name = "WHAT")]
+    pub on_drift: Drift,
+}
+
+/// What becomes of a source's resource that was changed by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Drift {
+    /// The source's spec is put back at once
+    Restore,
+    /// It stays until its manifest changes, and is reported
+    Report,
 }
 
 /// Arguments of `rolloutctl collector`.

@@ -88,6 +88,7 @@ pub fn stored(resource: Resource) -> Stored {
             status: None,
             command: None,
             deletion: None,
+            origin: None,
             epoch: 3,
         },
     }
@@ -180,6 +181,7 @@ pub fn baking() -> RolloutStatus {
             attempt: 2,
             revision: canary.clone(),
             generation: 2,
+            commit: None,
             started_at: at(60),
             ended_at: None,
             outcome: AttemptOutcome::Running,

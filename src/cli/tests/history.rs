@@ -3,10 +3,8 @@
 use super::console;
 use super::fixtures::{rollout, stored};
 use super::memory::Memory;
-use super::past::{asking_for, at_rest, entry, promoted, revision, taken_back, under_way};
-use crate::api::{
-    AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Resource, Revision, RolloutStatus, SOURCE_ANNOTATION,
-};
+use super::past::{asking_for, at_rest, entry, promoted, revision, sourced, taken_back, under_way};
+use crate::api::{AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Resource, Revision, RolloutStatus};
 use crate::cli::args::Format;
 use crate::cli::console::{Paint, Screen};
 use crate::cli::exit::{Exit, Failure};
@@ -121,11 +119,10 @@ async fn who_went_back_is_told_with_the_attempt() {
 
 #[tokio::test]
 async fn a_source_is_where_to_go_back() {
-    let source = "git https://git.example/news main";
-    let stored = annotated(asking_for("1.4.2", promoted()), SOURCE_ANNOTATION, source);
+    let stored = sourced(asking_for("1.4.2", promoted()));
     let (_, remark) = told(stored, None).await;
     assert!(
-        remark.contains("revert the commit in git https://git.example/news main"),
+        remark.contains("revert the commit in git:https://git.example/news#main"),
         "{remark}"
     );
     assert!(!remark.contains("rolloutctl undo"), "{remark}");

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::action::{Action, Measure};
-use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name};
+use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name, SourceStatus};
 use crate::cli::target::ResourceRef;
 use crate::snapshot::{SampleOutcome, Snapshot};
-use crate::world::{Draft, Lease, StoreId, Stored, World, WorldError};
+use crate::world::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
 
 /// Something that happens to the store just before it is asked the next time.
 pub type Happening = Box<dyn FnOnce(&mut Vec<Stored>) + Send>;
@@ -29,6 +29,7 @@ struct Inner {
     before_load: VecDeque<Happening>,
     silent_loads: u32,
     lease: Option<Lease>,
+    sources: Vec<StoredSource>,
 }
 
 impl Memory {
@@ -52,6 +53,17 @@ impl Memory {
     /// Lets the next `count` looks fail.
     pub fn silence(&self, count: u32) {
         self.lock().silent_loads = count;
+    }
+
+    /// Lets this be told of a source.
+    pub fn tell(&self, status: SourceStatus) {
+        self.lock().sources.push(StoredSource {
+            id: StoreId(format!("source/{}", status.name)),
+            version: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            status,
+        });
     }
 
     /// Gives the lease to `holder`.
@@ -171,6 +183,10 @@ impl World for Memory {
         inner.stored.retain(|stored| stored.id != *id);
         inner.writes += 1;
         Ok(())
+    }
+
+    async fn sources(&self) -> Result<Vec<StoredSource>, WorldError> {
+        Ok(self.lock().sources.clone())
     }
 
     async fn lease(&self) -> Result<Option<Lease>, WorldError> {

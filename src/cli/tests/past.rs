@@ -2,7 +2,8 @@
 
 use super::fixtures::{at, baking, record, with_status};
 use crate::api::{
-    Abort, AbortCause, Actor, AttemptOutcome, HistoryEntry, Phase, Revision, RolloutStatus, Step,
+    Abort, AbortCause, Actor, AttemptOutcome, HistoryEntry, Origin, Phase, Place, Revision,
+    RolloutStatus, Step,
 };
 use crate::world::Stored;
 
@@ -27,6 +28,7 @@ pub fn entry(attempt: u32, version: &str, outcome: AttemptOutcome) -> HistoryEnt
         ended_at: (outcome != AttemptOutcome::Running).then(|| at(began + 60)),
         outcome,
         message: String::new(),
+        commit: None,
     }
 }
 
@@ -96,5 +98,18 @@ pub fn under_way() -> RolloutStatus {
 pub fn asking_for(version: &str, status: RolloutStatus) -> Stored {
     let mut stored = with_status(status);
     stored.draft.resource = super::fixtures::rollout(&image(version));
+    stored
+}
+
+/// The rollout as a GitOps source has written it.
+pub fn sourced(mut stored: Stored) -> Stored {
+    stored.draft.origin = Some(Origin {
+        source: Place("git:https://git.example/news#main".to_owned()),
+        file: "news.yaml".to_owned(),
+        commit: None,
+        generation: stored.draft.generation,
+        digest: String::new(),
+        problem: None,
+    });
     stored
 }

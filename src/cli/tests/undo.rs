@@ -3,10 +3,12 @@
 use super::console;
 use super::fixtures::{at, name, rollout, stored};
 use super::memory::Memory;
-use super::past::{asking_for, at_rest, entry, image, promoted, revision, taken_back, under_way};
+use super::past::{
+    asking_for, at_rest, entry, image, promoted, revision, sourced, taken_back, under_way,
+};
 use crate::api::{
-    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Resource, Revision,
-    RolloutStatus, SOURCE_ANNOTATION, Step,
+    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Revision, RolloutStatus,
+    Step,
 };
 use crate::cli::apply::Mode;
 use crate::cli::exit::{Exit, Failure};
@@ -202,7 +204,7 @@ async fn what_cannot_be_undone_is_refused_with_a_remedy() {
     });
     let gone = revision("1.4.1");
     let gone = Some(gone.as_str());
-    for (to, stored, said) in [
+    let cases: Vec<(Option<&str>, Stored, &str)> = vec![
         (None, stored(rollout("web:1")), "has not seen it yet"),
         (None, deleted, "it is being deleted"),
         (
@@ -230,7 +232,8 @@ async fn what_cannot_be_undone_is_refused_with_a_remedy() {
             asking_for("1.4.2", alone()),
             "there are 76139ab293",
         ),
-    ] {
+    ];
+    for (to, stored, said) in cases {
         let refusal = refused(&request(to), stored).await;
         assert!(
             refusal.starts_with("rollout/news-web: cannot undo: "),
@@ -275,19 +278,11 @@ async fn the_beginning_of_several_revisions_is_refused_with_all_of_them() {
 
 #[tokio::test]
 async fn what_comes_from_a_source_is_reverted_there_unless_forced() {
-    let sourced = || {
-        let mut stored = asking_for("1.4.2", promoted());
-        if let Resource::Rollout(manifest) = &mut stored.draft.resource {
-            let source = "git https://git.example/news main".to_owned();
-            let annotations = &mut manifest.metadata.annotations;
-            annotations.insert(SOURCE_ANNOTATION.to_owned(), source);
-        }
-        stored
-    };
+    let sourced = || sourced(asking_for("1.4.2", promoted()));
     assert_eq!(on_offer(&sourced()), None);
     let refusal = refused(&request(None), sourced()).await;
     for word in [
-        "git https://git.example/news main",
+        "git:https://git.example/news#main",
         "revert the commit",
         "--force",
     ] {

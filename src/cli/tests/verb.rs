@@ -146,7 +146,7 @@ fn paused(reason: PauseReason) -> RolloutStatus {
 fn only_verbs_that_make_sense_are_offered() {
     use Verb::{Abort, Pause, Promote, PromoteFull, Resume, Retry};
     let with = |status| super::fixtures::with_status(status);
-    let cases: [(Stored, &[Verb]); 7] = [
+    let cases: Vec<(Stored, &[Verb])> = vec![
         (stored(rollout("web:1")), &[]),
         (with(healthy()), &[]),
         (with(baking()), &[Promote, PromoteFull, Pause, Abort]),

@@ -16,12 +16,13 @@ use super::{Document, version};
 const LIST: &str = "List";
 
 /// What the store knows of a resource, in its `metadata`.
-const METADATA: [&str; 5] = [
+const METADATA: [&str; 6] = [
     "generation",
     "creationTimestamp",
     "updateTimestamp",
     "deletionTimestamp",
     "deletionDependents",
+    "origin",
 ];
 
 pub(super) fn is_list(value: &Value) -> bool {

@@ -11,14 +11,7 @@ impl State {
     pub(super) fn desk_applies(&mut self, resource: &Resource) {
         let known = self.find_stored(resource.kind(), resource.name());
         let Some(stored) = known else {
-            let draft = Draft {
-                resource: resource.clone(),
-                generation: 1,
-                status: None,
-                command: None,
-                deletion: None,
-                epoch: 0,
-            };
+            let draft = Draft::new(resource.clone());
             let result = self.try_create(&draft);
             self.tell_stored(Who::Hand, &draft, Write::Create, &result);
             return;

@@ -17,6 +17,8 @@ use crate::world::{Draft, StoreId, Stored};
 pub(super) const KIND: &str = "rolloutctl.dev/kind";
 /// The kind of the lease, which is no resource.
 pub(super) const LEASE_KIND: &str = "lease";
+/// The kind of what is told of a GitOps source, which is no resource either.
+pub(super) const SOURCE_KIND: &str = "source";
 /// The epoch of the controller that wrote last.
 pub(super) const EPOCH: &str = "rolloutctl.dev/epoch";
 
@@ -28,6 +30,11 @@ const GENERATION: &str = "rolloutctl.dev/generation";
 pub(super) const STATUS: &str = "rolloutctl.dev/status";
 const COMMAND: &str = "rolloutctl.dev/command";
 const DELETION: &str = "rolloutctl.dev/deletion";
+/// The GitOps source that it comes from, whole.
+const ORIGIN: &str = "rolloutctl.dev/origin";
+/// The same for people, who can filter by it: `docker config ls --filter label=rolloutctl.dev/source`.
+const SOURCE: &str = "rolloutctl.dev/source";
+const COMMIT: &str = "rolloutctl.dev/commit";
 
 /// How a resource is called in messages: `rollout/news-web`.
 pub(super) fn title(draft: &Draft) -> String {
@@ -54,11 +61,19 @@ pub(super) fn write(draft: &Draft) -> ConfigSpec {
         (STATUS, draft.status.as_ref().map(json)),
         (COMMAND, draft.command.as_ref().map(json)),
         (DELETION, draft.deletion.as_ref().map(json)),
+        (ORIGIN, draft.origin.as_ref().map(json)),
+        (SOURCE, draft.origin.as_ref().map(|o| o.source.to_string())),
+        (COMMIT, commit(draft)),
     ];
     for (key, part) in parts {
         labels.extend(part.map(|part| (key.to_owned(), part)));
     }
     config(format!("rolloutctl.{kind}.{}", resource.name()), labels)
+}
+
+fn commit(draft: &Draft) -> Option<String> {
+    let commit = draft.origin.as_ref()?.commit.as_ref()?;
+    Some(commit.to_string())
 }
 
 /// A config of ours.
@@ -71,7 +86,7 @@ pub(super) fn config(name: String, labels: HashMap<String, String>) -> ConfigSpe
     }
 }
 
-fn json(part: &impl Serialize) -> String {
+pub(super) fn json(part: &impl Serialize) -> String {
     serde_json::to_string(part).expect("what is stored is plain JSON")
 }
 
@@ -132,6 +147,7 @@ pub(super) fn read(config: &Config) -> Result<Stored, String> {
             status: labels.optional(STATUS)?,
             command: labels.optional(COMMAND)?,
             deletion: labels.optional(DELETION)?,
+            origin: labels.optional(ORIGIN)?,
             epoch: labels.parsed(EPOCH)?,
         },
     })
@@ -172,7 +188,7 @@ mod tests {
     use bollard::models::ObjectVersion;
 
     use super::*;
-    use crate::api::{Actor, Command, HaproxySpec, LoadBalancerSpec, Verb};
+    use crate::api::{Actor, Command, Commit, HaproxySpec, LoadBalancerSpec, Origin, Place, Verb};
     use crate::api::{Deletion, Dependents};
 
     fn draft() -> Draft {
@@ -200,6 +216,14 @@ mod tests {
             deletion: Some(Deletion {
                 at: Timestamp::UNIX_EPOCH,
                 dependents: Dependents::Orphan,
+            }),
+            origin: Some(Origin {
+                source: Place("git:https://git.example/specs.git#main".into()),
+                file: "web/edge.yaml".into(),
+                commit: Some(Commit("0123456789abcdef".into())),
+                generation: 3,
+                digest: "d1".into(),
+                problem: None,
             }),
             epoch: 7,
         }

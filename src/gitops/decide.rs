@@ -1,0 +1,407 @@
+//! What a listing asks for, against what is stored: which resources are written, which are deleted, which are left
+//! alone and what is said. Pure: it is called again and again, and asks for nothing when all is as it should be.
+//!
+//! - A resource belongs to the source whose mark it carries. What is applied by hand and then appears in a source is adopted.
+//! - Only what carries this source's mark is deleted, only if the user asked for it, and only if it cannot be in
+//!   something that could not be read.
+//! - What is invalid stops nothing else: the last valid one stays in force, and says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::holes::{Doubt, Holes};
+use super::verdict::Verdict;
+use super::{Content, Listing};
+use crate::api::{
+    Deletion, Dependents, Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune,
+    Resource, ResourceRef,
+};
+use crate::manifest::{self, Applied, Broken, Known, Located, Parsed, Source};
+use crate::world::applying::{Step, step};
+use crate::world::referrers::referrers;
+use crate::world::{Draft, StoreId, Stored};
+
+/// All that a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What the source says.
+    pub listing: &'a Listing,
+    /// What becomes of a resource whose manifest is gone.
+    pub prune: Prune,
+    /// What becomes of a resource that was changed by hand.
+    pub on_drift: OnDrift,
+    /// The other sources of this controller: what is theirs is left to them.
+    pub others: &'a BTreeSet<Place>,
+    /// All that is stored.
+    pub stored: &'a [Stored],
+    /// What was this source's when it was last told of, as in [`crate::api::SourceStatus::resources`].
+    pub before: &'a BTreeMap<String, String>,
+    /// What the clock says.
+    pub now: Timestamp,
+}
+
+/// What is to be written, and what is to be said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// In this order: what is referred to before what refers to it, deletions last.
+    pub writes: Vec<Write>,
+    /// The resources that are this source's, once that is written, each with the digest of what it asked for.
+    pub resources: BTreeMap<String, String>,
+    /// How many manifests are invalid, or cannot be read.
+    pub invalid: usize,
+    /// What is wrong with them.
+    pub problems: Vec<String>,
+    /// The resources that were changed by hand and stay so.
+    pub drifted: Vec<String>,
+    /// Resources whose manifests are gone and that stay, each with the reason.
+    pub kept: Vec<String>,
+}
+
+/// One write to the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// What is written.
+    pub target: ResourceRef,
+    /// Why.
+    pub why: &'static str,
+    /// How.
+    pub deed: Deed,
+}
+
+/// How something is written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// It is not there.
+    Create(Draft),
+    /// It is there, in this version.
+    Replace(StoreId, u64, Draft),
+    /// It is taken out of the store: nothing has to be cleaned up after it.
+    Remove(StoreId),
+}
+
+/// Distinguishes what a source asked for from anything else.
+pub fn digest(resource: &Resource) -> String {
+    let hash = Sha256::digest(resource.to_json().to_string());
+    hash.iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // Writing to a string cannot fail.
+        text
+    })
+}
+
+/// Compares what the source says with what is stored.
+pub fn decide(question: &Question) -> Decision {
+    let parsed = parse(question);
+    let holes = Holes::of(question.listing, &parsed.broken);
+    let mut decision = Decision::default();
+    let mut located: Vec<&Located> = parsed.resources.iter().collect();
+    located.sort_by_key(|l| Kind::ALL.iter().position(|kind| *kind == l.resource.kind()));
+    let mut decided = BTreeSet::new();
+    for located in located {
+        decided.insert(ResourceRef::of(&located.resource));
+        one(question, located, &mut decision);
+    }
+    decision.problems.extend(holes.problems());
+    for broken in &parsed.broken {
+        let errors = broken.errors.iter().map(ToString::to_string);
+        decision.problems.extend(errors);
+    }
+    decision.invalid += parsed.broken.len() + holes.unreadable.len();
+    let mut mine: Vec<&Stored> = question
+        .stored
+        .iter()
+        .filter(|stored| mark(question, stored).is_some())
+        .filter(|stored| !decided.contains(&ResourceRef::of(&stored.draft.resource)))
+        .collect();
+    // Who refers goes before what is referred to.
+    mine.sort_by_key(|s| {
+        let kind = s.draft.resource.kind();
+        Kind::ALL.iter().rev().position(|known| *known == kind)
+    });
+    for stored in mine {
+        match fault_of(stored, question, &parsed.broken, &holes) {
+            Some(fault) => report(stored, question, Some(fault), &mut decision),
+            None => gone(stored, question, &holes, &mut decision),
+        }
+    }
+    decision
+}
+
+fn parse(question: &Question) -> Parsed {
+    let sources: Vec<Source> = question
+        .listing
+        .files
+        .iter()
+        .filter_map(|file| match &file.content {
+            Content::Whole(bytes) => Some(Source::from_bytes(file.path.clone(), bytes)),
+            Content::Unsettled | Content::Unreadable { .. } => None,
+        })
+        .collect();
+    let applied: Vec<Applied> = question
+        .stored
+        .iter()
+        .filter(|stored| stored.draft.deletion.is_none())
+        .map(|stored| Applied {
+            resource: stored.draft.resource.clone(),
+            route: stored.draft.status.as_ref().and_then(|s| s.route.clone()),
+        })
+        .collect();
+    manifest::parse(&sources, Known::Applied(&applied))
+}
+
+/// The mark of a stored resource, if it is this source's.
+fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Origin> {
+    let origin = stored.draft.origin.as_ref()?;
+    (origin.source == question.listing.place).then_some(origin)
+}
+
+/// One valid manifest.
+fn one(question: &Question, located: &Located, decision: &mut Decision) {
+    let target = ResourceRef::of(&located.resource);
+    let stored = target.look_up(question.stored);
+    let wanted = digest(&located.resource);
+    let origin = stored.and_then(|stored| stored.draft.origin.as_ref());
+    if let Some(other) = origin.filter(|origin| question.others.contains(&origin.source)) {
+        let problem = format!(
+            "{}:{}:{}: metadata.name: {target} comes from the source {} already; define it in one of the two",
+            located.file, located.line, located.column, other.source
+        );
+        decision.problems.push(problem);
+        decision.invalid += 1;
+        return;
+    }
+    decision
+        .resources
+        .insert(target.to_string(), wanted.clone());
+    match Verdict::of(question, &located.resource, &wanted, stored) {
+        // It must be gone before it can come again.
+        Verdict::Leaving => {}
+        Verdict::Removed => decision.drifted.push(format!(
+            "{target} was deleted by hand; it comes back when its manifest changes, or by `rolloutctl apply`"
+        )),
+        Verdict::Drifted(stored) => {
+            let message = "it was changed by hand and differs from its manifest; commit the change, or apply the manifest";
+            decision.drifted.push(format!("{target}: {message}"));
+            let fault = OriginProblem {
+                kind: OriginProblemKind::Drifted,
+                message: message.to_owned(),
+            };
+            report(stored, question, Some(fault), decision);
+        }
+        Verdict::InForce(stored) => refresh(stored, question, located, &wanted, decision),
+        Verdict::Write(why) => write(question, located, &wanted, stored, why, decision),
+    }
+}
+
+/// The store says what the manifest says: only the mark may be missing, or be another one.
+fn refresh(
+    stored: &Stored,
+    question: &Question,
+    located: &Located,
+    wanted: &str,
+    decision: &mut Decision,
+) {
+    let before = mark(question, stored);
+    let commit = match before {
+        Some(origin) => origin.commit.clone(),
+        None => question.listing.commit.clone(),
+    };
+    let origin = Origin {
+        source: question.listing.place.clone(),
+        file: located.file.clone(),
+        commit,
+        generation: stored.draft.generation,
+        digest: wanted.to_owned(),
+        problem: None,
+    };
+    let why = match before {
+        None => "adopted",
+        Some(before) if before.problem.is_some() => "its manifest is in force again",
+        Some(_) => "its mark is brought up to date",
+    };
+    remark(stored, origin, why, decision);
+}
+
+fn write(
+    question: &Question,
+    located: &Located,
+    wanted: &str,
+    stored: Option<&Stored>,
+    why: &'static str,
+    decision: &mut Decision,
+) {
+    let target = ResourceRef::of(&located.resource);
+    let asked_before = stored.and_then(|stored| mark(question, stored));
+    let commit = match asked_before.filter(|origin| origin.digest == wanted) {
+        Some(origin) => origin.commit.clone(),
+        None => question.listing.commit.clone(),
+    };
+    let origin = |generation| {
+        Some(Origin {
+            source: question.listing.place.clone(),
+            file: located.file.clone(),
+            commit,
+            generation,
+            digest: wanted.to_owned(),
+            problem: None,
+        })
+    };
+    let deed = match step(&located.resource, stored) {
+        Ok(Step::Create(draft)) => Deed::Create(Draft {
+            origin: origin(draft.generation),
+            ..draft
+        }),
+        Ok(Step::Replace(stored, draft)) => Deed::Replace(
+            stored.id.clone(),
+            stored.version,
+            Draft {
+                origin: origin(draft.generation),
+                ..draft
+            },
+        ),
+        Ok(Step::Nothing) => return,
+        Err(error) => {
+            decision.invalid += 1;
+            decision.problems.push(format!(
+                "{}:{}:{}: document: {error}",
+                located.file, located.line, located.column
+            ));
+            return;
+        }
+    };
+    decision.writes.push(Write { target, why, deed });
+}
+
+/// What is wrong with the manifest of a resource that the source does not say validly any more.
+fn fault_of(
+    stored: &Stored,
+    question: &Question,
+    broken: &[Broken],
+    holes: &Holes,
+) -> Option<OriginProblem> {
+    let target = ResourceRef::of(&stored.draft.resource);
+    let file = &mark(question, stored)?.file;
+    let errors = broken
+        .iter()
+        .find(|broken| broken.target.as_ref() == Some(&target))
+        .or_else(|| {
+            let mut of_file = broken.iter().filter(|broken| broken.file == *file);
+            of_file.find(|broken| broken.target.is_none())
+        })
+        .map(|broken| &broken.errors);
+    let text = match errors {
+        Some(errors) => {
+            let more = errors.len().saturating_sub(1);
+            let first = errors.first()?.to_string();
+            if more == 0 {
+                first
+            } else {
+                format!("{first} (and {more} more)")
+            }
+        }
+        None => holes.unreadable.get(file)?.clone(),
+    };
+    Some(OriginProblem {
+        kind: OriginProblemKind::Invalid,
+        message: format!(
+            "its manifest cannot be applied, and the last valid one stays in force: {text}"
+        ),
+    })
+}
+
+/// The resource stays as it is, with this problem or none in its mark.
+fn report(
+    stored: &Stored,
+    question: &Question,
+    problem: Option<OriginProblem>,
+    decision: &mut Decision,
+) {
+    let Some(origin) = mark(question, stored) else {
+        return;
+    };
+    let target = ResourceRef::of(&stored.draft.resource).to_string();
+    decision.resources.insert(target, origin.digest.clone());
+    let origin = Origin {
+        problem,
+        ..origin.clone()
+    };
+    remark(
+        stored,
+        origin,
+        "what is wrong with its source is said",
+        decision,
+    );
+}
+
+/// Writes a mark, if it is another one.
+fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Decision) {
+    if stored.draft.deletion.is_some() || stored.draft.origin.as_ref() == Some(&origin) {
+        return;
+    }
+    let draft = Draft {
+        origin: Some(origin),
+        ..stored.draft.clone()
+    };
+    decision.writes.push(Write {
+        target: ResourceRef::of(&stored.draft.resource),
+        why,
+        deed: Deed::Replace(stored.id.clone(), stored.version, draft),
+    });
+}
+
+/// A resource whose manifest is gone.
+fn gone(stored: &Stored, question: &Question, holes: &Holes, decision: &mut Decision) {
+    if stored.draft.deletion.is_some() {
+        return;
+    }
+    let target = ResourceRef::of(&stored.draft.resource);
+    let mut keep = |reason: Option<String>| {
+        report(stored, question, None, decision);
+        let kept =
+            reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
+        decision.kept.extend(kept);
+    };
+    match (question.prune, holes.doubt()) {
+        (Prune::Keep, _) => keep(Some(format!(
+            "--prune is not set; delete it by `rolloutctl delete {target}`"
+        ))),
+        (Prune::Delete, Doubt::Passing) => keep(None),
+        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
+        (Prune::Delete, Doubt::None) => {
+            let users = referrers(&target, question.stored);
+            let names: Vec<_> = users
+                .iter()
+                .map(|(user, _)| ResourceRef::of(&user.draft.resource).to_string())
+                .collect();
+            if !names.is_empty() {
+                return keep(Some(format!("it is still used by {}", names.join(", "))));
+            }
+            decision.writes.push(Write {
+                deed: deletion(stored, &target, question.now),
+                target,
+                why: "its manifest is gone",
+            });
+        }
+    }
+}
+
+/// A rollout is drained first; nothing has to be cleaned up after the others.
+fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
+    match target.kind {
+        Kind::Rollout => {
+            let draft = Draft {
+                deletion: Some(Deletion {
+                    at: now,
+                    dependents: Dependents::Remove,
+                }),
+                ..stored.draft.clone()
+            };
+            Deed::Replace(stored.id.clone(), stored.version, draft)
+        }
+        Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => {
+            Deed::Remove(stored.id.clone())
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A branch of a git repository: fetched at intervals, one commit deep, by the `git` program, and read from its objects.
+//! There is no work tree, so nothing is ever half there, and a link leads nowhere.
+//!
+//! How `git` is called is in `program`, what may be asked for in `address`. What the files mean is not read here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info};
+
+use super::{Content, Desk, Listing, MAX_FILE, MAX_FILES, ManifestFile, is_manifest};
+use crate::api::{Commit, Place};
+use crate::retry::{Backoff, Policy, Spread};
+use crate::runtime::Runtime;
+
+mod address;
+mod objects;
+mod program;
+mod settings;
+
+pub use address::{Branch, Folder, GitAddressError, Url};
+use objects::Entry;
+use program::{Git, GitError};
+
+/// The most bytes that a source's manifests may have together.
+const MAX_TOTAL: u64 = 64 << 20;
+
+/// After so many commits, what is not needed any more is thrown away.
+const COMMITS_KEPT: u32 = 50;
+
+/// A branch that is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitSource {
+    /// The repository.
+    pub url: Url,
+    /// The branch.
+    pub branch: Branch,
+    /// Where in the repository the manifests are.
+    pub folder: Folder,
+    /// The time between two looks.
+    pub interval: Duration,
+    /// How to get in.
+    pub access: GitAccess,
+}
+
+/// How to get into a repository. Secrets are in files, and in nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GitAccess {
+    /// The user to whom the token belongs, for `https://`.
+    pub username: String,
+    /// A file with the token or password in its first line. It is read anew each time.
+    pub token_file: Option<PathBuf>,
+    /// A file with a private key, for ssh.
+    pub ssh_key: Option<PathBuf>,
+    /// A file with the keys of known hosts, for ssh; the user's own if absent.
+    pub known_hosts: Option<PathBuf>,
+}
+
+impl GitSource {
+    /// Where it is, without credentials.
+    pub fn place(&self) -> Place {
+        let folder = match self.folder.as_str() {
+            "" => String::new(),
+            folder => format!(":{folder}"),
+        };
+        Place(format!(
+            "git:{}#{}{folder}",
+            self.url.as_str(),
+            self.branch.as_str()
+        ))
+    }
+
+    /// Follows the branch for ever, and lays on the desk what its newest commit says.
+    pub(super) async fn read(self, place: Place, desk: Arc<Desk>, runtime: Arc<dyn Runtime>) {
+        info!(%place, interval_ms = self.interval.as_millis(), "following");
+        let mut backoff = Backoff::new(Policy {
+            first: Duration::from_secs(1).min(self.interval),
+            longest: self.interval,
+            give_up_after: None,
+            spread: Spread::Half,
+        });
+        let interval = self.interval;
+        let mut follower = Follower {
+            source: self,
+            git: None,
+            commit: None,
+            commits: 0,
+            runtime: runtime.clone(),
+        };
+        loop {
+            let pause = match follower.look().await {
+                Ok(Some(listing)) => {
+                    let commit = listing.commit.as_ref().map_or("-", Commit::short);
+                    info!(%place, commit, files = listing.files.len(), "a commit was read");
+                    desk.deliver(listing, runtime.now());
+                    backoff.reset();
+                    interval
+                }
+                Ok(None) => {
+                    desk.confirm(&place, runtime.now());
+                    backoff.reset();
+                    interval
+                }
+                Err(problem) => {
+                    let problem = format!(
+                        "{problem}; what it said before stays in force, and it is tried again within {interval:?}"
+                    );
+                    desk.fail(&place, &problem);
+                    // What was fetched may be what is broken.
+                    follower.git = None;
+                    backoff.next_delay().unwrap_or(interval)
+                }
+            };
+            runtime.sleep(pause).await;
+        }
+    }
+}
+
+struct Follower {
+    source: GitSource,
+    git: Option<Git>,
+    /// The commit that was read last.
+    commit: Option<Commit>,
+    commits: u32,
+    runtime: Arc<dyn Runtime>,
+}
+
+impl Follower {
+    /// What the branch says now; nothing if it is the commit that was read last.
+    async fn look(&mut self) -> Result<Option<Listing>, GitError> {
+        let git = match self.git.take() {
+            Some(git) => git,
+            None => Git::new(&self.source, self.runtime.clone()).await?,
+        };
+        let commit = git.fetch(&self.source).await?;
+        if self.commit.as_ref() == Some(&commit) {
+            self.git = Some(git);
+            return Ok(None);
+        }
+        let files = self.files(&git, &commit).await?;
+        debug!(%commit, files = files.len(), "read");
+        self.commits += 1;
+        // It is made anew now and then: what nobody needs any more goes with it.
+        self.git = (!self.commits.is_multiple_of(COMMITS_KEPT)).then_some(git);
+        self.commit = Some(commit.clone());
+        Ok(Some(Listing {
+            place: self.source.place(),
+            commit: Some(commit),
+            files,
+        }))
+    }
+
+    async fn files(&self, git: &Git, commit: &Commit) -> Result<Vec<ManifestFile>, GitError> {
+        let folder = &self.source.folder;
+        let entries = git.list(commit, folder).await?;
+        let wanted: Vec<Entry> = entries
+            .into_iter()
+            .filter(|entry| is_wanted(&entry.path))
+            .collect();
+        if wanted.len() > MAX_FILES {
+            return Err(GitError::TooMuch(format!(
+                "{} manifest files, and {MAX_FILES} is the most; split them among several sources",
+                wanted.len()
+            )));
+        }
+        let fitting = || {
+            wanted
+                .iter()
+                .filter(|entry| entry.is_file() && entry.size <= MAX_FILE)
+        };
+        let total: u64 = fitting().map(|entry| entry.size).sum();
+        if total > MAX_TOTAL {
+            return Err(GitError::TooMuch(format!(
+                "{total} bytes of manifests, and {MAX_TOTAL} is the most; name their folder by --path"
+            )));
+        }
+        let ids: Vec<&str> = fitting().map(|entry| entry.id.as_str()).collect();
+        let mut contents = git.read(&ids).await?.into_iter();
+        let mut files = Vec::new();
+        for entry in wanted {
+            let content = if !entry.is_file() {
+                Content::Unreadable {
+                    problem: "it is a symbolic link, which is not followed in a repository"
+                        .to_owned(),
+                    remedy: "put the file itself there".to_owned(),
+                }
+            } else if entry.size > MAX_FILE {
+                Content::too_large(entry.size)
+            } else {
+                Content::Whole(contents.next().unwrap_or_default().into())
+            };
+            files.push(ManifestFile {
+                path: folder.join(&entry.path),
+                content,
+            });
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+/// Whether a file is read: a manifest, not hidden, and in no hidden folder.
+fn is_wanted(path: &str) -> bool {
+    let mut names = path.rsplit('/');
+    let is_manifest = names.next().is_some_and(is_manifest);
+    is_manifest && !names.any(|name| name.starts_with('.'))
+}

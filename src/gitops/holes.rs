@@ -1,0 +1,80 @@
+//! Holes: what of a source could not be read. What is missing may be in there, and must not be taken for gone.
+
+use std::collections::BTreeMap;
+
+use super::{Content, Listing};
+use crate::manifest::Broken;
+
+/// What of a listing could not be read: a resource that is missing may be in there.
+pub(super) struct Holes<'a> {
+    listing: &'a Listing,
+    /// Files that cannot be read, with what is said of each.
+    pub unreadable: BTreeMap<String, String>,
+    /// The first file with a document of which it cannot be told which resource it is.
+    nameless: Option<&'a str>,
+}
+
+/// Whether a missing resource may be somewhere else.
+pub(super) enum Doubt {
+    /// It is not.
+    None,
+    /// It may be, for as long as a file is being written.
+    Passing,
+    /// Until somebody does something about it: why.
+    Lasting(String),
+}
+
+impl<'a> Holes<'a> {
+    pub fn of(listing: &'a Listing, broken: &'a [Broken]) -> Self {
+        let mut unreadable = BTreeMap::new();
+        for file in &listing.files {
+            if let Content::Unreadable { problem, remedy } = &file.content {
+                let text = format!("{}:1:1: document: {problem}; {remedy}", file.path);
+                unreadable.insert(file.path.clone(), text);
+            }
+        }
+        let nameless = broken.iter().find(|broken| broken.target.is_none());
+        Self {
+            listing,
+            unreadable,
+            nameless: nameless.map(|broken| broken.file.as_str()),
+        }
+    }
+
+    /// What is said of them.
+    pub fn problems(&self) -> impl Iterator<Item = String> {
+        self.unreadable.values().cloned()
+    }
+
+    /// Whether a resource that is missing may be in there.
+    pub fn doubt(&self) -> Doubt {
+        let is_blank = |content: &Content| match content {
+            // A file of a repository is never half written.
+            Content::Whole(bytes) => {
+                self.listing.commit.is_none() && bytes.iter().all(u8::is_ascii_whitespace)
+            }
+            Content::Unsettled | Content::Unreadable { .. } => false,
+        };
+        let files = &self.listing.files;
+        let blank = files.iter().find(|file| is_blank(&file.content));
+        let unreadable = self.unreadable.keys().next().map(String::as_str);
+        if files.is_empty() {
+            Doubt::Lasting(
+                "the source holds no manifest at all, as if it were not mounted".to_owned(),
+            )
+        } else if let Some(file) = unreadable.or(self.nameless) {
+            Doubt::Lasting(format!(
+                "it may be in {file}, which cannot be read; put that right or remove it"
+            ))
+        } else if let Some(file) = blank {
+            Doubt::Lasting(format!(
+                "it may have been in {}, which is empty; remove the file if that is meant",
+                file.path
+            ))
+        } else if files.iter().any(|file| file.content == Content::Unsettled) {
+            Doubt::Passing
+        } else {
+            Doubt::None
+        }
+    }
+}

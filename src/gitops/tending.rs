@@ -1,0 +1,335 @@
+//! Tending: what the sources ask for is written to the store, and what there is to say of them is said. Only by the
+//! controller that acts (SAFETY-6), and only what is not so already (SAFETY-5).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::decide::{Deed, Question, Write, decide};
+use super::telling::{Said, say, status};
+use super::{Desk, Look, SourceOptions};
+use crate::api::{Commit, Name, Place, Route, SourceStatus};
+use crate::reconcile::Inbox;
+use crate::retry::{Backoff, Policy, Spread};
+use crate::runtime::Runtime;
+use crate::world::{Draft, Lease, Stored, StoredSource, World, WorldError};
+
+/// The pauses after writes that were refused.
+const AFTER_FAILURE: Policy = Policy {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(15),
+    give_up_after: None,
+    spread: Spread::Nothing,
+};
+
+/// The sources of one controller.
+pub struct Gitops {
+    sources: Vec<SourceOptions>,
+    desk: Arc<Desk>,
+    runtime: Arc<dyn Runtime>,
+    /// What the store says of sources; none if that has to be read.
+    told: Option<Vec<StoredSource>>,
+    /// What there is to say of each source that was read.
+    statuses: Vec<SourceStatus>,
+    /// What was compared when there was nothing to do.
+    settled: Option<(Vec<Look>, Vec<Kernel>)>,
+    backoff: Backoff,
+    rests_until: Option<Duration>,
+}
+
+/// What of a stored resource a source's decision depends on: all but the status, which changes often.
+#[derive(Clone, Debug, PartialEq)]
+struct Kernel {
+    draft: Draft,
+    route: Option<Route>,
+}
+
+/// Whether anything was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tended {
+    /// All was as it should be, or nothing could be done.
+    Nothing,
+    /// The store says something else now: look again at once.
+    Wrote,
+}
+
+/// What the metrics say of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceReport {
+    /// What it is called.
+    pub name: Name,
+    /// The commit that is in force.
+    pub commit: Option<Commit>,
+    /// When it was last read.
+    pub read_at: Option<Timestamp>,
+    /// How many manifests are invalid.
+    pub invalid: u32,
+}
+
+impl Gitops {
+    /// Begins to read `sources`. Who waits at `inbox` is woken when one says something new.
+    pub fn start(
+        sources: Vec<SourceOptions>,
+        inbox: Arc<Inbox>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Self {
+        let desk = Arc::new(Desk::new(inbox));
+        for source in &sources {
+            runtime.spawn(source.read(desk.clone(), runtime.clone()));
+        }
+        Self::with_desk(sources, desk, runtime)
+    }
+
+    /// The same with a desk on which somebody else lays what the sources say.
+    pub fn with_desk(
+        sources: Vec<SourceOptions>,
+        desk: Arc<Desk>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Self {
+        Self {
+            sources,
+            desk,
+            runtime,
+            told: None,
+            statuses: Vec::new(),
+            settled: None,
+            backoff: Backoff::new(AFTER_FAILURE),
+            rests_until: None,
+        }
+    }
+
+    /// Another controller acts: what it tells is not known here.
+    pub fn stand_by(&mut self) {
+        self.told = None;
+        self.settled = None;
+        self.statuses.clear();
+    }
+
+    /// Whether a source says something that was not compared with the store yet.
+    pub fn has_news(&self) -> bool {
+        !self.sources.is_empty()
+            && self
+                .settled
+                .as_ref()
+                .is_none_or(|(looks, _)| !same(looks, &self.looks()))
+    }
+
+    fn looks(&self) -> Vec<Look> {
+        let sources = self.sources.iter();
+        sources
+            .map(|source| self.desk.look(&source.place))
+            .collect()
+    }
+
+    /// Brings the store, as it was just read, to what the sources say.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn tend(
+        &mut self,
+        world: &dyn World,
+        lease: &Lease,
+        stored: &[Stored],
+    ) -> Result<Tended, WorldError> {
+        if self.sources.is_empty() && self.told.is_some() {
+            return Ok(Tended::Nothing);
+        }
+        let now = self.runtime.steady();
+        if self.rests_until.is_some_and(|until| now < until) {
+            return Ok(Tended::Nothing);
+        }
+        let looks = self.looks();
+        let is_settled = |(before, kernels): &(Vec<Look>, Vec<Kernel>)| {
+            same(before, &looks)
+                && kernels.len() == stored.len()
+                && kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
+        };
+        if self.told.is_some() && self.settled.as_ref().is_some_and(is_settled) {
+            return Ok(Tended::Nothing);
+        }
+        self.settled = None;
+        match self.bring_about(world, lease, stored, &looks).await {
+            Ok(Tended::Nothing) => {
+                self.backoff.reset();
+                self.settled = Some((looks, stored.iter().map(Kernel::of).collect()));
+                Ok(Tended::Nothing)
+            }
+            Ok(Tended::Wrote) => {
+                self.backoff.reset();
+                Ok(Tended::Wrote)
+            }
+            // Somebody was quicker: the next look shows what is.
+            Err(WorldError::Conflict { what, reason }) => {
+                tracing::debug!(what, reason, "the world has moved on; looking again");
+                self.told = None;
+                Ok(Tended::Wrote)
+            }
+            Err(error) => {
+                self.told = None;
+                let pause = self.backoff.next_delay().unwrap_or(AFTER_FAILURE.longest);
+                self.rests_until = Some(now + pause);
+                Err(error)
+            }
+        }
+    }
+
+    async fn bring_about(
+        &mut self,
+        world: &dyn World,
+        lease: &Lease,
+        stored: &[Stored],
+        looks: &[Look],
+    ) -> Result<Tended, WorldError> {
+        let told = match self.told.take() {
+            Some(told) => told,
+            None => world.sources().await?,
+        };
+        let mut tended = Tended::Nothing;
+        let mut statuses = Vec::new();
+        for (source, look) in self.sources.iter().zip(looks) {
+            let before = told.iter().find(|told| told.status.name == source.name);
+            let before = before
+                .map(|told| &told.status)
+                .filter(|status| status.place == source.place);
+            let decision = look.listing.as_ref().map(|listing| {
+                let others = self.others(&source.place);
+                let none = std::collections::BTreeMap::new();
+                decide(&Question {
+                    listing,
+                    prune: source.prune,
+                    on_drift: source.on_drift,
+                    others: &others,
+                    stored,
+                    before: before.map_or(&none, |status| &status.resources),
+                    now: self.runtime.now(),
+                })
+            });
+            if let Some(decision) = &decision
+                && !decision.writes.is_empty()
+            {
+                check_epoch(world, lease).await?;
+                for write in &decision.writes {
+                    carry_out(write, source, look, lease, world).await?;
+                }
+                tended = Tended::Wrote;
+            }
+            statuses.extend(status(source, look, decision, before));
+        }
+        self.statuses.clone_from(&statuses);
+        if tended == Tended::Nothing && say(&statuses, &told, lease, world).await? == Said::Nothing
+        {
+            self.told = Some(told);
+        }
+        Ok(tended)
+    }
+
+    fn others(&self, place: &Place) -> BTreeSet<Place> {
+        let places = self.sources.iter().map(|source| &source.place);
+        places.filter(|other| *other != place).cloned().collect()
+    }
+
+    /// What the metrics say of each source.
+    pub fn report(&self) -> Vec<SourceReport> {
+        let told = |name: &Name| self.statuses.iter().find(|status| status.name == *name);
+        let sources = self.sources.iter();
+        sources
+            .map(|source| {
+                let status = told(&source.name);
+                SourceReport {
+                    name: source.name.clone(),
+                    commit: status.and_then(|status| status.commit.clone()),
+                    read_at: self.desk.look(&source.place).read_at,
+                    invalid: status.map_or(0, |status| status.invalid),
+                }
+            })
+            .collect()
+    }
+}
+
+/// Whether the sources say the same; when they were last read does not count.
+fn same(before: &[Look], now: &[Look]) -> bool {
+    let kernel = |look: &Look| (look.listing.clone(), look.problem.clone());
+    let is_same = |(before, now): (&Look, &Look)| {
+        let is_one = match (&before.listing, &now.listing) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        before.problem == now.problem && (is_one || kernel(before) == kernel(now))
+    };
+    before.len() == now.len() && before.iter().zip(now).all(is_same)
+}
+
+impl Kernel {
+    fn of(stored: &Stored) -> Self {
+        let draft = &stored.draft;
+        Self {
+            draft: Draft {
+                resource: draft.resource.clone(),
+                generation: draft.generation,
+                status: None,
+                command: None,
+                deletion: draft.deletion,
+                origin: draft.origin.clone(),
+                epoch: 0,
+            },
+            route: draft
+                .status
+                .as_ref()
+                .and_then(|status| status.route.clone()),
+        }
+    }
+
+    fn is_of(&self, stored: &Stored) -> bool {
+        let (known, draft) = (&self.draft, &stored.draft);
+        known.generation == draft.generation
+            && known.deletion == draft.deletion
+            && known.origin == draft.origin
+            && known.resource == draft.resource
+            && self.route.as_ref()
+                == draft
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.route.as_ref())
+    }
+}
+
+/// Somebody else may have taken over since the last turn (SAFETY-6).
+pub(super) async fn check_epoch(world: &dyn World, lease: &Lease) -> Result<(), WorldError> {
+    let current = world.lease().await?;
+    if current.is_some_and(|current| current.epoch == lease.epoch) {
+        return Ok(());
+    }
+    Err(WorldError::Conflict {
+        what: "apply what a source says".to_owned(),
+        reason: "another controller has taken over".to_owned(),
+    })
+}
+
+async fn carry_out(
+    write: &Write,
+    source: &SourceOptions,
+    look: &Look,
+    lease: &Lease,
+    world: &dyn World,
+) -> Result<(), WorldError> {
+    let draft = |draft: &Draft| Draft {
+        epoch: lease.epoch,
+        ..draft.clone()
+    };
+    match &write.deed {
+        Deed::Create(new) => world.create(&draft(new)).await?,
+        Deed::Replace(id, version, new) => world.replace(id, *version, &draft(new)).await?,
+        Deed::Remove(id) => world.remove(id).await?,
+    }
+    let commit = look
+        .listing
+        .as_ref()
+        .and_then(|listing| listing.commit.as_ref());
+    let commit = commit.map_or("-", Commit::short);
+    info!(source = %source.name, resource = %write.target, commit, "{}", write.why);
+    Ok(())
+}

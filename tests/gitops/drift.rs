@@ -1,0 +1,124 @@
+//! What was changed by hand: it is put back, or reported, as the user chose.
+
+use std::sync::Arc;
+
+use rolloutctl::api::{OnDrift, OriginProblemKind, Prune, Resource};
+use rolloutctl::manifest::{Known, Source, parse};
+use rolloutctl::world::Draft;
+
+use crate::manifests::{EDGE, listing, listing_at, rollout, with_edge};
+use crate::site::{Site, source};
+
+/// As `apply` by hand does.
+fn edit(draft: &mut Draft, image: &str) {
+    if let Resource::Rollout(manifest) = &mut draft.resource {
+        image.clone_into(&mut manifest.spec.template.image);
+    }
+    draft.generation += 1;
+}
+
+fn image(site: &Site) -> Option<String> {
+    site.store.images().remove("web")
+}
+
+async fn applied(on_drift: OnDrift) -> Site {
+    let mut site = Site::new(Prune::Delete, on_drift);
+    site.say(listing_at(Some("1111111"), &with_edge(&[("web", "web:1")])))
+        .await;
+    site
+}
+
+#[tokio::test]
+async fn safety_3_what_was_changed_by_hand_is_put_back() {
+    let mut site = applied(OnDrift::Restore).await;
+    site.store
+        .touch("rollout/web", |draft| edit(draft, "web:by-hand"));
+    site.settle().await;
+    assert_eq!(image(&site).as_deref(), Some("web:1"));
+    let draft = site.store.find("rollout/web").expect("there").draft;
+    let origin = draft.origin.expect("a mark");
+    assert_eq!((draft.generation, origin.generation), (3, 3));
+    assert_eq!(
+        origin.commit.map(|commit| commit.0).as_deref(),
+        Some("1111111")
+    );
+}
+
+#[tokio::test]
+async fn safety_3_what_was_changed_by_hand_is_reported_until_its_manifest_changes() {
+    let mut site = applied(OnDrift::Report).await;
+    site.store
+        .touch("rollout/web", |draft| edit(draft, "web:by-hand"));
+    site.settle().await;
+    assert_eq!(image(&site).as_deref(), Some("web:by-hand"));
+    let problem = || {
+        site.store
+            .find("rollout/web")
+            .and_then(|s| s.draft.origin?.problem)
+    };
+    assert_eq!(
+        problem().map(|problem| problem.kind),
+        Some(OriginProblemKind::Drifted)
+    );
+    assert_eq!(site.store.source().map(|s| s.drifted.len()), Some(1));
+    site.say(listing_at(Some("2222222"), &with_edge(&[("web", "web:2")])))
+        .await;
+    assert_eq!(image(&site).as_deref(), Some("web:2"));
+    let problem = site
+        .store
+        .find("rollout/web")
+        .and_then(|s| s.draft.origin?.problem);
+    assert_eq!(
+        (problem, site.store.source().map(|s| s.drifted.len())),
+        (None, Some(0))
+    );
+}
+
+#[tokio::test]
+async fn what_was_deleted_by_hand_comes_back_or_is_reported() {
+    for (on_drift, back) in [(OnDrift::Restore, true), (OnDrift::Report, false)] {
+        let mut site = applied(on_drift).await;
+        site.store.take("rollout/web");
+        site.settle().await;
+        assert_eq!(image(&site).is_some(), back, "{on_drift:?}");
+        let drifted = site.store.source().expect("told").drifted;
+        assert_eq!(drifted.len(), usize::from(!back), "{drifted:?}");
+        // A controller that begins anew knows as much.
+        let mut other = Site::begin(site.store.clone(), vec![source(Prune::Delete, on_drift)]);
+        other
+            .say(listing_at(Some("1111111"), &with_edge(&[("web", "web:1")])))
+            .await;
+        assert_eq!(image(&other).is_some(), back, "{on_drift:?}");
+        other.say(listing(&with_edge(&[("web", "web:2")]))).await;
+        assert_eq!(image(&other).as_deref(), Some("web:2"), "{on_drift:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_applied_by_hand_before_is_adopted() {
+    let sources = [Source::new(
+        "m",
+        &format!("{EDGE}---\n{}", rollout("web", "web:0")),
+    )];
+    let site = Site::new(Prune::Delete, OnDrift::Report);
+    for located in parse(&sources, Known::SourcesOnly).resources {
+        site.store.put(located.resource);
+    }
+    let store = Arc::clone(&site.store);
+    let mut site = site;
+    // A source that says nothing of it does not touch it.
+    site.say(listing(&[(
+        "x.yaml",
+        EDGE.replace("name: edge", "name: x"),
+    )]))
+    .await;
+    assert_eq!(store.find("rollout/web").map(|s| s.version), Some(1));
+    site.say(listing(&with_edge(&[("web", "web:1")]))).await;
+    assert_eq!(image(&site).as_deref(), Some("web:1"));
+    for target in ["rollout/web", "loadbalancer/edge"] {
+        let draft = store.find(target).expect("there").draft;
+        assert!(draft.origin.is_some(), "{target}");
+    }
+    let edge = store.find("loadbalancer/edge").map(|s| s.draft.generation);
+    assert_eq!(edge, Some(1), "only its mark was written");
+}
