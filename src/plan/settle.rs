@@ -72,10 +72,8 @@ fn replace_stable(status: &mut RolloutStatus, input: &Input, stable: &Revision, 
     attempt::begin(status, input, wanted, None);
 }
 
-/// Whether a task of `revision` runs; what another hand has made of its service is none of it (SAFETY-3).
 fn has_ready_task(input: &Input, revision: &Revision) -> bool {
-    let service = input.snapshot.service(input.name, revision);
-    let Some(service) = service.filter(|service| service.drift.is_none()) else {
+    let Some(service) = input.snapshot.service(input.name, revision) else {
         return false;
     };
     input.snapshot.tasks_of(&service.id).any(|task| {

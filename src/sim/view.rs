@@ -3,6 +3,7 @@
 use super::haproxy::{Condition, Instance, Server};
 use super::journal::{ControllerId, What, Who};
 use super::point::Point;
+use super::setup::Starts;
 use super::state::State;
 use super::swarm::{Process, Task};
 use super::traffic::{Answered, Loss, Losses};
@@ -258,6 +259,11 @@ impl<'a> View<'a> {
     /// The part of its requests that an image answers with 5xx, as it is in truth.
     pub fn error_rate(&self, image: &str) -> f64 {
         self.0.app(image).error_rate
+    }
+
+    /// Whether an image's tasks come up at all.
+    pub fn comes_up(&self, image: &str) -> bool {
+        self.0.app(image).starts != Starts::Rejected
     }
 
     /// The points of the whole seconds from `from` to before `until`, which must be over. None unless the

@@ -80,10 +80,19 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if end == End::Degraded && status.step == Step::Initial {
         return Ok(end); // A first revision that does not come up has nothing to go back to.
     }
+    if end == End::Degraded && !stable_comes_up(view, status) {
+        return Ok(end); // Another hand had made something of it that did, so that it became stable, and it was put back.
+    }
     services_fit(*view, rollout, &manifest.spec, status)?;
     let sized = super::check::sized_for(status, Some(&manifest.spec));
     servers_fit(*view, rollout, route, sized, status)?;
     Ok(end)
+}
+
+fn stable_comes_up(view: &View<'_>, status: &RolloutStatus) -> bool {
+    let stable = status.stable_revision.as_ref();
+    let record = stable.and_then(|stable| status.revisions.get(stable));
+    record.is_none_or(|record| view.comes_up(&record.template.image))
 }
 
 fn nothing_left(view: View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {

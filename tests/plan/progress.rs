@@ -24,24 +24,6 @@ fn progress_1_the_first_revision_goes_straight_to_healthy() {
 }
 
 #[test]
-fn progress_1_a_first_revision_that_another_hand_made_something_else_of_has_not_served() {
-    let mut toy = Toy::new(spec("v1"));
-    let v1 = toy.revision("v1");
-    toy.broken.insert(v1.clone());
-    toy.turns(20);
-    // Somebody has v1's service run another image, which works.
-    toy.broken.clear();
-    let service = toy.snapshot.services.keys().next().cloned();
-    toy.service(&service.expect("a service")).drift = Some("image: v9 instead of v1".into());
-    toy.swarm_moves();
-    toy.apply(spec("v2"));
-    toy.turn();
-    let v2 = toy.revision("v2");
-    assert_eq!(toy.status.stable_revision, Some(v2));
-    assert_eq!(toy.status.step, Step::Initial);
-}
-
-#[test]
 fn progress_1_the_first_revision_is_stable_only_once_every_check_has_passed() {
     let mut toy = Toy::new(spec("v1"));
     let v1 = toy.revision("v1");
