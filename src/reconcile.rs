@@ -26,7 +26,7 @@ mod pauses;
 mod planned;
 mod report;
 
-use errands::{Errand, Errands};
+use errands::{Doubts, Errand, Errands};
 use horizon::Horizon;
 pub use inbox::Inbox;
 use lookup::{resources, used_balancers};
@@ -49,6 +49,7 @@ pub struct Reconciler {
     /// The rollouts for which this controller has done something, or tried to.
     tried: BTreeSet<Name>,
     errands: Arc<Errands>,
+    doubts: Doubts,
 }
 
 /// Whether a turn may change the world.
@@ -71,6 +72,7 @@ impl Reconciler {
             horizon: Horizon::default(),
             tried: BTreeSet::new(),
             errands: Arc::new(Errands::default()),
+            doubts: Doubts::default(),
         }
     }
 
@@ -130,6 +132,7 @@ impl Reconciler {
             result,
         } in self.errands.back()
         {
+            self.doubts.note(&rollout, &result, now);
             match result {
                 Ok(()) => {}
                 Err(WorldError::Conflict { what, reason }) => {
@@ -247,7 +250,10 @@ impl Reconciler {
                 | Action::RemoveService { .. }
                 | Action::ChangeServers(_) => self.errands.know(&planned.name, action),
                 // A service that comes after its rollout has been forgotten is nobody's.
-                Action::Forget => self.errands.are_out_for(&planned.name),
+                Action::Forget => {
+                    let name = &planned.name;
+                    self.errands.are_out_for(name) || self.doubts.are_open_for(name, now)
+                }
             };
             !rests && !is_under_way
         })

@@ -3,7 +3,9 @@
 //! A service is made only after its secrets, configs and registry credentials were asked for, a credential
 //! helper among them, which may take half a minute. Nobody else's abort waits for that.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::action::Action;
 use crate::api::Name;
@@ -94,5 +96,27 @@ impl Errands {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         // The entries are whole between any two statements that hold the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a service may still come after the answer to the request for it was lost.
+const LATEST: Duration = Duration::from_secs(30);
+
+/// The rollouts for which a service may still come, each with the steady time until when: whether it was made is not known.
+#[derive(Debug, Default)]
+pub(super) struct Doubts(BTreeMap<Name, Duration>);
+
+impl Doubts {
+    /// Takes note of how an errand ended.
+    pub fn note(&mut self, rollout: &Name, result: &Result<(), WorldError>, now: Duration) {
+        if let Err(WorldError::Unreachable { .. }) = result {
+            self.0.insert(rollout.clone(), now + LATEST);
+        }
+        self.0.retain(|_, until| now < *until);
+    }
+
+    /// Whether a service of `rollout` may still come.
+    pub fn are_open_for(&self, rollout: &Name, now: Duration) -> bool {
+        self.0.get(rollout).is_some_and(|until| now < *until)
     }
 }

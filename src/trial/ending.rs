@@ -62,6 +62,15 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if let Some((revision, _)) = status.warm.first_key_value() {
         return Err(Unrest(format!("{revision} is still kept warm")));
     }
+    let is_known = |revision: &Revision| {
+        let roles = [&status.stable_revision, &status.canary_revision];
+        let has_role = roles.into_iter().flatten().any(|kept| kept == revision);
+        let mut services = view.services();
+        has_role || services.any(|known| known.rollout == rollout && known.revision == revision)
+    };
+    if let Some(revision) = status.revisions.keys().find(|it| !is_known(it)) {
+        return Err(Unrest(format!("{revision} is gone, and remembered still")));
+    }
     // For a while after it was put back, a service is watched; the end of that is written down.
     let watched = |record: &ServiceRecord| record.restore.is_some();
     if status.services.values().any(watched) {
@@ -80,7 +89,7 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if end == End::Degraded && status.step == Step::Initial {
         return Ok(end); // A first revision that does not come up has nothing to go back to.
     }
-    if end == End::Degraded && !stable_comes_up(view, status) {
+    if end == End::Degraded && !stable_comes_up(*view, status) {
         return Ok(end); // Another hand had made something of it that did, so that it became stable, and it was put back.
     }
     services_fit(*view, rollout, &manifest.spec, status)?;
@@ -89,7 +98,7 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     Ok(end)
 }
 
-fn stable_comes_up(view: &View<'_>, status: &RolloutStatus) -> bool {
+fn stable_comes_up(view: View<'_>, status: &RolloutStatus) -> bool {
     let stable = status.stable_revision.as_ref();
     let record = stable.and_then(|stable| status.revisions.get(stable));
     record.is_none_or(|record| view.comes_up(&record.template.image))

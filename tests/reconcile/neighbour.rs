@@ -42,6 +42,8 @@ pub enum Mood {
     RefusingOneProxy,
     /// A service that is asked for is made once the mood has changed.
     MakingSlowly,
+    /// The answer to who makes a service is lost, and the service comes once the mood is another one.
+    MakingUnheard,
     /// Nothing is answered: neither looks and actions nor who takes the lease.
     Silent,
     /// Every write of a status comes too late.
@@ -64,6 +66,8 @@ struct Inner {
     journal: Vec<Entry>,
     mood: Mood,
     /// How many calls have met with silence.
+    /// Services that are still to come.
+    unheard: Vec<Action>,
     unanswered: u32,
 }
 
@@ -87,6 +91,7 @@ impl Neighbour {
             lease: None,
             journal: Vec::new(),
             mood: Mood::Willing,
+            unheard: Vec::new(),
             unanswered: 0,
         };
         Arc::new(Self {
@@ -139,7 +144,12 @@ impl Neighbour {
     }
 
     pub fn feel(&self, mood: Mood) {
-        self.lock().mood = mood;
+        let mut inner = self.lock();
+        inner.mood = mood;
+        for action in std::mem::take(&mut inner.unheard) {
+            inner.toy.act(&action);
+        }
+        drop(inner);
         self.mood_changed.notify_waiters();
     }
 
@@ -325,10 +335,24 @@ impl World for Neighbour {
         if mood == Mood::MakingSlowly && matches!(action, Action::CreateService(_)) {
             self.mood_changed.notified().await;
         }
+        if mood == Mood::MakingUnheard {
+            tokio::task::yield_now().await; // As nothing is heard at once over a network.
+        }
         let mut inner = self.lock();
         let refused = match inner.mood {
             Mood::NotYet => return Err(conflict()),
-            Mood::Willing | Mood::Silent | Mood::Overtaking | Mood::MakingSlowly => false,
+            Mood::MakingUnheard if matches!(action, Action::CreateService(_)) => {
+                inner.unheard.push(action.clone());
+                return Err(WorldError::Unreachable {
+                    what: "making a service".into(),
+                    reason: "timed out".into(),
+                });
+            }
+            Mood::Willing
+            | Mood::Silent
+            | Mood::Overtaking
+            | Mood::MakingSlowly
+            | Mood::MakingUnheard => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(
                 action,

@@ -260,6 +260,33 @@ async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
 }
 
 #[tokio::test]
+async fn safety_7_a_deletion_waits_for_a_service_that_may_still_come() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::MakingUnheard);
+    bench.turn().await;
+    bench.world.delete();
+    for _ in 0..100 {
+        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
+    }
+    assert!(bench.world.remembers(), "its service may still come");
+    bench.world.feel(Mood::Willing);
+    bench.until("deleted", |world| !world.remembers()).await;
+    assert_eq!(bench.world.services(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn safety_7_a_deletion_does_not_wait_for_ever_for_a_service_that_may_come() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::MakingUnheard);
+    bench.turn().await;
+    bench.world.delete();
+    for _ in 0..400 {
+        bench.turn().await;
+    }
+    assert!(!bench.world.remembers());
+}
+
+#[tokio::test]
 async fn pauses_grow_while_actions_are_refused() {
     let mut bench = Bench::new(spec("web:1"));
     bench.world.feel(Mood::Refusing);

@@ -1,5 +1,7 @@
 //! What is done to services (TRAFFIC-4, SAFETY-1 to SAFETY-4, SAFETY-7).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::shares::{Shares, is_deleted};
@@ -16,6 +18,8 @@ pub(super) struct Services {
     hazards: u32,
     /// Whether a larger share for the canary is among them, on however many instances.
     has_raised: bool,
+    /// When each revision last was in the book of what leaves.
+    left_at: BTreeMap<Revision, Timestamp>,
 }
 
 struct Known {
@@ -26,6 +30,10 @@ struct Known {
 
 impl Services {
     pub fn check(&mut self, event: &Event, shares: &Shares) {
+        let books = event.before.into_iter().chain([event.status]);
+        for revision in books.flat_map(|status| status.leaving.keys()) {
+            self.left_at.insert(revision.clone(), event.now);
+        }
         match event.what {
             What::Looked => (self.hazards, self.has_raised) = (0, false),
             What::Servers { .. } if shares.was_raised() && !self.has_raised => {
@@ -58,14 +66,15 @@ impl Services {
             ServiceChange::Create(_) => was_stored(event, &revision),
             ServiceChange::Scale { from, to } if to < from => {
                 self.hazard(event);
-                if to == 0 {
+                if to == 0 && !self.has_come_back(event, &revision) {
                     is_drained(event, &revision, "its service was scaled to 0");
                 }
             }
             ServiceChange::Remove => {
                 self.hazard(event);
                 let replicas = self.known.iter().find(|known| known.name == service);
-                if replicas.is_some_and(|known| known.replicas > 0) {
+                let was_asked_for = replicas.is_some_and(|known| known.replicas > 0);
+                if was_asked_for && !self.has_come_back(event, &revision) {
                     is_drained(event, &revision, "its service was removed");
                 }
             }
@@ -85,6 +94,14 @@ impl Services {
         }
     }
 
+    /// Whether a revision that left is kept again, and what is done to it may have been asked for before that.
+    fn has_come_back(&self, event: &Event, revision: &Revision) -> bool {
+        let left_at = self.left_at.get(revision);
+        event.terms.calls == Calls::Faulty
+            && !event.status.leaving.contains_key(revision)
+            && left_at.is_some_and(|at| event.is_recent(*at))
+    }
+
     fn revision_of(&self, event: &Event, service: &str) -> Option<Revision> {
         let now = event.view.services().find(|known| known.name == service);
         let before = self.known.iter().find(|known| known.name == service);
@@ -95,7 +112,7 @@ impl Services {
 
 /// SAFETY-1: what is made was decided and stored before.
 fn was_stored(event: &Event, revision: &Revision) {
-    if !event.revisions.contains(revision) {
+    if !event.revisions.contains(revision) && !is_confused(event) {
         event.broken(
             "SAFETY-1",
             format!("the service of {revision} was created before that was stored"),
@@ -185,16 +202,18 @@ fn had_its_time(event: &Event, revision: &Revision) -> bool {
     })
 }
 
+/// Whether who acts may have looked before the last rollout of that name was gone, and takes this one for it.
+fn is_confused(event: &Event) -> bool {
+    event.terms.calls == Calls::Faulty && event.forgotten_at.is_some_and(|at| event.is_recent(at))
+}
+
 /// Whether a revision is what serves, or is tried just now, by what is stored.
 fn revision_serves(event: &Event, revision: &Revision) -> bool {
     let status = event.status;
     let is_stable = status.stable_revision.as_ref() == Some(revision);
     let is_tried = status.canary_revision.as_ref() == Some(revision) && status.step != Step::Idle;
-    // Who looked before the last rollout of that name was gone takes this one for it.
-    let is_confused = event.terms.calls == Calls::Faulty
-        && event.forgotten_at.is_some_and(|at| event.is_recent(at));
     !is_deleted(event)
-        && !is_confused
+        && !is_confused(event)
         && (is_stable || is_tried)
         && !status.leaving.contains_key(revision)
 }

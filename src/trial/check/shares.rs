@@ -247,7 +247,7 @@ fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
     let size = (f64::from(most_ready) / f64::from(sized)).min(1.0);
     let bound = f64::from(status.weight) / 100.0 * size;
     // Servers of stable that are still to be checked take no part yet.
-    let all_there = stable_is_whole(event, instance);
+    let all_there = stable_is_whole(event, instance) && !is_cold(event, instance);
     if share > bound + NEAR && all_there && event.terms.calls == Calls::Sound {
         event.broken(
             "TRAFFIC-1",
@@ -259,6 +259,12 @@ fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
             ),
         );
     }
+}
+
+/// Whether no check of an instance has passed yet: it has forgotten everything, and whatever runs is trusted (TRAFFIC-6).
+fn is_cold(event: &Event, instance: &Name) -> bool {
+    let mut servers = event.view.servers(instance, &event.route.backend);
+    servers.all(|server| server.check == CheckState::Pending)
 }
 
 /// How many tasks the canary's share needs: as many as when it was raised, or fewer if `replicas` was lowered since.
