@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rolloutctl::action::Action;
 use rolloutctl::api::{
-    AttemptOutcome, CommandOutcome, Duration, OnFailure, PauseReason, Phase, Step, Verb, WaitingOn,
+    AttemptOutcome, CommandOutcome, Duration, OnFailure, PauseReason, Phase, ServerWeight, Step,
+    Verb, WaitingOn,
 };
-use rolloutctl::snapshot::CheckState;
+use rolloutctl::snapshot::{AdminState, CheckState};
 
 use crate::toy::{Toy, held, spec, staged};
 
@@ -91,6 +92,25 @@ fn a_canary_passes_through_its_stages_and_becomes_stable() {
         toy.status.history.last().map(|entry| entry.outcome),
         Some(AttemptOutcome::Completed)
     );
+}
+
+#[test]
+fn progress_2_nothing_is_shifted_while_the_canary_before_takes_requests() {
+    let mut toy = Toy::in_stage(spec("v2"), 1);
+    let v2 = toy.revision("v2");
+    toy.apply(spec("v3"));
+    for _ in 0..100 {
+        toy.turn();
+        // A proxy that does not let go of it.
+        let first = toy.proxies().next().expect("a proxy");
+        let servers = first.backends.values_mut().flatten();
+        for (_, fact) in servers.filter(|(name, _)| name.starts_with(v2.as_str())) {
+            fact.admin = AdminState::Ready;
+            fact.weight = ServerWeight::new(10);
+        }
+        assert_eq!((toy.status.step, toy.status.weight), (Step::Scaling, 0));
+    }
+    toy.until("it may go on", |toy| toy.status.weight > 0);
 }
 
 #[test]
