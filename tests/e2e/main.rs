@@ -5,6 +5,7 @@
 //! skipped.
 
 mod daemon;
+mod gitops;
 mod lab;
 mod load;
 mod lossless;
