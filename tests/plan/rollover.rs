@@ -13,6 +13,17 @@ fn rollover(mut spec: RolloutSpec, terms: &Value) -> RolloutSpec {
     spec
 }
 
+/// A rollout of v1 that was rolled over to v2, which is stable; and both revisions.
+fn rolled_over(terms: &Value) -> (Toy, Revision, Revision) {
+    let mut toy = Toy::stable(spec("v1"));
+    toy.apply(rollover(spec("v2"), terms));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.until("all is well", |toy| {
+        toy.status.stable_revision == Some(v2.clone()) && toy.status.phase == Phase::Healthy
+    });
+    (toy, v1, v2)
+}
+
 /// The shares of a revision at both proxies are this.
 fn all(toy: &mut Toy, revision: &Revision, percent: f64) -> bool {
     toy.share(revision) == [percent, percent]
@@ -94,12 +105,7 @@ fn progress_7_a_version_that_fails_after_the_switch_is_back_in_the_turn_of_the_v
 #[test]
 fn progress_8_what_was_stable_stays_warm_and_takes_all_back_in_one_turn() {
     let terms = json!({"scaleDownDelay": "1m"});
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(rollover(spec("v2"), &terms));
-    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    toy.until("all is well", |toy| {
-        toy.status.stable_revision == Some(v2.clone()) && toy.status.phase == Phase::Healthy
-    });
+    let (mut toy, v1, v2) = rolled_over(&terms);
     toy.wait(Duration::from_secs(30));
     toy.turns(5);
     assert_eq!(toy.replicas(&v1), Some(6));
@@ -115,12 +121,7 @@ fn progress_8_what_was_stable_stays_warm_and_takes_all_back_in_one_turn() {
 #[test]
 fn progress_8_what_was_warm_for_its_time_leaves_and_the_rollout_stays_healthy() {
     let terms = json!({"scaleDownDelay": "1m"});
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(rollover(spec("v2"), &terms));
-    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    toy.until("all is well", |toy| {
-        toy.status.stable_revision == Some(v2.clone()) && toy.status.phase == Phase::Healthy
-    });
+    let (mut toy, v1, _) = rolled_over(&terms);
     let plan = toy.plan();
     assert!(plan.actions.is_empty(), "{:?}", plan.actions);
     assert_eq!(
@@ -187,12 +188,7 @@ fn progress_8_what_served_within_the_rollback_window_comes_back_without_stages()
 #[test]
 fn progress_8_a_deletion_drains_what_is_warm() {
     let terms = json!({"scaleDownDelay": "1h"});
-    let mut toy = Toy::stable(spec("v1"));
-    toy.apply(rollover(spec("v2"), &terms));
-    let v2 = toy.revision("v2");
-    toy.until("it is stable", |toy| {
-        toy.status.stable_revision == Some(v2.clone())
-    });
+    let (mut toy, ..) = rolled_over(&terms);
     toy.delete(rolloutctl::api::Dependents::Remove);
     toy.until("it is forgotten", |toy| toy.forgotten);
     assert!(toy.snapshot.services.is_empty());
