@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::api::{
     ConditionStatus, ConditionType, Kind, Name, Phase, Resource, Revision, RolloutSpec,
-    RolloutStatus, Route, ServiceRecord, Step,
+    RolloutStatus, Route, ServiceRecord, Step, WaitingOn,
 };
 use crate::sim::View;
 use crate::snapshot::{AdminState, CheckState};
@@ -76,6 +76,11 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if status.services.values().any(watched) {
         return Err(Unrest("a service was put back lately".to_owned()));
     }
+    if let Some(WaitingOn::Instance { instance, .. }) = &status.waiting_on {
+        return Err(Unrest(format!(
+            "it says that {instance} does not answer, and it does"
+        )));
+    }
     let end = match status.phase {
         Phase::Progressing => {
             let waits = status.waiting_on.as_ref();
@@ -86,11 +91,10 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         Phase::Paused => End::Paused,
     };
     is_told_as_it_is(end, &manifest.spec, status)?;
-    if end == End::Degraded && status.step == Step::Initial {
-        return Ok(end); // A first revision that does not come up has nothing to go back to.
-    }
-    if end == End::Degraded && !stable_comes_up(*view, status) {
-        return Ok(end); // Another hand had made something of it that did, so that it became stable, and it was put back.
+    if end == End::Degraded && (status.step == Step::Initial || !stable_comes_up(*view, status)) {
+        // A first revision that does not come up has nothing to go back to; or another hand had made something of it that
+        // did, so that it became stable, and it was put back.
+        return Ok(end);
     }
     services_fit(*view, rollout, &manifest.spec, status)?;
     let sized = super::check::sized_for(status, Some(&manifest.spec));

@@ -387,6 +387,15 @@ impl Toy {
         servers.get_mut(server).expect("the server")
     }
 
+    /// The name of one server of a revision.
+    pub fn server_of(&mut self, revision: &Revision) -> String {
+        let mut proxies = self.proxies();
+        let servers = &proxies.next().expect("a proxy").backends[BACKEND];
+        let mut names = servers.keys();
+        let found = names.find(|name| name.starts_with(revision.as_str()));
+        found.expect("a server of the revision").clone()
+    }
+
     pub fn service(&mut self, name: &str) -> &mut ServiceFact {
         self.snapshot.services.get_mut(name).expect("the service")
     }

@@ -6,7 +6,7 @@ use rolloutctl::api::{Dependents, Duration, Phase, Revision, Share, Step, Verb};
 use rolloutctl::plan::traffic::{achieved, apportion};
 use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, TaskState};
 
-use crate::toy::{BACKEND, Toy, held, name, server_verbs, spec};
+use crate::toy::{BACKEND, Checks, Toy, held, name, server_verbs, spec};
 
 #[test]
 fn traffic_1_the_share_shrinks_with_the_canarys_ready_tasks() {
@@ -270,6 +270,33 @@ fn traffic_1_a_restarted_proxy_gives_nothing_to_a_canary_that_fails_its_checks_e
     drop(proxies);
     toy.turn();
     assert_eq!(toy.share(&v2)[0].to_bits(), 0.0_f64.to_bits());
+}
+
+/// The canary's share on lb-1, which was restarted, before its checks there, and after one of them has failed `on` a proxy.
+fn distrusted(on: &str) -> (f64, f64) {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let v2 = toy.revision("v2");
+    let server = toy.server_of(&v2);
+    toy.reload("lb-1");
+    toy.turn_of_proxies(Checks::Pending);
+    let on_trust = toy.share(&v2)[0];
+    toy.server(on, &server).check = CheckState::Failed;
+    toy.turn_of_proxies(Checks::Pending);
+    (on_trust, toy.share(&v2)[0])
+}
+
+#[test]
+fn traffic_1_weight_on_trust_ends_when_a_check_of_the_canary_fails_elsewhere() {
+    let (on_trust, after) = distrusted("lb-2");
+    assert!((on_trust - 50.0).abs() < 0.1, "share {on_trust}");
+    assert!(after.abs() < 0.1, "share {after}");
+}
+
+#[test]
+fn traffic_1_a_canary_whose_check_fails_speaks_for_those_that_are_not_checked_yet() {
+    let (on_trust, after) = distrusted("lb-1");
+    assert!((on_trust - 50.0).abs() < 0.1, "share {on_trust}");
+    assert!(after.abs() < 0.1, "share {after}");
 }
 
 #[test]

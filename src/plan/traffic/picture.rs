@@ -62,6 +62,8 @@ pub(in crate::plan) struct Server<'a> {
 pub(in crate::plan) enum Repute {
     /// They fail on some proxy.
     Bad,
+    /// Nothing bad of itself, and they fail of another server of the canary.
+    Doubtful,
     /// Nothing bad.
     Good,
 }
@@ -74,11 +76,20 @@ impl Server<'_> {
                 CheckState::Passed | CheckState::Disabled => true,
                 // Only a proxy that was found empty is given weights before its first checks, so
                 // that it serves at once (TRAFFIC-6).
-                CheckState::Pending => !fact.weight.is_zero(),
+                CheckState::Pending => !fact.weight.is_zero() && self.keeps_trust(),
                 CheckState::Failed => false,
             };
             passed && is_usable(fact)
         })
+    }
+
+    /// Whether a weight that was given before any check of its own still counts. What fails of the canary somewhere
+    /// speaks against all of it that is not checked yet (TRAFFIC-1); stable is given the chance.
+    const fn keeps_trust(&self) -> bool {
+        match (self.role, self.repute) {
+            (Role::Canary, Repute::Bad | Repute::Doubtful) => false,
+            (Role::Canary, Repute::Good) | (Role::Stable | Role::Warm | Role::Leaving, _) => true,
+        }
     }
 
     /// Whether it takes new requests as it was seen.
@@ -120,11 +131,7 @@ impl<'a> Picture<'a> {
         seen: &'a BTreeMap<String, ServerFact>,
     ) -> Self {
         let mut servers = servers(intent, ready, seen);
-        for server in &mut servers {
-            if down.contains(&server.name) {
-                server.repute = Repute::Bad;
-            }
-        }
+        judge(&mut servers, down);
         let up = |role| {
             servers
                 .iter()
@@ -295,9 +302,25 @@ impl<'a> Picture<'a> {
 fn may_serve(server: &Server) -> bool {
     let is_trusted = match (server.role, server.repute) {
         (Role::Canary, Repute::Bad) => false,
-        (Role::Canary, Repute::Good) | (Role::Stable | Role::Warm | Role::Leaving, _) => true,
+        (Role::Canary, Repute::Doubtful | Repute::Good)
+        | (Role::Stable | Role::Warm | Role::Leaving, _) => true,
     };
     is_trusted && server.wanted.is_some() && server.seen.is_none_or(is_usable)
+}
+
+/// Gives each server its repute; `down` are those whose checks fail on some proxy.
+fn judge(servers: &mut [Server], down: &BTreeSet<ServerName>) {
+    let is_down = |server: &Server| down.contains(&server.name);
+    let canary_fails = servers
+        .iter()
+        .any(|server| server.role == Role::Canary && is_down(server));
+    for server in servers {
+        server.repute = match server.role {
+            _ if is_down(server) => Repute::Bad,
+            Role::Canary if canary_fails => Repute::Doubtful,
+            Role::Canary | Role::Stable | Role::Warm | Role::Leaving => Repute::Good,
+        };
+    }
 }
 
 fn servers<'a>(

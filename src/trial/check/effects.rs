@@ -93,10 +93,13 @@ impl Effects {
     }
 }
 
-/// Whether stable has a server there that takes requests: one that has not passed its checks might refuse all of
-/// them.
+/// Whether stable has a server there that takes requests, of a task that is meant to stay: one that has not passed its
+/// checks might refuse all of them, and one whose service is gone is about to end.
 fn can_be_taken_back(event: &Event, instance: &Name) -> bool {
     let stable = event.status.stable_revision.as_ref();
+    if stable.is_none_or(|stable| event.view.ready_tasks(stable) == 0) {
+        return false;
+    }
     let mut servers = event.view.servers(instance, &event.route.backend);
     let is_up = servers.any(|server| {
         let takes = server.admin == AdminState::Ready && server.check == CheckState::Passed;
