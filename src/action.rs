@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Name, Reach, Revision, ServerWeight, Template};
+use crate::api::{Access, Name, Revision, ServerWeight, Template};
 use crate::snapshot::{Endpoint, SampleKey, ServerName, ServiceId, Window};
 
 /// One thing to do.
@@ -60,10 +60,8 @@ pub struct NewService {
     pub revision: Revision,
     /// What its tasks run.
     pub template: Arc<Template>,
-    /// The container's port.
-    pub port: u16,
-    /// How the proxies reach a task: whether the port is published on the node.
-    pub reach: Reach,
+    /// How its tasks are reached: whether a port is published on the node, and which.
+    pub access: Access,
     /// How many tasks it asks for.
     pub replicas: u32,
 }

@@ -40,13 +40,16 @@ pub use origin::{
 pub use refer::{ResourceRef, references};
 pub use resource::Resource;
 pub use revision::{Revision, RevisionError};
-pub use rollout::{OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic};
+pub use rollout::{Access, OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic};
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
     PauseReason, Phase, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord, ServiceRecord,
     Step, TrafficStatus, WaitingOn,
 };
-pub use strategy::{BlueGreen, Canary, Promotion, Stage, StageSpec, StageTasks, Strategy};
+pub use strategy::{
+    BlueGreen, Canary, KeepUntil, Preview, Promotion, Publish, Stage, StageSpec, StageTasks,
+    Strategy,
+};
 pub use template::{
     CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,
     Placement, Preference, ResourceLimits, ResourceReservations, Resources, RestartCondition,

@@ -24,6 +24,7 @@ mod invalid;
 mod leaving;
 mod measuring;
 mod pace;
+mod preview;
 mod progress;
 mod references;
 mod safety;
@@ -58,6 +59,8 @@ pub struct Input<'a> {
     pub snapshot: &'a Snapshot,
     /// What was said when actions of this rollout failed that are still to be done.
     pub obstacle: Option<&'a str>,
+    /// Who keeps asking for it.
+    pub asked_by: AskedBy,
     /// The commit that asked for `spec`, if one did.
     pub commit: Option<&'a Commit>,
     /// What is wrong between the rollout and the source that it comes from.
@@ -66,11 +69,22 @@ pub struct Input<'a> {
     pub now: Timestamp,
 }
 
+/// Who keeps asking for a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Nobody: it was applied by hand.
+    Hand,
+    /// A GitOps source, for as long as its manifest stands there.
+    Source,
+}
+
 /// What to remember, then to do, then to wait for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The new status. It is stored before any action begins (SAFETY-1).
     pub status: RolloutStatus,
+    /// That the rollout is to be deleted, asked for already or decided now. It is stored with the status.
+    pub deletion: Option<Deletion>,
     /// What to do, in this order. Every action is idempotent.
     pub actions: Vec<Action>,
     /// What the rollout waits for, if it does.
@@ -96,8 +110,9 @@ pub fn plan(input: &Input) -> Plan {
             command::take(&mut status, input);
             measuring::absorb(&mut status, input, resolved);
             progress::advance(&mut status, input, resolved);
+            preview::expire(&mut status, input);
         }
-        Err(problem) if input.status.route.is_none() => return invalid::plan(input, problem),
+        Err(problem) if input.status.attempt == 0 => return invalid::plan(input, problem),
         Err(problem) => invalid::stand_still(&mut status, input, problem),
     }
     let scene = leaving::keep_books(&mut status, input, resolved);
@@ -116,6 +131,7 @@ pub fn plan(input: &Input) -> Plan {
     source::say(&mut status, input);
     let requeue_at = pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
+        deletion: preview::deletion(&status, input),
         status,
         actions,
         waiting_on,

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::action::{Action, Measure};
 use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
-use crate::plan::{Input, Resources, plan};
+use crate::plan::{AskedBy, Input, Resources, plan};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
@@ -195,6 +195,11 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
+                asked_by: if stored.draft.origin.is_some() {
+                    AskedBy::Source
+                } else {
+                    AskedBy::Hand
+                },
                 commit: stored.commit(),
                 source_problem: stored.source_problem(),
                 now,
@@ -314,6 +319,7 @@ impl Reconciler {
         let stored = planned.stored;
         let draft = Draft {
             status: Some(planned.plan.status.clone()),
+            deletion: planned.plan.deletion,
             epoch: lease.epoch,
             ..stored.draft.clone()
         };

@@ -211,7 +211,7 @@ fn safety_4_a_rollout_stays_where_its_servers_are() {
         .into_iter()
         .map(|located| {
             let route = match &located.resource {
-                Resource::Rollout(rollout) => Some(Route::of(&rollout.spec.traffic)),
+                Resource::Rollout(rollout) => rollout.spec.route(),
                 _ => None,
             };
             Applied {

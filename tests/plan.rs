@@ -11,6 +11,8 @@ mod analysis;
 mod deletion;
 #[path = "plan/last_server.rs"]
 mod last_server;
+#[path = "plan/preview.rs"]
+mod preview;
 #[path = "plan/progress.rs"]
 mod progress;
 #[path = "plan/reach.rs"]

@@ -57,6 +57,8 @@ pub enum Reason {
     InstanceSilent,
     /// Fewer tasks than wanted are ready.
     ReplicasNotReady,
+    /// A preview has had its end.
+    PreviewOver,
     /// A revision is being brought up or its share raised.
     NewRevisionProgressing,
     /// What a former revision leaves behind is being drained and stopped.

@@ -51,10 +51,10 @@ fn of_rollout(spec: &RolloutSpec) -> Vec<ResourceRef> {
         .iter()
         .chain(staged)
         .flat_map(of_analysis)
-        .chain([ResourceRef::to(
-            Kind::LoadBalancer,
-            &spec.traffic.load_balancer,
-        )])
+        .chain(
+            spec.route()
+                .map(|route| ResourceRef::to(Kind::LoadBalancer, &route.load_balancer)),
+        )
         .collect()
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::{SmolStr, SmolStrBuilder};
 
-use super::{Name, Reach, RevisionRecord, RolloutSpec, Template};
+use super::{Access, Name, Publish, RevisionRecord, RolloutSpec, Strategy, Template};
 
 /// A short hash of the resolved template: ten lower-case hexadecimal digits.
 ///
@@ -27,12 +27,12 @@ pub struct RevisionError(String);
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// What the hash is taken of. The port and the reach shape the service as the template does.
+/// What the hash is taken of. How its tasks are reached shapes the service as the template does.
 #[derive(Serialize)]
 struct Hashed<'a> {
     template: &'a Template,
-    port: u16,
-    reach: Reach,
+    #[serde(flatten)]
+    access: Access,
 }
 
 impl Revision {
@@ -46,8 +46,7 @@ impl Revision {
     pub fn of(spec: &RolloutSpec) -> Self {
         let hashed = Hashed {
             template: &spec.template,
-            port: spec.traffic.port,
-            reach: spec.traffic.reach,
+            access: spec.access(),
         };
         let bytes = serde_json::to_vec(&hashed).expect("a template is plain JSON");
         let digest = Sha256::digest(&bytes);
@@ -76,8 +75,17 @@ impl RevisionRecord {
     pub fn restored_in(&self, spec: &RolloutSpec) -> RolloutSpec {
         let mut restored = spec.clone();
         restored.template = self.template.as_ref().clone();
-        restored.traffic.port = self.port;
-        restored.traffic.reach = self.reach;
+        match (self.access, &mut restored.traffic, &mut restored.strategy) {
+            (Access::Proxied { port, reach }, Some(traffic), _) => {
+                (traffic.port, traffic.reach) = (port, reach);
+            }
+            (Access::Published { port, host_port }, _, Strategy::Preview(preview)) => {
+                preview.publish = Some(Publish { port, host_port });
+            }
+            (Access::Named {}, _, Strategy::Preview(preview)) => preview.publish = None,
+            // It was reached in a way that its strategy does not have any more.
+            (Access::Proxied { .. } | Access::Published { .. } | Access::Named {}, ..) => {}
+        }
         restored
     }
 }

@@ -3,11 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Duration, Kind, Name, Spec, Strategy, Template};
+use super::{Analysis, Duration, Kind, Name, Route, Spec, Strategy, Template};
 
 /// What is wanted of one service, for ever: what runs, behind what, and how it changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend(
+    // What is no preview has traffic.
+    "if" = {
+        "properties": {"strategy": {"type": "object", "required": ["preview"]}},
+        "required": ["strategy"],
+    },
+    "else" = {"required": ["traffic"]}
+))]
 pub struct RolloutSpec {
     /// How many tasks carry the whole traffic.
     #[serde(default = "default_replicas")]
@@ -23,8 +31,9 @@ pub struct RolloutSpec {
     pub progress_deadline: Duration,
     /// What runs: a Compose-spec service, less what the rollout owns.
     pub template: Template,
-    /// How requests reach it.
-    pub traffic: Traffic,
+    /// How production traffic reaches it. A preview has none, and needs none of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// How a new revision replaces the old one.
     pub strategy: Strategy,
     /// What is measured in every stage.
@@ -36,6 +45,63 @@ pub struct RolloutSpec {
     /// Which former revisions come back without stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_window: Option<RollbackWindow>,
+}
+
+impl RolloutSpec {
+    /// The back end that its servers are to be in; none for a preview, whatever `traffic` says.
+    pub fn route(&self) -> Option<Route> {
+        let traffic = self.traffic.as_ref();
+        traffic
+            .filter(|_| self.strategy.preview().is_none())
+            .map(Route::of)
+    }
+
+    /// How its tasks are reached.
+    pub fn access(&self) -> Access {
+        if let Some(preview) = self.strategy.preview() {
+            return preview
+                .publish
+                .map_or(Access::Named {}, |publish| Access::Published {
+                    port: publish.port,
+                    host_port: publish.host_port,
+                });
+        }
+        self.traffic
+            .as_ref()
+            .map_or(Access::Named {}, |traffic| Access::Proxied {
+                port: traffic.port,
+                reach: traffic.reach,
+            })
+    }
+
+    /// How long open requests may take when a task leaves.
+    pub fn drain_timeout(&self) -> Duration {
+        let traffic = self.traffic.as_ref();
+        traffic.map_or_else(default_drain_timeout, |traffic| traffic.drain_timeout)
+    }
+}
+
+/// How the tasks of a revision are reached: by the names of their services on the template's networks in any case, and
+/// by what this says. It shapes the service, so that it is part of what a revision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Access {
+    /// By the proxies.
+    Proxied {
+        /// The container's port.
+        port: u16,
+        /// By which address.
+        reach: Reach,
+    },
+    /// By a port of the nodes.
+    Published {
+        /// The container's port.
+        port: u16,
+        /// The node's port.
+        host_port: u16,
+    },
+    /// By nothing else.
+    Named {},
 }
 
 /// Which former revisions come back without stages: what has served not long ago was measured then.

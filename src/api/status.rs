@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, CommandRecord, Commit, Condition, Event, Name, Reach, Revision, Template, Traffic,
+    Access, Actor, CommandRecord, Commit, Condition, Event, Name, Revision, Template, Traffic,
 };
 
 mod waiting;
@@ -63,6 +63,9 @@ pub struct RolloutStatus {
     /// is struck out when it has left or comes back.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub warm: BTreeMap<Revision, Timestamp>,
+    /// When a preview is removed at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// The services of what serves and of what is tried, as they were last seen, so that another
     /// hand's changes are told from our own (SAFETY-3).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -384,10 +387,9 @@ pub struct RevisionRecord {
     /// The resolved template.
     #[serde(with = "shared")]
     pub template: Arc<Template>,
-    /// The container's port.
-    pub port: u16,
-    /// How the proxies reach a task.
-    pub reach: Reach,
+    /// How its tasks are reached.
+    #[serde(flatten)]
+    pub access: Access,
     /// When it was first asked for.
     pub created_at: Timestamp,
 }

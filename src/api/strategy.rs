@@ -13,6 +13,8 @@ pub enum Strategy {
     Canary(Canary),
     /// Rollover: the new revision comes up whole, and takes everything in one switch.
     BlueGreen(BlueGreen),
+    /// Up and destroy: each revision comes up without production traffic, is checked, and goes.
+    Preview(Preview),
 }
 
 /// Gradual scaling: weight and replicas grow by stage, then the canary becomes stable.
@@ -73,7 +75,52 @@ fn default_scale_down_delay() -> Duration {
     Duration::from_secs(30)
 }
 
-/// The gates before or after a switch.
+/// Up and destroy: a revision comes up under an address of its own, without production traffic, is checked, and goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Preview {
+    /// How long after its beginning a preview is removed at the latest. What is not checked by then has failed.
+    #[serde(default = "default_ttl")]
+    pub ttl: Duration,
+    /// When it is removed.
+    #[serde(default)]
+    pub keep_until: KeepUntil,
+    /// A port of the nodes that leads to it. Without one it is reached on its networks, by the rollout's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
+    /// What must be passed once it is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Promotion>,
+}
+
+fn default_ttl() -> Duration {
+    Duration::from_secs(3600)
+}
+
+/// When a preview is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KeepUntil {
+    /// When its time is over, so that people can look at it.
+    #[default]
+    Ttl,
+    /// As soon as it has passed its checks.
+    Checked,
+}
+
+/// A port of the container that is published, in host mode, by every node on which a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Publish {
+    /// The port on which the container listens.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The port of the node. No two previews on a node can have the same.
+    #[schemars(range(min = 1))]
+    pub host_port: u16,
+}
+
+/// The gates before or after a switch, or of a preview.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Promotion {
@@ -164,6 +211,7 @@ impl Strategy {
         match self {
             Self::Canary(canary) => canary.stages.len(),
             Self::BlueGreen(_) => 2,
+            Self::Preview(_) => 1,
         }
     }
 
@@ -176,6 +224,17 @@ impl Strategy {
                 1 => Some(Promotion::view(rollover.post_promotion.as_ref(), 100)),
                 _ => None,
             },
+            Self::Preview(preview) => {
+                (index == 0).then(|| Promotion::view(preview.checks.as_ref(), 0))
+            }
+        }
+    }
+
+    /// The preview, if it is one: then nothing has production traffic.
+    pub const fn preview(&self) -> Option<&Preview> {
+        match self {
+            Self::Preview(preview) => Some(preview),
+            Self::Canary(_) | Self::BlueGreen(_) => None,
         }
     }
 
@@ -192,6 +251,7 @@ impl Strategy {
             (Self::BlueGreen(_), 0) => "pre-promotion".to_owned(),
             (Self::BlueGreen(_), 1) => "post-promotion".to_owned(),
             (Self::BlueGreen(_), _) => "promotion".to_owned(),
+            (Self::Preview(_), _) => "checks".to_owned(),
         }
     }
 
@@ -201,6 +261,7 @@ impl Strategy {
             (Self::Canary(_), _) => format!("/spec/strategy/canary/stages/{index}"),
             (Self::BlueGreen(_), 0) => "/spec/strategy/blueGreen/prePromotion".to_owned(),
             (Self::BlueGreen(_), _) => "/spec/strategy/blueGreen/postPromotion".to_owned(),
+            (Self::Preview(_), _) => "/spec/strategy/preview/checks".to_owned(),
         }
     }
 
@@ -209,6 +270,7 @@ impl Strategy {
         match self {
             Self::Canary(canary) => canary.scale_down_delay.unwrap_or(Duration::ZERO),
             Self::BlueGreen(rollover) => rollover.scale_down_delay,
+            Self::Preview(_) => Duration::ZERO,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::past::{Content, Past, Role, ShortRevision};
 use super::table::{Field, Grid};
 use super::target::RolloutRef;
 use super::words::age;
-use crate::api::{AttemptOutcome, HistoryEntry, Revision};
+use crate::api::{Access, AttemptOutcome, HistoryEntry, Revision};
 use crate::manifest;
 use crate::world::{Stored, World};
 
@@ -95,10 +95,17 @@ pub async fn content(
 
 /// The fields of a spec of which a revision is the hash.
 fn fragment(content: Content<'_>) -> Value {
-    json!({
-        "template": content.template,
-        "traffic": {"port": content.port, "reach": content.reach},
-    })
+    let template = content.template;
+    match content.access {
+        Access::Proxied { port, reach } => {
+            json!({"template": template, "traffic": {"port": port, "reach": reach}})
+        }
+        Access::Published { port, host_port } => {
+            let publish = json!({"port": port, "hostPort": host_port});
+            json!({"template": template, "strategy": {"preview": {"publish": publish}}})
+        }
+        Access::Named {} => json!({"template": template}),
+    }
 }
 
 /// How much is told.

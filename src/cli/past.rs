@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::standing::Standing;
 use super::target::rollout_spec;
 use crate::api::{
-    AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Reach, Revision, RolloutSpec,
+    Access, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Revision, RolloutSpec,
     RolloutStatus, Step, Template,
 };
 use crate::world::Stored;
@@ -74,10 +74,8 @@ impl Role {
 pub struct Content<'a> {
     /// What its tasks run.
     pub template: &'a Template,
-    /// The container's port.
-    pub port: u16,
-    /// How the proxies reach a task.
-    pub reach: Reach,
+    /// How its tasks are reached.
+    pub access: Access,
 }
 
 /// What is remembered of the attempts to release a revision.
@@ -170,14 +168,12 @@ impl<'a> Past<'a> {
     pub fn content(&self, revision: &Revision) -> Option<Content<'a>> {
         let kept = self.status.revisions.get(revision).map(|record| Content {
             template: &record.template,
-            port: record.port,
-            reach: record.reach,
+            access: record.access,
         });
         kept.or_else(|| {
             (*revision == self.wanted).then_some(Content {
                 template: &self.spec.template,
-                port: self.spec.traffic.port,
-                reach: self.spec.traffic.reach,
+                access: self.spec.access(),
             })
         })
     }

@@ -123,9 +123,11 @@ impl Explainer<'_, '_> {
         }
     }
 
-    /// The schema object that holds the keyword at `pointer`.
+    /// The schema object that holds the keyword at `pointer`; what holds only under a condition belongs to the object
+    /// that has the condition.
     fn holder(&self, pointer: &str) -> Option<&Value> {
         let (holder, _) = pointer.rsplit_once('/')?;
+        let holder = holder.strip_suffix("/else").unwrap_or(holder);
         self.schema.pointer(holder)
     }
 

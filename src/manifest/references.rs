@@ -123,10 +123,13 @@ impl Registry {
             return;
         }
         self.names.insert(key, place(&name_path));
-        let Some(claim) = claim(&root).filter(|_| kind == Kind::Rollout) else {
+        if kind != Kind::Rollout {
+            return;
+        }
+        self.stays(name, &root, findings);
+        let Some(claim) = claim(&root) else {
             return;
         };
-        self.stays(name, &root, findings);
         let path = root.at(&["spec", "traffic", "backend"]).path;
         if let Some(first) = self.backends.get(&claim) {
             findings.error(
@@ -147,6 +150,19 @@ impl Registry {
         let Some(route) = self.routes.get(name) else {
             return;
         };
+        let preview = root.at(&["spec", "strategy", "preview"]);
+        if preview.is_given() {
+            findings.error(
+                &preview.path,
+                format!(
+                    "the rollout serves from backend {} of load balancer {}, and a preview serves nobody",
+                    quoted(&route.backend),
+                    quoted(route.load_balancer.as_str())
+                ),
+                "give the preview a name of its own",
+            );
+            return;
+        }
         let traffic = root.at(&["spec", "traffic"]);
         let is = [
             ("loadBalancer", route.load_balancer.as_str()),
@@ -171,10 +187,18 @@ impl Registry {
 
 /// The load balancer and backend that a rollout claims.
 fn claim(root: &Node<'_>) -> Option<(String, String)> {
+    if is_preview(&root.get("spec")) {
+        return None;
+    }
     let traffic = root.at(&["spec", "traffic"]);
     let load_balancer = traffic.get("loadBalancer").text()?;
     let backend = traffic.get("backend").text()?;
     Some((load_balancer.to_owned(), backend.to_owned()))
+}
+
+/// Whether a rollout's spec asks for a preview, which has no part in the traffic.
+fn is_preview(spec: &Node<'_>) -> bool {
+    spec.at(&["strategy", "preview"]).is_given()
 }
 
 struct Checker<'a> {
@@ -184,8 +208,10 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn rollout(&self, spec: &Node<'_>, findings: &mut Findings) {
-        let load_balancer = spec.at(&["traffic", "loadBalancer"]);
-        self.exists(Kind::LoadBalancer, &load_balancer, findings);
+        if !is_preview(spec) {
+            let load_balancer = spec.at(&["traffic", "loadBalancer"]);
+            self.exists(Kind::LoadBalancer, &load_balancer, findings);
+        }
         let (shared, of_stages) = analyses(spec);
         for analysis in std::iter::once(&shared).chain(&of_stages) {
             self.sources(analysis, findings);

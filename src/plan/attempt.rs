@@ -72,7 +72,8 @@ pub(super) fn begin(
         by,
         format!("attempt {}: {revision} begins{asked_by}", status.attempt),
     );
-    if status.stable_revision.is_none() {
+    // A preview is tried even if nothing was before it.
+    if status.stable_revision.is_none() && input.spec.strategy.preview().is_none() {
         status.stable_revision = Some(revision);
         status.step = Step::Initial;
     } else {
@@ -126,8 +127,7 @@ fn remember(status: &mut RolloutStatus, input: &Input, revision: &Revision) {
         .entry(revision.clone())
         .or_insert_with(|| RevisionRecord {
             template: input.spec.template.clone().into(),
-            port: input.spec.traffic.port,
-            reach: input.spec.traffic.reach,
+            access: input.spec.access(),
             created_at: input.now,
         });
 }
@@ -227,19 +227,30 @@ pub(super) fn enter_stage(status: &mut RolloutStatus, input: &Input, stage: u32)
 /// The canary has all the traffic and all its tasks: it is the stable revision now, and the old
 /// one leaves.
 pub(super) fn promote(status: &mut RolloutStatus, input: &Input) {
-    let Some(canary) = status.canary_revision.take() else {
+    let Some(canary) = &status.canary_revision else {
         return;
     };
-    close(status, input.now, AttemptOutcome::Completed, "");
-    note(status, input.now, None, format!("{canary} is stable"));
-    if let Some(old) = status.stable_revision.replace(canary) {
+    let message = format!("{canary} is stable");
+    if let Some(old) = complete(status, input, message) {
         retire(status, input, old);
     }
+    status.measurements.clear();
+}
+
+/// What was tried is what is wanted from now on; gives what was before.
+pub(super) fn complete(
+    status: &mut RolloutStatus,
+    input: &Input,
+    message: String,
+) -> Option<Revision> {
+    let canary = status.canary_revision.take()?;
+    close(status, input.now, AttemptOutcome::Completed, "");
+    note(status, input.now, None, message);
     status.step = Step::Idle;
     status.weight = 0;
     status.sized_for = 0;
     status.deadline = None;
-    status.measurements.clear();
+    status.stable_revision.replace(canary)
 }
 
 /// What was stable until now keeps its tasks for a while, if the spec says so; whatever was kept so before leaves.

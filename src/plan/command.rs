@@ -3,7 +3,7 @@
 //! A command carries the attempt and stage that its author saw. One meant for another stage is
 //! refused, never applied to the wrong one.
 
-use super::{Input, SpecProblem, attempt, stages};
+use super::{Input, SpecProblem, attempt, preview, stages};
 use crate::api::{
     AbortCause, AttemptOutcome, Command, CommandOutcome, CommandRecord, PauseReason, Revision,
     RolloutStatus, Step, Verb,
@@ -114,12 +114,21 @@ fn promote_full(status: &mut RolloutStatus, input: &Input) -> Result<(), String>
     let last = stages::count(input.spec);
     if status.stage < last {
         attempt::enter_stage(status, input, last);
+    } else {
+        let is_on_its_way = matches!(status.step, Step::Scaling | Step::Shifting);
+        if is_on_its_way && status.deadline.is_none() {
+            attempt::start_clock(status, input); // It had run out.
+        }
     }
     Ok(())
 }
 
 fn pause(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result<(), String> {
-    no_attempt(status)?;
+    // A preview that has passed may be held too: it would end by itself.
+    let is_preview = input.spec.strategy.preview().is_some();
+    if !is_preview || status.stable_revision.is_none() {
+        no_attempt(status)?;
+    }
     if let Some(pause) = &status.pause {
         return Err(format!("it is paused already: {}", pause.message));
     }
@@ -173,6 +182,8 @@ fn retry(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
     if failed {
         attempt::close(status, input.now, AttemptOutcome::Aborted, "retried");
         status.pause = None;
+    } else if preview::may_come_again(status, input) {
+        // It begins anew below.
     } else if status.abort.is_none() || status.stable_revision.as_ref() == Some(&wanted) {
         return Err("there is no failed attempt to try again".into());
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::scene::Scene;
 use super::traffic::{Picture, achieved};
-use super::{Input, stages};
+use super::{Input, preview, stages};
 use crate::api::{
     Condition, ConditionStatus, ConditionType, PauseReason, Phase, Reason, Revision, RolloutStatus,
     Step, TrafficStatus, WaitingOn,
@@ -102,6 +102,13 @@ fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (
     if let Some(pause) = &status.pause {
         return (Phase::Paused, format!("paused: {}", pause.message));
     }
+    if input.spec.strategy.preview().is_some() {
+        if status.waiting_on == Some(WaitingOn::Approval) {
+            return (Phase::Paused, "its checks are held for approval".into());
+        }
+        let (phase, message) = preview::phase(status, availability == Availability::Whole);
+        return (phase, message.into());
+    }
     let message = match status.step {
         Step::Idle if availability == Availability::Unknown => {
             "a HAProxy does not answer; what it does is not known".into()
@@ -166,6 +173,10 @@ fn available(status: &mut RolloutStatus, input: &Input, availability: Availabili
         Availability::Unknown => {
             let message = "a HAProxy does not answer; on all others stable serves".to_owned();
             (ConditionStatus::Unknown, Reason::InstanceSilent, message)
+        }
+        Availability::Short if preview::is_over(status, input) => {
+            let message = "the preview is over".to_owned();
+            (ConditionStatus::False, Reason::PreviewOver, message)
         }
         Availability::Short => {
             let message = format!(
@@ -241,7 +252,8 @@ fn paused(status: &mut RolloutStatus, input: &Input) {
 
 fn completed(status: &mut RolloutStatus, input: &Input) {
     let at_rest = status.step == Step::Idle && !status.is_clearing();
-    let is_stable = status.stable_revision.as_ref() == Some(&Revision::of(input.spec));
+    let is_stable = status.stable_revision.as_ref() == Some(&Revision::of(input.spec))
+        || preview::is_over(status, input);
     let (value, reason) = match (at_rest && is_stable, status.abort.is_some()) {
         (true, _) => (ConditionStatus::True, Reason::RolloutCompleted),
         (false, true) => (ConditionStatus::False, Reason::RolloutAborted),

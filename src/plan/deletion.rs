@@ -22,6 +22,7 @@ pub(super) fn plan(input: &Input, deletion: Deletion) -> Plan {
 fn forget(input: &Input) -> Plan {
     Plan {
         status: input.status.clone(),
+        deletion: input.deletion,
         actions: vec![Action::Forget],
         waiting_on: None,
         requeue_at: None,
@@ -112,6 +113,7 @@ fn remove(input: &Input) -> Plan {
     let requeue_at = super::pace::requeue_at(&status, input, waiting_on.as_ref());
     Plan {
         status,
+        deletion: input.deletion,
         actions,
         waiting_on,
         requeue_at,
@@ -138,7 +140,7 @@ fn waiting_on(
     let (revision, since) = status.leaving.first_key_value()?;
     Some(WaitingOn::Drain {
         revision: revision.clone(),
-        until: input.spec.traffic.drain_timeout.after(*since),
+        until: input.spec.drain_timeout().after(*since),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A spec that cannot be carried out: it is said, and nothing of it begins (SAFETY-4).
 
-use super::{Input, Plan, SpecProblem, command, conditions, progress, settle, source};
+use super::{Input, Plan, SpecProblem, command, conditions, preview, progress, settle, source};
 use crate::api::{ConditionStatus, ConditionType, Phase, Reason, RolloutStatus, WaitingOn};
 
 /// The plan for a rollout that has no back end to work on: nothing is touched.
@@ -12,6 +12,7 @@ pub(super) fn plan(input: &Input, problem: &SpecProblem) -> Plan {
     source::say(&mut status, input);
     Plan {
         status,
+        deletion: None,
         actions: Vec::new(),
         waiting_on: Some(WaitingOn::Spec),
         requeue_at: None,
@@ -26,6 +27,7 @@ pub(super) fn stand_still(status: &mut RolloutStatus, input: &Input, problem: &S
     settle::take_back(status, input);
     command::take_back(status, input, problem);
     progress::give_up(status, input);
+    preview::expire(status, input);
 }
 
 /// Says what is wrong with the spec.
@@ -36,8 +38,9 @@ pub(super) fn say(status: &mut RolloutStatus, input: &Input, problem: &SpecProbl
     status.waiting_on = Some(WaitingOn::Spec);
     let reason = match problem {
         SpecProblem::Claimed { .. } => Reason::ClaimConflict,
-        SpecProblem::Moved { .. } => Reason::ImmutableField,
-        SpecProblem::Missing { .. }
+        SpecProblem::Moved { .. } | SpecProblem::Serves { .. } => Reason::ImmutableField,
+        SpecProblem::NoTraffic
+        | SpecProblem::Missing { .. }
         | SpecProblem::NoSource { .. }
         | SpecProblem::NoArgument { .. }
         | SpecProblem::Twice { .. } => Reason::ReferenceMissing,

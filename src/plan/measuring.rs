@@ -124,7 +124,9 @@ fn values(
     };
     let mut values = metric.args.clone();
     values.insert("rollout".into(), input.name.to_string());
-    values.insert("backend".into(), input.spec.traffic.backend.clone());
+    let route = status.route.as_ref();
+    let backend = route.map(|route| route.backend.clone());
+    values.insert("backend".into(), backend.unwrap_or_default());
     values.insert("canary".into(), revision(&status.canary_revision));
     values.insert("stable".into(), revision(&status.stable_revision));
     values

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, hands};
+use super::{Input, hands, preview};
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
@@ -25,6 +25,7 @@ pub(super) fn requeue_at(
         waited_for(status, input, waiting_on),
         departure(status, input),
         next_to_cool(status),
+        preview::next_end(status, input),
         hands::next_restore(status, input),
     ]
     .into_iter()

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::scene::Scene;
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, attempt};
+use super::{Input, Resolved, attempt, preview};
 use crate::analysis::{self, Verdict};
 use crate::api::{
     AbortCause, AttemptOutcome, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus,
@@ -25,6 +25,12 @@ pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Reso
         status.stable_revision.clone(),
         status.canary_revision.clone(),
     );
+    if input.spec.strategy.preview().is_some() {
+        if let Some(canary) = canary {
+            preview::advance(status, input, &scene, &canary);
+        }
+        return;
+    }
     match (status.step, stable, canary) {
         (Step::Initial, Some(stable), _) => settle_first(status, input, &scene, &stable),
         (Step::Scaling, _, Some(canary)) => begin_shift(status, input, &scene, &canary),
@@ -216,7 +222,7 @@ fn pass_on(status: &mut RolloutStatus, input: &Input, scene: &Scene, since: Time
 
 /// Whether every metric of the stage has passed (ANALYSIS-5). A turn before the records exist
 /// cannot be one in which they have passed: they are made before the stage is looked at.
-fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
+pub(super) fn is_measured(status: &RolloutStatus, input: &Input) -> bool {
     match analysis::verdict(&status.measurements, input.now) {
         Verdict::Passed => true,
         Verdict::Pending | Verdict::Failed(_) | Verdict::Inconclusive(_) => false,

@@ -117,6 +117,18 @@ pub enum SpecProblem {
         /// Where the spec wants them.
         wanted: Route,
     },
+    /// A rollout that serves was made a preview: its servers would be left behind, serving.
+    #[error(
+        "the spec asks for a preview, and the rollout serves from backend `{}` of load balancer `{}`; give the preview a name of its own",
+        current.backend, current.load_balancer
+    )]
+    Serves {
+        /// Where the servers are.
+        current: Route,
+    },
+    /// Traffic is to be shared, and nothing says whose.
+    #[error("the strategy shares traffic, and spec.traffic is missing; say where it comes from")]
+    NoTraffic,
     /// Another rollout came first (SAFETY-4).
     #[error(
         "rollout `{owner}` has backend `{backend}` of load balancer `{load_balancer}` already; use another backend, or delete one of the two"
@@ -177,8 +189,10 @@ impl Resources {
         spec: &RolloutSpec,
         current: Option<&Route>,
     ) -> Result<Resolved, SpecProblem> {
-        let wanted = Route::of(&spec.traffic);
-        let route = current.unwrap_or(&wanted);
+        let wanted = spec.route();
+        let Some(route) = current.or(wanted.as_ref()) else {
+            return self.resolve_unrouted(spec);
+        };
         let balancer = self
             .load_balancers
             .get(&route.load_balancer)
@@ -200,14 +214,25 @@ impl Resources {
             .iter()
             .map(|instance| instance.name.clone())
             .collect();
-        let metrics = match current {
-            Some(current) if *current != wanted => Err(SpecProblem::Moved {
-                current: current.clone(),
-                wanted,
-            }),
-            Some(_) | None => self.metrics(spec),
+        let metrics = match (current.cloned(), wanted) {
+            (Some(current), None) => Err(SpecProblem::Serves { current }),
+            (Some(current), Some(wanted)) if current != wanted => {
+                Err(SpecProblem::Moved { current, wanted })
+            }
+            (Some(_) | None, _) => self.metrics(spec),
         };
         Ok(Resolved { instances, metrics })
+    }
+
+    /// The same for what has no servers and wants none.
+    fn resolve_unrouted(&self, spec: &RolloutSpec) -> Result<Resolved, SpecProblem> {
+        if spec.strategy.preview().is_none() {
+            return Err(SpecProblem::NoTraffic);
+        }
+        Ok(Resolved {
+            instances: BTreeSet::new(),
+            metrics: self.metrics(spec),
+        })
     }
 
     fn metrics(&self, spec: &RolloutSpec) -> Result<Vec<Vec<ResolvedMetric>>, SpecProblem> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, Role, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
-use crate::api::{Name, Reach, Revision, RolloutStatus, Route, ServerWeight};
+use crate::api::{Access, Name, Reach, Revision, RolloutStatus, Route, ServerWeight};
 use crate::snapshot::{
     CheckState, Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState,
 };
@@ -43,8 +43,8 @@ pub(super) struct Scene<'a> {
     pub canary: Option<Revision>,
     /// How many tasks each service asks for.
     asked: BTreeMap<ServiceId, u32>,
-    /// The back end that the servers are in.
-    route: Route,
+    /// The back end that the servers are in; none if there are no servers.
+    route: Option<Route>,
     /// Servers that leave and may be cut.
     overdue: Overdue,
     /// Revisions whose open requests may be with a process that nobody can ask any more.
@@ -92,24 +92,14 @@ impl<'a> Scene<'a> {
         instances: &BTreeSet<Name>,
     ) -> Self {
         let tasks = ready_tasks(input, status);
-        let mut ready = BTreeMap::new();
-        for task in &tasks {
-            *ready.entry(task.server.revision().clone()).or_insert(0) += 1;
-        }
-        let route = status
-            .route
-            .clone()
-            .unwrap_or_else(|| Route::of(&input.spec.traffic));
-        let seen = input.snapshot.load_balancers.get(&route.load_balancer);
-        let down = down_somewhere(seen, &route.backend);
-        let instances: BTreeMap<_, _> = instances
-            .iter()
-            .map(|name| {
-                let fact = seen.and_then(|instances| instances.get(name));
-                let view = view(intent, &tasks, &down, fact, &route.backend);
-                (name.clone(), view)
-            })
-            .collect();
+        let route = status.route.clone();
+        let seen = route
+            .as_ref()
+            .and_then(|route| input.snapshot.load_balancers.get(&route.load_balancer));
+        let instances = match &route {
+            Some(route) => views(intent, &tasks, seen, instances, &route.backend),
+            None => BTreeMap::new(),
+        };
         let overdue = overdue(&instances, status, input);
         let out_of_sight = out_of_sight(seen, status, input);
         let asked = input
@@ -118,7 +108,7 @@ impl<'a> Scene<'a> {
             .map(|s| (s.id.clone(), s.replicas))
             .collect();
         Self {
-            ready,
+            ready: count_ready(input, status, &tasks),
             instances,
             canary: intent.canary.clone(),
             asked,
@@ -130,7 +120,7 @@ impl<'a> Scene<'a> {
 
     /// The back end that the servers are in.
     pub fn backend(&self) -> &str {
-        &self.route.backend
+        self.route.as_ref().map_or("", |route| &route.backend)
     }
 
     /// The proxies that answered and have the back end.
@@ -158,10 +148,11 @@ impl<'a> Scene<'a> {
         seen.is_some_and(|fact| weight < fact.weight)
     }
 
-    /// Whether every instance answered and `holds` of each (TRAFFIC-3).
+    /// Whether every instance answered and `holds` of each (TRAFFIC-3). What has no servers needs none.
     pub fn everywhere(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
         let mut views = self.instances.values();
-        !self.instances.is_empty() && views.all(|view| view.picture().is_some_and(&holds))
+        self.route.is_none()
+            || !self.instances.is_empty() && views.all(|view| view.picture().is_some_and(&holds))
     }
 
     /// Whether `holds` of every instance that answered.
@@ -174,9 +165,11 @@ impl<'a> Scene<'a> {
     /// that has no such back end serves nothing from it.
     pub fn wherever_it_is(&self, holds: impl Fn(&Picture<'a>) -> bool) -> bool {
         let mut views = self.instances.values();
-        !self.instances.is_empty()
-            && views
-                .all(|view| matches!(view, View::NoBackend) || view.picture().is_some_and(&holds))
+        self.route.is_none()
+            || !self.instances.is_empty()
+                && views.all(|view| {
+                    matches!(view, View::NoBackend) || view.picture().is_some_and(&holds)
+                })
     }
 
     /// How many tasks of `revision` may be given requests.
@@ -201,13 +194,16 @@ impl<'a> Scene<'a> {
 
     /// The changes of servers, one action per instance.
     pub fn server_changes(&self) -> Vec<Action> {
+        let Some(route) = &self.route else {
+            return Vec::new();
+        };
         let one = |(instance, picture): (&Name, &Picture)| {
             let changes = changes(picture, &self.overdue);
             (!changes.is_empty()).then(|| {
                 Action::ChangeServers(ServerChanges {
-                    load_balancer: self.route.load_balancer.clone(),
+                    load_balancer: route.load_balancer.clone(),
                     instance: instance.clone(),
-                    backend: self.route.backend.clone(),
+                    backend: route.backend.clone(),
                     changes,
                 })
             })
@@ -233,6 +229,21 @@ fn down_somewhere(
         .collect()
 }
 
+fn views<'a>(
+    intent: &Intent,
+    tasks: &[ReadyTask],
+    seen: Option<&'a BTreeMap<Name, InstanceFact>>,
+    instances: &BTreeSet<Name>,
+    backend: &str,
+) -> BTreeMap<Name, View<'a>> {
+    let down = down_somewhere(seen, backend);
+    let one = |name: &Name| {
+        let fact = seen.and_then(|instances| instances.get(name));
+        (name.clone(), view(intent, tasks, &down, fact, backend))
+    };
+    instances.iter().map(one).collect()
+}
+
 fn view<'a>(
     intent: &Intent,
     tasks: &[ReadyTask],
@@ -256,8 +267,10 @@ fn ready_tasks(input: &Input, status: &RolloutStatus) -> Vec<ReadyTask> {
     let mut ready = Vec::new();
     for service in input.snapshot.services_of(input.name) {
         let record = status.revisions.get(&service.revision);
-        let reach = record.map_or(input.spec.traffic.reach, |record| record.reach);
-        let port = record.map_or(input.spec.traffic.port, |record| record.port);
+        let access = record.map_or_else(|| input.spec.access(), |record| record.access);
+        let Access::Proxied { port, reach } = access else {
+            continue;
+        };
         let network = record
             .map_or(&input.spec.template, |record| &record.template)
             .networks
@@ -277,6 +290,27 @@ fn ready_tasks(input: &Input, status: &RolloutStatus) -> Vec<ReadyTask> {
                 });
             }
         }
+    }
+    ready
+}
+
+/// The tasks that may be given requests, by revision; of what has no servers, the tasks that run.
+fn count_ready(
+    input: &Input,
+    status: &RolloutStatus,
+    tasks: &[ReadyTask],
+) -> BTreeMap<Revision, u32> {
+    let mut ready = BTreeMap::new();
+    let mut count = |revision: &Revision| *ready.entry(revision.clone()).or_insert(0) += 1;
+    if status.route.is_some() {
+        tasks.iter().for_each(|task| count(task.server.revision()));
+        return ready;
+    }
+    for service in input.snapshot.services_of(input.name) {
+        let tasks = input.snapshot.tasks_of(&service.id);
+        tasks
+            .filter(|task| is_ready(task, input))
+            .for_each(|_| count(&service.revision));
     }
     ready
 }
@@ -314,7 +348,7 @@ fn out_of_sight(
     let Some(youngest) = youngest.min() else {
         return BTreeSet::new();
     };
-    let timeout = input.spec.traffic.drain_timeout;
+    let timeout = input.spec.drain_timeout();
     let has_time = |since: Timestamp| {
         let age = input.now.duration_since(timeout.before(since)).as_secs();
         u64::try_from(age).is_ok_and(|age| age >= youngest) && input.now < timeout.after(since)
@@ -328,7 +362,7 @@ fn out_of_sight(
 /// Servers whose revision has had its time to drain, and servers whose task has been over for as
 /// long: a request that was still connecting to it goes to another server when its proxy gives up.
 fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Input) -> Overdue {
-    let timeout = input.spec.traffic.drain_timeout;
+    let timeout = input.spec.drain_timeout();
     let late = |revision: &Revision| {
         status
             .leaving

@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use super::traffic::Role;
-use super::{Input, hands, leaving, stages};
+use super::{Input, hands, leaving, preview, stages};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::api::{AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
 use crate::snapshot::{ServiceFact, TaskState};
@@ -64,10 +64,12 @@ fn keep(
         rollout: input.name.clone(),
         revision: revision.clone(),
         template: record.template.clone(),
-        port: record.port,
-        reach: record.reach,
+        access: record.access,
         replicas,
     };
+    if preview::must_wait(input, revision) {
+        return None;
+    }
     let Some(service) = input.snapshot.service(input.name, revision) else {
         return Some(Action::CreateService(wanted));
     };
@@ -141,7 +143,10 @@ fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item 
             service.created_at,
         )
     });
-    let limit = usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX);
+    let limit = match input.spec.strategy.preview() {
+        Some(_) => 0, // Nobody goes back to a preview.
+        None => usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX),
+    };
     let surplus = former.len().saturating_sub(limit);
     former.into_iter().take(surplus)
 }

@@ -1,15 +1,23 @@
 //! What the spec asks for, against what is under way: whether an attempt begins, goes on, is
 //! replaced by another one, or is no longer wanted.
 
-use super::{Input, attempt, stages};
-use crate::api::{AttemptOutcome, Revision, RolloutStatus, Route, Step};
+use super::{Input, attempt, preview, stages};
+use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step};
 
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
     status.observed_generation = input.generation;
-    status.route = Some(Route::of(&input.spec.traffic));
+    let route = input.spec.route();
     status.stages = stages::count(input.spec);
+    if input.spec.strategy.preview().is_some() {
+        preview::settle(status, input, wanted);
+        return;
+    }
+    if preview::was(status) {
+        preview::give_way(status, input, "a release");
+    }
+    status.route = route;
     match (
         status.stable_revision.clone(),
         status.canary_revision.clone(),
@@ -20,7 +28,7 @@ pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
         (Some(stable), Some(_)) if stable == wanted => revert(status, input),
         (Some(_), Some(canary)) if canary == wanted => adjust_stage(status, input),
         (Some(_), Some(canary)) => {
-            supersede(status, input, &canary, &wanted);
+            supersede(status, input, &canary, wanted.as_str());
             attempt::begin(status, input, wanted, None);
         }
     }
@@ -100,7 +108,12 @@ fn revert(status: &mut RolloutStatus, input: &Input) {
 }
 
 /// PROGRESS-2: the running canary leaves; stable stays stable.
-fn supersede(status: &mut RolloutStatus, input: &Input, canary: &Revision, wanted: &Revision) {
+pub(super) fn supersede(
+    status: &mut RolloutStatus,
+    input: &Input,
+    canary: &Revision,
+    wanted: &str,
+) {
     let message = format!("{wanted} was asked for instead");
     attempt::close(status, input.now, AttemptOutcome::Superseded, &message);
     attempt::note(

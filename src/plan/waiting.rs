@@ -234,7 +234,7 @@ fn departure(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
         return Some(waiting);
     }
     if scene.may_serve(revision) {
-        let until = input.spec.traffic.drain_timeout.after(*since);
+        let until = input.spec.drain_timeout().after(*since);
         return Some(WaitingOn::Drain {
             revision: revision.clone(),
             until,

@@ -39,17 +39,19 @@ pub(super) fn resources(stored: &[Stored]) -> Resources {
         let status = stored.draft.status.as_ref();
         let holds = status.is_some_and(|status| status.route.is_some());
         let claim = if holds { Claim::Holds } else { Claim::Wants };
-        claims.add(name, stored.created_at, route(stored, spec), claim);
+        if let Some(route) = route(stored, spec) {
+            claims.add(name, stored.created_at, route, claim);
+        }
     }
     resources.claims = claims;
     resources
 }
 
-/// Where a rollout's servers are, or will be.
-fn route(stored: &Stored, spec: &RolloutSpec) -> Route {
+/// Where a rollout's servers are, or will be; nowhere for a preview.
+fn route(stored: &Stored, spec: &RolloutSpec) -> Option<Route> {
     let status = stored.draft.status.as_ref();
     let current = status.and_then(|status| status.route.clone());
-    current.unwrap_or_else(|| Route::of(&spec.traffic))
+    current.or_else(|| spec.route())
 }
 
 /// The load balancers that some rollout uses: the others are not even asked.
@@ -59,7 +61,7 @@ pub(super) fn used_balancers(
 ) -> BTreeMap<Name, LoadBalancerSpec> {
     rollouts(stored)
         .filter_map(|(stored, _, spec)| {
-            let name = route(stored, spec).load_balancer;
+            let name = route(stored, spec)?.load_balancer;
             let found = resources.load_balancers.get(&name)?.clone();
             Some((name, found))
         })

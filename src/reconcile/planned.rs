@@ -16,7 +16,7 @@ pub(super) struct Planned<'a> {
 
 impl Planned<'_> {
     pub fn has_decided(&self) -> bool {
-        self.plan.status != self.before
+        self.plan.status != self.before || self.plan.deletion != self.stored.draft.deletion
     }
 
     /// Whether the rollout goes another way from here. What is only told of it, a failure among it, does not count.

@@ -128,7 +128,7 @@ pub(super) fn of(planned: &[Planned]) -> TurnReport {
 }
 
 fn work(planned: &Planned) -> Work {
-    let idle = planned.plan.actions.is_empty() && planned.plan.status == planned.before;
+    let idle = planned.plan.actions.is_empty() && !planned.has_decided();
     if idle {
         return Work::None;
     }

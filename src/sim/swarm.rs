@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::random::{Random, letter};
 use super::time::Time;
 use crate::action::NewService;
-use crate::api::{Duration, Reach, Revision};
+use crate::api::{Access, Duration, Reach, Revision};
 use crate::snapshot::{Endpoint, NodeId, ServiceId, TaskId, TaskState};
 use crate::world::swarm::SwarmFacts;
 
@@ -242,8 +242,8 @@ impl Swarm {
 
     /// Where a task would be reached.
     pub fn endpoints(&self, task: &Task) -> [Option<Endpoint>; 2] {
-        let port = task.made.port;
-        let own = task.address.map(|address| Endpoint {
+        let port = port_of(&task.made);
+        let own = task.address.zip(port).map(|(address, port)| Endpoint {
             address: IpAddr::V4(address),
             port,
         });
@@ -277,8 +277,17 @@ fn task_id(random: &mut Random, key: TaskKey) -> TaskId {
 
 /// Whether a service publishes its port on its nodes.
 fn is_published(made: &NewService) -> bool {
-    match made.reach {
-        Reach::Host => true,
-        Reach::Network => false,
+    match made.access {
+        Access::Proxied { reach, .. } => reach == Reach::Host,
+        Access::Published { .. } => true,
+        Access::Named {} => false,
+    }
+}
+
+/// The container's port, as far as its service tells.
+fn port_of(made: &NewService) -> Option<u16> {
+    match made.access {
+        Access::Proxied { port, .. } | Access::Published { port, .. } => Some(port),
+        Access::Named {} => None,
     }
 }

@@ -10,7 +10,7 @@ use super::haproxy::{Backend, Condition, Server};
 use super::state::State;
 use super::swarm::{Process, TaskKey};
 use super::time::Time;
-use crate::api::{Resource, Revision, Step};
+use crate::api::{Resource, Revision, Route, Step};
 use crate::snapshot::TaskState;
 
 mod history;
@@ -193,13 +193,14 @@ impl State {
             let Resource::Rollout(rollout) = &stored.draft.resource else {
                 return false;
             };
-            let traffic = &rollout.spec.traffic;
+            let route = rollout.spec.route();
+            let is_here =
+                |route: Route| route.backend == backend && route.load_balancer == *load_balancer;
             let status = stored.draft.status.as_ref();
             // Until a first revision has come up, nobody was promised anything.
             let has_begun = status.filter(|status| status.step != Step::Initial);
             let stable = has_begun.and_then(|status| status.stable_revision.as_ref());
-            traffic.backend == backend
-                && traffic.load_balancer == *load_balancer
+            route.is_some_and(is_here)
                 && stable.is_some_and(|revision| self.ready_tasks_of(revision).next().is_some())
         })
     }

@@ -113,7 +113,7 @@ impl Rehearsal {
     /// How long a run may take.
     pub fn limit(&self) -> Duration {
         let spec = &self.cast.rollout.spec;
-        let each = spec.progress_deadline.as_millis() + spec.traffic.drain_timeout.as_millis();
+        let each = spec.progress_deadline.as_millis() + spec.drain_timeout().as_millis();
         let stages = self.stages().map(|millis| millis.saturating_add(each));
         let stages = stages.fold(MARGIN.as_millis(), u64::saturating_add);
         let faults = self.faults.iter();

@@ -95,7 +95,7 @@ fn safety_7_instances_that_do_not_answer_hold_the_deletion_and_the_first_is_name
     toy.cut_off("lb-2");
     toy.delete(Dependents::Remove);
     toy.turns(3);
-    toy.wait(spec("v1").traffic.drain_timeout);
+    toy.wait(spec("v1").drain_timeout());
     toy.turns(100);
     assert_eq!(toy.replicas(&v1), Some(6), "HAProxy may send it requests");
     assert!(

@@ -215,6 +215,26 @@ fn progress_5_the_clock_stands_while_paused() {
 }
 
 #[test]
+fn progress_5_a_full_promotion_out_of_an_expired_deadline_starts_its_clock_anew() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2);
+    let mut next = spec("v2");
+    next.on_failure = OnFailure::Pause;
+    toy.apply(next);
+    toy.turn();
+    for _ in 0..3 {
+        toy.command(Verb::PromoteFull);
+        toy.turns(3);
+        assert!(toy.status.deadline.is_some(), "it would wait for good");
+        toy.wait(Duration::from_secs(601));
+        toy.turn();
+        let pause = toy.status.pause.as_ref().expect("a pause");
+        assert_eq!(pause.reason, PauseReason::Failure);
+    }
+}
+
+#[test]
 fn progress_5_promote_out_of_an_expired_deadline_starts_its_clock_anew() {
     let mut toy = Toy::stable(spec("v1"));
     let v2 = toy.revision("v2");

@@ -28,7 +28,7 @@ fn added(toy: &mut Toy) -> Vec<Endpoint> {
 #[test]
 fn traffic_1_a_task_that_is_reached_by_its_node_is_a_server_once_its_port_is_published() {
     let mut by_host = spec("v1");
-    by_host.traffic.reach = Reach::Host;
+    by_host.traffic.as_mut().expect("traffic").reach = Reach::Host;
     let mut toy = Toy::new(by_host);
     toy.turns(5);
     assert_eq!(added(&mut toy), [], "no port is published yet");

@@ -295,7 +295,7 @@ fn safety_5_an_aborted_rollout_comes_to_rest() {
 fn a_rollout_cannot_move_to_another_backend_while_it_has_servers() {
     let mut toy = Toy::stable(spec("v1"));
     let mut moved = spec("v1");
-    moved.traffic.backend = "elsewhere".into();
+    moved.traffic.as_mut().expect("traffic").backend = "elsewhere".into();
     toy.apply(moved);
     let plan = toy.turn();
     assert_eq!(plan.actions, []);
@@ -314,8 +314,8 @@ fn abort_1_works_although_the_spec_names_another_backend() {
     let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let v2 = toy.revision("v2");
     let mut moved = held(spec("v2"), 50);
-    moved.traffic.backend = "typo".into();
-    moved.traffic.load_balancer = name("another");
+    moved.traffic.as_mut().expect("traffic").backend = "typo".into();
+    moved.traffic.as_mut().expect("traffic").load_balancer = name("another");
     toy.apply(moved);
     toy.turns(3);
     assert_eq!(toy.share(&v2), [50.0, 50.0], "what serves is kept");
@@ -350,7 +350,7 @@ fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     let mut resources = crate::toy::resources();
     let (first, second) = (name("first"), name("second"));
     let at = |second| jiff::Timestamp::from_second(second).expect("an instant");
-    let route = rolloutctl::api::Route::of(&spec("v1").traffic);
+    let route = spec("v1").route().expect("a route");
     let mut claims = Claims::default();
     claims.add(&first, at(1), route.clone(), Claim::Wants);
     claims.add(&second, at(2), route, Claim::Holds);

@@ -10,7 +10,7 @@ use rolloutctl::api::{
     Actor, Command, Commit, Deletion, Dependents, Duration, Name, OriginProblem, Phase, Revision,
     RolloutSpec, RolloutStatus, Step, Verb,
 };
-use rolloutctl::plan::{Input, Plan, Resources, SpecProblem, plan};
+use rolloutctl::plan::{AskedBy, Input, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
     AdminState, InstanceFact, NodeFact, NodeId, ProxyFact, SampleOutcome, ServerFact, ServerName,
     ServiceFact, Snapshot, TaskState,
@@ -90,6 +90,7 @@ pub struct Toy {
     pub problem: Option<SpecProblem>,
     /// What was said when an action failed.
     pub obstacle: Option<String>,
+    pub asked_by: AskedBy,
     /// The commit that asked for the spec.
     pub commit: Option<Commit>,
     /// What is wrong between the rollout and its source.
@@ -137,6 +138,7 @@ impl Toy {
             resources: resources(),
             problem: None,
             obstacle: None,
+            asked_by: AskedBy::Hand,
             commit: None,
             source_problem: None,
             forgotten: false,
@@ -170,6 +172,7 @@ impl Toy {
             status: &self.status,
             snapshot: &self.snapshot,
             obstacle: self.obstacle.as_deref(),
+            asked_by: self.asked_by,
             commit: self.commit.as_ref(),
             source_problem: self.source_problem.as_ref(),
             now: self.now,
@@ -202,6 +205,7 @@ impl Toy {
             self.status, plan.status,
             "the status does not survive its own form"
         );
+        self.deletion = plan.deletion;
         self.last.clone_from(&plan.actions);
         for action in &plan.actions {
             self.act(action);

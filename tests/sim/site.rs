@@ -9,8 +9,8 @@ use rolloutctl::action::{
     Action, NewService, ServerChange, ServerChanges, ServerVerb, ServiceTarget,
 };
 use rolloutctl::api::{
-    Duration, HaproxyInstance, HaproxySpec, LoadBalancerSpec, Name, Reach, Revision, ServerWeight,
-    Template,
+    Access, Duration, HaproxyInstance, HaproxySpec, LoadBalancerSpec, Name, Reach, Revision,
+    ServerWeight, Template,
 };
 use rolloutctl::sim::{App, Keep, Losses, Setup, SimWorld, Span, What};
 use rolloutctl::snapshot::{
@@ -40,8 +40,10 @@ pub fn service(revision: &Revision, replicas: u32) -> NewService {
         rollout: name("web"),
         revision: revision.clone(),
         template: template("app:v1").into(),
-        port: 8080,
-        reach: Reach::Network,
+        access: Access::Proxied {
+            port: 8080,
+            reach: Reach::Network,
+        },
         replicas,
     }
 }

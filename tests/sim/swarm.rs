@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::collections::BTreeSet;
 
 use rolloutctl::action::Action;
-use rolloutctl::api::{Duration, Reach};
+use rolloutctl::api::{Access, Duration, Reach};
 use rolloutctl::sim::{App, Edit, Hand, OnStop, Setup, Span, Starts, What, Which};
 use rolloutctl::snapshot::{TaskId, TaskState};
 use rolloutctl::world::WorldError;
@@ -236,7 +236,10 @@ fn ids_have_25_small_letters_and_digits_and_differ_in_the_first_12() {
 fn a_task_has_its_address_before_it_runs_and_its_host_port_once_it_does() {
     let site = Site::quick(10);
     let mut new = service(&revision('1'), 1);
-    new.reach = Reach::Host;
+    new.access = Access::Proxied {
+        port: 8080,
+        reach: Reach::Host,
+    };
     site.act(&Action::CreateService(new)).expect("created");
     site.until("it is assigned", |site| {
         site.tasks(&revision('1'))

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use rolloutctl::action::{Action, NewService, ServiceTarget};
-use rolloutctl::api::{Name, Reach, Template};
+use rolloutctl::api::{Access, Name, Reach, Template};
 use rolloutctl::snapshot::{ServiceFact, TaskFact, TaskState};
 use rolloutctl::world::docker::{Engine, Settings, connect};
 use rolloutctl::world::swarm::{Swarm, SwarmFacts};
@@ -55,8 +55,7 @@ fn plain(rollout: &Name, reach: Reach, replicas: u32) -> NewService {
             "stop_grace_period": "1s",
         }))
         .into(),
-        port: 8080,
-        reach,
+        access: Access::Proxied { port: 8080, reach },
         replicas,
     }
 }

@@ -11,16 +11,17 @@ use crate::api::Resource;
 
 /// What the files mean for the rollouts; without a file, what cannot be seen.
 pub fn judge(resources: &Resources, files: &[ConfigFile]) -> Vec<Finding> {
-    let wanted: BTreeSet<_> = resources
+    let routes: Vec<_> = resources
         .0
         .values()
         .filter_map(|resource| match resource {
-            Resource::Rollout(manifest) => Some(manifest.spec.traffic.backend.as_str()),
+            Resource::Rollout(manifest) => manifest.spec.route(),
             Resource::LoadBalancer(_)
             | Resource::MetricSource(_)
             | Resource::AnalysisTemplate(_) => None,
         })
         .collect();
+    let wanted = routes.iter().map(|route| route.backend.as_str()).collect();
     if files.is_empty() {
         return vec![Finding::info(
             "haproxy.cfg",

@@ -107,9 +107,11 @@ fn measured_by(resources: &Resources, source: &Name) -> BTreeSet<(Name, String)>
     });
     rollouts
         .filter(|(resource, _)| asks(resource, source, resources))
-        .map(|(_, manifest)| {
-            let backend = manifest.spec.traffic.backend.clone();
-            (manifest.metadata.name.clone(), backend)
+        .filter_map(|(_, manifest)| {
+            Some((
+                manifest.metadata.name.clone(),
+                manifest.spec.route()?.backend,
+            ))
         })
         .collect()
 }

@@ -62,15 +62,15 @@ pub fn judge(resources: &Resources, looks: &Looks) -> Vec<Finding> {
 
 /// The back ends that the rollouts behind a load balancer use.
 fn backends(resources: &Resources, load_balancer: &Name) -> BTreeSet<String> {
-    let rollouts = resources.0.values().filter_map(|resource| match resource {
-        Resource::Rollout(manifest) => Some(&manifest.spec.traffic),
+    let routes = resources.0.values().filter_map(|resource| match resource {
+        Resource::Rollout(manifest) => manifest.spec.route(),
         Resource::LoadBalancer(_) | Resource::MetricSource(_) | Resource::AnalysisTemplate(_) => {
             None
         }
     });
-    rollouts
-        .filter(|traffic| traffic.load_balancer == *load_balancer)
-        .map(|traffic| traffic.backend.clone())
+    routes
+        .filter(|route| route.load_balancer == *load_balancer)
+        .map(|route| route.backend)
         .collect()
 }
 

@@ -90,7 +90,8 @@ async fn where_a_rollouts_servers_are_stays() {
         ..healthy()
     });
     if let Resource::Rollout(manifest) = &mut moved.draft.resource {
-        manifest.spec.traffic.load_balancer = name("elsewhere");
+        let traffic = manifest.spec.traffic.as_mut();
+        traffic.expect("a canary has traffic").load_balancer = name("elsewhere");
     }
     let memory = Memory::with([moved, stored(load_balancer())]);
     let (mut console, _, _) = console();

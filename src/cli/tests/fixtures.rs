@@ -127,8 +127,7 @@ pub fn record(image: &str, seconds: i64) -> (Revision, RevisionRecord) {
     let spec = spec(image);
     let record = RevisionRecord {
         template: spec.template.clone().into(),
-        port: spec.traffic.port,
-        reach: spec.traffic.reach,
+        access: spec.access(),
         created_at: at(seconds),
     };
     (Revision::of(&spec), record)

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fixtures::{at, spec};
 use super::past::{asking_for, image, under_way};
-use crate::api::{Actor, Resource, Revision, RevisionRecord, RolloutSpec, RolloutStatus};
+use crate::api::{Actor, Reach, Resource, Revision, RevisionRecord, RolloutSpec, RolloutStatus};
 use crate::cli::undo::restored;
 
 /// A spec that says all that a template can say, and more.
@@ -53,8 +53,7 @@ fn progress_6_undo_restores_all_of_a_revision_and_nothing_else() {
     let target = Revision::of(&old);
     let record = RevisionRecord {
         template: old.template.clone().into(),
-        port: old.traffic.port,
-        reach: old.traffic.reach,
+        access: old.access(),
         created_at: at(0),
     };
     let mut status = under_way();
@@ -72,8 +71,8 @@ fn progress_6_undo_restores_all_of_a_revision_and_nothing_else() {
     assert_eq!(after.spec.template, old.template);
     let mut expected = spec(&image("1.4.2"));
     expected.template = old.template;
-    expected.traffic.port = 9_000;
-    expected.traffic.reach = old.traffic.reach;
+    let traffic = expected.traffic.as_mut().expect("a canary has traffic");
+    (traffic.port, traffic.reach) = (9_000, Reach::Host);
     assert_eq!(after.spec, expected);
     assert_eq!(
         after.metadata.labels,

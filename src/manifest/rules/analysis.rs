@@ -16,18 +16,24 @@ pub(in super::super) fn analyses<'a>(spec: &Node<'a>) -> (Node<'a>, Vec<Node<'a>
     let of_stages = stages.iter().map(|stage| stage.get("analysis"));
     let gates = ["prePromotion", "postPromotion"];
     let of_gates = gates.map(|gate| spec.at(&["strategy", "blueGreen", gate, "analysis"]));
-    (spec.get("analysis"), of_stages.chain(of_gates).collect())
+    let of_preview = spec.at(&["strategy", "preview", "checks", "analysis"]);
+    let all = of_stages.chain(of_gates).chain([of_preview]);
+    (spec.get("analysis"), all.collect())
 }
 
 pub(super) fn check_rollout(spec: &Node<'_>, findings: &mut Findings) {
     let (shared, of_stages) = analyses(spec);
     let shared_names: BTreeSet<_> = names(&shared).into_iter().collect();
     // What has no traffic is not measured by the rollout's own analysis.
-    let before_traffic = spec.at(&["strategy", "blueGreen", "prePromotion", "analysis"]);
+    let unshared = [
+        &["strategy", "blueGreen", "prePromotion", "analysis"],
+        &["strategy", "preview", "checks", "analysis"],
+    ];
+    let without_traffic = unshared.map(|path| spec.at(path).path);
     check_analysis(&shared, None, findings);
     for analysis in &of_stages {
         check_analysis(analysis, shared.get("source").text(), findings);
-        if analysis.path == before_traffic.path {
+        if without_traffic.contains(&analysis.path) {
             continue;
         }
         for metric in analysis.get("metrics").items() {

@@ -23,9 +23,10 @@ const DURATIONS: [&str; 13] = [
 ];
 
 /// Those that must be longer than zero, with the reason.
-const POSITIVE: [(&str, &str); 4] = [
+const POSITIVE: [(&str, &str); 5] = [
     ("interval", "one would follow the other without a pause"),
     ("progressDeadline", "every stage would be too late at once"),
+    ("ttl", "a preview would be gone before it is up"),
     ("timeout", "nothing can be done in no time"),
     ("window", "a measurement would look at no time"),
 ];

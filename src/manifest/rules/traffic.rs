@@ -1,13 +1,41 @@
-//! Rules for how requests reach the tasks.
+//! Rules for how requests reach the tasks: production traffic, or a preview's own.
 
 use super::super::diagnostic::Findings;
 use super::super::node::Node;
 use super::repeated;
-use crate::api::Reach;
+use crate::api::{Duration, Preview, Reach};
 
 pub(super) fn check(spec: &Node<'_>, findings: &mut Findings) {
     networks(spec, findings);
-    reach(spec, findings);
+    let preview = spec.at(&["strategy", "preview"]);
+    if preview.is_given() {
+        previewed(spec, &preview, findings);
+    } else {
+        reach(spec, findings);
+    }
+}
+
+/// A preview has no production traffic, and somebody has to reach it all the same.
+fn previewed(spec: &Node<'_>, preview: &Node<'_>, findings: &mut Findings) {
+    let networks = spec.at(&["template", "networks"]);
+    if networks.items().is_empty() && !preview.get("publish").is_given() {
+        findings.warning(
+            &preview.path,
+            "nothing reaches this preview: its template names no network, and it publishes no port",
+            "name a network in `spec.template.networks`, or write `publish: {port: 8080, hostPort: 18080}`",
+        );
+    }
+    let Some(Preview { ttl, .. }) = preview.read() else {
+        return;
+    };
+    let bake = preview.at(&["checks", "bake"]);
+    if let Some(time) = bake.read::<Duration>().filter(|time| *time >= ttl) {
+        findings.error(
+            &bake.path,
+            format!("the checks take {time} at least, and the preview is gone after {ttl}"),
+            "shorten it, or raise `ttl`",
+        );
+    }
 }
 
 fn networks(spec: &Node<'_>, findings: &mut Findings) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::faults::Rates;
 use super::super::state::State;
 use super::super::store::{as_of, keep};
-use super::{Service, Swarm, Task, is_published};
+use super::{Service, Swarm, Task, is_published, port_of};
 use crate::snapshot::{NodeFact, ServiceFact, Snapshot, TaskFact};
 use crate::world::swarm::SwarmFacts;
 
@@ -77,7 +77,7 @@ fn task_fact(swarm: &Swarm, task: &Task) -> TaskFact {
     let host_ports = task
         .host_port
         .filter(|_| is_published(&task.made))
-        .map(|port| (task.made.port, port));
+        .and_then(|port| Some((port_of(&task.made)?, port)));
     TaskFact {
         id: task.id.clone(),
         service: task.service_id.clone(),

@@ -8,7 +8,7 @@ use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
 use crate::sim::{Loss, What};
-use crate::snapshot::{AdminState, CheckState};
+use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
@@ -97,13 +97,14 @@ impl Effects {
 /// checks might refuse all of them, and one whose service is gone is about to end.
 fn can_be_taken_back(event: &Event, instance: &Name) -> bool {
     let stable = event.status.stable_revision.as_ref();
-    if stable.is_none_or(|stable| event.view.ready_tasks(stable) == 0) {
-        return false;
-    }
+    let stays = |server: &TaskId| {
+        let mut tasks = event.view.tasks();
+        tasks.any(|task| task.id == server && task.desired == TaskState::Running)
+    };
     let mut servers = event.view.servers(instance, &event.route.backend);
     let is_up = servers.any(|server| {
         let takes = server.admin == AdminState::Ready && server.check == CheckState::Passed;
-        server.revision == stable && server.task.is_some() && takes
+        server.revision == stable && server.task.is_some_and(stays) && takes
     });
     is_up && answers(event, instance)
 }

@@ -198,7 +198,7 @@ fn had_its_time(event: &Event, revision: &Revision) -> bool {
     // A change that comes late may find the book closed already.
     let is_late = event.terms.calls == Calls::Faulty;
     since.map_or(is_late, |since| {
-        event.now >= spec.traffic.drain_timeout.after(since)
+        event.now >= spec.drain_timeout().after(since)
     })
 }
 

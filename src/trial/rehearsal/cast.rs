@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::api::{
     Analysis, HaproxyInstance, HaproxySpec, InfluxDbSpec, LoadBalancerSpec, Manifest, Metadata,
-    MetricSourceSpec, Name, Resource, RolloutSpec,
+    MetricSourceSpec, Name, Resource, RolloutSpec, Route,
 };
 use crate::manifest::nearest;
 use crate::plan::{Claims, Resolved, Resources, SpecProblem};
@@ -145,6 +145,17 @@ impl Cast {
     }
 }
 
+impl Cast {
+    /// The back end that the rollout is behind; for a preview one that nothing is in.
+    pub fn route(&self) -> Route {
+        let nowhere = || Route {
+            load_balancer: self.rollout.metadata.name.clone(),
+            backend: String::new(),
+        };
+        self.rollout.spec.route().unwrap_or_else(nowhere)
+    }
+}
+
 /// What `resources` refer to and do not hold, as far as it can be made up.
 pub fn made_up(resources: &[Resource]) -> Vec<Resource> {
     let mut balancers = BTreeSet::new();
@@ -152,7 +163,7 @@ pub fn made_up(resources: &[Resource]) -> Vec<Resource> {
     for resource in resources {
         match resource {
             Resource::Rollout(rollout) => {
-                balancers.insert(rollout.spec.traffic.load_balancer.clone());
+                balancers.extend(rollout.spec.route().map(|route| route.load_balancer));
                 let stages = rollout.spec.strategy.stages();
                 let of_stages = stages.filter_map(|stage| stage.analysis);
                 for analysis in rollout.spec.analysis.iter().chain(of_stages) {

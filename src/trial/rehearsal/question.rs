@@ -47,7 +47,7 @@ pub(super) fn values(
     let mut values = metric.args.clone();
     let rollout = &cast.rollout;
     values.insert("rollout".to_owned(), rollout.metadata.name.to_string());
-    values.insert("backend".to_owned(), rollout.spec.traffic.backend.clone());
+    values.insert("backend".to_owned(), cast.route().backend);
     values.insert("canary".to_owned(), Revision::of(&rollout.spec).to_string());
     values.insert("stable".to_owned(), stable.to_string());
     values

@@ -112,12 +112,12 @@ impl Rehearsal {
 
     fn setup(&self, seed: u64) -> Setup {
         let mut setup = Setup::new(seed);
-        let traffic = &self.cast.rollout.spec.traffic;
+        let route = self.cast.route();
         let instances = &self.cast.resolved.instances;
         let count = u32::try_from(instances.len()).unwrap_or(u32::MAX).max(1);
         for instance in instances {
             let rps = self.rps / f64::from(count);
-            setup = setup.with_proxy(&traffic.load_balancer, instance, &traffic.backend, rps);
+            setup = setup.with_proxy(&route.load_balancer, instance, &route.backend, rps);
         }
         let before = self.before().spec.template.image;
         let image = self.cast.rollout.spec.template.image.clone();
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
     fn new(script: &'a Rehearsal, seed: u64, timeline: Timeline) -> Self {
         let trial = Trial::new(script.setup(seed), Habits::default());
         let rollout = script.cast.rollout.metadata.name.clone();
-        let route = Route::of(&script.cast.rollout.spec.traffic);
+        let route = script.cast.route();
         let (record, findings) = (Record::default(), Findings::default());
         let start = trial.now();
         let mut troubles = script.faults.iter().map(|fault| fault.trouble);

@@ -100,7 +100,7 @@ fn measured(
     let values = question::values(cast, metric, versions.stable.0);
     let text = influxql::fill(&metric.metric.query, &values, window).ok()?;
     let query = Query::parse(&text).ok()?;
-    let backend = &cast.rollout.spec.traffic.backend;
+    let backend = &cast.route().backend;
     let points: Vec<Point> = (START..START + SECONDS)
         .flat_map(|second| {
             [versions.stable, versions.canary]

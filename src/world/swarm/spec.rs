@@ -21,8 +21,8 @@ use super::labels;
 use super::references::References;
 use crate::action::NewService;
 use crate::api::{
-    Deploy, Duration, Logging, Placement, Reach, Resources, RestartCondition, RestartPolicy,
-    Template,
+    Access, Deploy, Duration, Logging, Placement, Reach, Resources, RestartCondition,
+    RestartPolicy, Template,
 };
 
 mod container;
@@ -96,14 +96,26 @@ fn restore_one_at_a_time() -> ServiceSpecUpdateConfig {
 /// Never a virtual IP: the proxies send to tasks. With `reach: host` the engine chooses the node's
 /// port, so that tasks of several revisions fit on one node.
 fn endpoint(new: &NewService) -> EndpointSpec {
-    let ports = match new.reach {
-        Reach::Network => None,
-        Reach::Host => Some(vec![EndpointPortConfig {
+    let published = |port: u16, node: Option<u16>| {
+        vec![EndpointPortConfig {
             protocol: Some(EndpointPortConfigProtocolEnum::TCP),
-            target_port: Some(i64::from(new.port)),
+            target_port: Some(i64::from(port)),
+            published_port: node.map(i64::from),
             publish_mode: Some(EndpointPortConfigPublishModeEnum::HOST),
             ..EndpointPortConfig::default()
-        }]),
+        }]
+    };
+    let ports = match new.access {
+        Access::Proxied {
+            port,
+            reach: Reach::Host,
+        } => Some(published(port, None)),
+        Access::Published { port, host_port } => Some(published(port, Some(host_port))),
+        Access::Proxied {
+            reach: Reach::Network,
+            ..
+        }
+        | Access::Named {} => None,
     };
     EndpointSpec {
         mode: Some(EndpointSpecModeEnum::DNSRR),
@@ -227,8 +239,7 @@ mod tests {
             template: serde_json::from_value::<Template>(template)
                 .expect("a template")
                 .into(),
-            port: 8080,
-            reach,
+            access: Access::Proxied { port: 8080, reach },
             replicas: 3,
         }
     }
