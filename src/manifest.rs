@@ -6,6 +6,7 @@
 //! goes on as far as it can, so that all errors are reported at once. Nothing here reads a file.
 
 pub mod adoption;
+pub mod compose;
 mod diagnostic;
 mod document;
 mod explain;

@@ -105,6 +105,16 @@ pub struct Terms {
     pub reach: Choice<Reach>,
 }
 
+/// Bytes as a template writes them, with the largest unit that fits: 134 217 728 is `128M`.
+pub fn memory(bytes: u64) -> String {
+    for (unit, size) in [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)] {
+        if bytes.is_multiple_of(size) {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    bytes.to_string()
+}
+
 /// The name that is proposed for a rollout of the service `service`: a DNS label that is near it; none if
 /// nothing of it can stand in one.
 pub fn proposed_name(service: &str) -> Option<Name> {

@@ -6,6 +6,7 @@ use crate::api::{
     Placement, Preference, ResourceLimits, ResourceReservations, Resources, RestartCondition,
     RestartPolicy,
 };
+use crate::manifest::adoption::memory;
 
 pub(super) fn resources(mut spec: Fields, remarks: &mut Remarks) -> Option<Resources> {
     let mut limits = spec.part("Limits");
@@ -88,14 +89,4 @@ pub(super) fn restart_policy(mut spec: Fields, remarks: &mut Remarks) -> Option<
 fn processors(nano: u64) -> String {
     let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Bytes with the largest unit that fits: 134 217 728 is `128M`.
-fn memory(bytes: u64) -> String {
-    for (unit, size) in [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)] {
-        if bytes % size == 0 {
-            return format!("{}{unit}", bytes / size);
-        }
-    }
-    bytes.to_string()
 }
