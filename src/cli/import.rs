@@ -240,7 +240,7 @@ async fn take_over(
 }
 
 /// Applies the manifest as it would be printed. What somebody must look at or decide is not passed over here.
-async fn apply(
+pub(super) async fn apply(
     adoptee: &Adoptee,
     terms: &Terms,
     store: &[Stored],

@@ -86,7 +86,11 @@ impl Takeover<'_> {
             if let Some(instance) = memory.forsaken(&picture) {
                 return Err(self.give_back(&instance, &route, &memory).await);
             }
-            match next(&picture) {
+            let step = next(&picture);
+            if !matches!(step, Step::AwaitOurs(_)) {
+                deadline = self.patience.deadline();
+            }
+            match step {
                 Step::Refuse(reason) => return Err(Failure::No(reason)),
                 Step::AwaitOurs(what) => {
                     if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -118,9 +122,6 @@ impl Takeover<'_> {
                     }
                 }
                 Step::Done => return self.done(&service, &route, &picture, &memory, console),
-            }
-            if !matches!(next(&picture), Step::AwaitOurs(_)) {
-                deadline = self.patience.deadline();
             }
             clock::next_look().await;
         }

@@ -210,16 +210,20 @@ fn tell_port(
     in_host_mode: bool,
     remarks: &mut Remarks,
 ) {
+    let published = match published {
+        0 => "a port of the engine's choice".to_owned(),
+        published => format!("port {published}/{protocol}"),
+    };
     if in_host_mode {
         remarks.replaced(
             path,
-            format!("port {published}/{protocol} of the nodes is published for {target}; a rollout lets the engine choose the port, so that two revisions fit on one node"),
+            format!("{published} of the nodes is published for {target}; a rollout lets the engine choose the port, so that two revisions fit on one node"),
             "choose `spec.traffic.reach: host`, and let clients go to HAProxy instead of the nodes",
         );
     } else {
         remarks.lost(
             path,
-            format!("port {published}/{protocol} of every node leads to {target} by the routing mesh, and will lead nowhere once the old service has no tasks"),
+            format!("{published} of every node leads to {target} by the routing mesh, and will lead nowhere once the old service has no tasks"),
             "let clients go to HAProxy first: its front end can `bind` that port on other addresses than the nodes', or DNS can lead to it",
         );
     }
