@@ -32,17 +32,13 @@ pub(super) fn in_swarm(
     if external.value.is_boolean() && reader.truth(&external) == Some(true) {
         return key.to_owned();
     }
-    match reader.around.stack {
-        Some(stack) => format!("{stack}_{key}"),
-        None => {
-            reader.lost(
-                &node.path,
-                format!(
-                    "`docker stack deploy` calls `{key}` STACK_{key}, and which stack is not said"
-                ),
-                "give the stack's name by --stack",
-            );
-            key.to_owned()
-        }
+    if let Some(stack) = reader.around.stack {
+        return format!("{stack}_{key}");
     }
+    reader.lost(
+        &node.path,
+        format!("`docker stack deploy` calls `{key}` STACK_{key}, and which stack is not said"),
+        "give the stack's name by --stack",
+    );
+    key.to_owned()
 }

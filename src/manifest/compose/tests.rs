@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::manifest::adoption::{Effect, Remark};
 
-fn around<'a>(stack: Option<&'a str>) -> Surroundings<'a> {
+fn around(stack: Option<&str>) -> Surroundings<'_> {
     Surroundings {
         stack,
         directory: "/srv/news".into(),

@@ -138,7 +138,7 @@ fn mounts(spec: &mut Fields, remarks: &mut Remarks) -> Vec<Mount> {
         // Labels of the stack that a volume gets when it is made; the volume is there already.
         volume.take("Labels");
         volume.finish(remarks);
-        mount_of(kind, source, target, read_only, &mount, remarks).map(|read| mounts.push(read));
+        mounts.extend(mount_of(kind, source, target, read_only, &mount, remarks));
         mount.finish(remarks);
     }
     mounts
