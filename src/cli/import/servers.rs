@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api::Name;
 use crate::snapshot::{
     AdminState, CheckState, OperationalState, ProxyFact, ServerFact, ServerName,
 };
@@ -79,6 +80,22 @@ pub(super) fn sort(proxy: &ProxyFact, backend: &str, ways: &Ways, said: &Said) -
         }
     }
     sorted
+}
+
+/// A server that was named and is in the back end of no instance, or is the rollout's own.
+pub(super) fn misnamed<'a>(
+    said: &'a Said,
+    backend: &str,
+    proxies: &BTreeMap<Name, ProxyFact>,
+) -> Option<&'a str> {
+    let is_there = |server: &String| {
+        let mut backends = proxies
+            .values()
+            .filter_map(|proxy| proxy.backends.get(backend));
+        backends.any(|servers| servers.contains_key(server)) && !is_ours(server)
+    };
+    let mut named = said.leaves.iter().chain(&said.stays);
+    named.find(|server| !is_there(server)).map(String::as_str)
 }
 
 fn is_ours(server: &str) -> bool {
@@ -193,6 +210,22 @@ pub(super) mod tests {
         let proxy = proxy(&[("web", "a", in_maintenance), ("web", "b", without_address)]);
         let sorted = sort(&proxy, "web", &ways(), &Said::default());
         assert_eq!((sorted.unknown.len(), sorted.theirs.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_server_that_is_named_must_be_a_foreign_one_of_the_back_end() {
+        let proxy = proxy(&[
+            ("web", "old", server(7)),
+            ("web", OURS, server(1)),
+            ("api", "b", server(8)),
+        ]);
+        let proxies = BTreeMap::from([("lb-1".parse().expect("a name"), proxy)]);
+        let wrong = |said: &Said| misnamed(said, "web", &proxies).map(str::to_owned);
+        assert_eq!(wrong(&said(&["old"], &[])), None);
+        for name in ["odl", "b", OURS] {
+            assert_eq!(wrong(&said(&[name], &["old"])).as_deref(), Some(name));
+            assert_eq!(wrong(&said(&[], &[name])).as_deref(), Some(name));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::servers::{Said, sort};
+use super::servers::{Said, misnamed, sort};
 use super::step::{Condition, Drain, Picture, Servers, Step, next};
 use crate::api::{HaproxyInstance, Name, Phase, Resource, RolloutSpec};
 use crate::cli::clock::{self, Patience};
@@ -80,6 +80,7 @@ impl Takeover<'_> {
             let (route, service) = self.look().await?;
             let haproxy = Haproxy::default();
             let proxies = proxies(&haproxy, &route.instances).await?;
+            self.check_names(&route, &service, &proxies)?;
             let picture = self
                 .picture(&route, &service, &proxies, &mut memory)
                 .await?;
@@ -112,6 +113,9 @@ impl Takeover<'_> {
                 }
                 Step::Maintain(servers) => {
                     memory.remember(&servers);
+                    if let Some(told) = cut_short(&picture) {
+                        memory.tell(told, console)?;
+                    }
                     set(&haproxy, &route, &servers, AdminState::Maintenance).await?;
                     memory.tell(format!("taken out: {}", listed(&servers)), console)?;
                 }
@@ -124,6 +128,26 @@ impl Takeover<'_> {
                 Step::Done => return self.done(&service, &route, &picture, &memory, console),
             }
             clock::next_look().await;
+        }
+    }
+
+    /// A name that was mistyped would leave its server in the traffic.
+    fn check_names(
+        &self,
+        route: &Route,
+        service: &ForeignService,
+        proxies: &BTreeMap<Name, ProxyFact>,
+    ) -> Result<(), Failure> {
+        // Once all is done, the servers may be gone.
+        if service.running() == Running::Replicas(0) {
+            return Ok(());
+        }
+        match misnamed(&self.said, &route.backend, proxies) {
+            None => Ok(()),
+            Some(server) => Err(Failure::Usage(format!(
+                "{server}: no instance has a server of that name in back end {} that is not a rollout's; see `show servers state {}`",
+                route.backend, route.backend
+            ))),
         }
     }
 
@@ -351,6 +375,20 @@ async fn set(
         }
     }
     Ok(())
+}
+
+/// What is open at drained servers when their time is over.
+fn cut_short(picture: &Picture) -> Option<String> {
+    let servers = picture
+        .instances
+        .values()
+        .flat_map(|sorted| sorted.theirs.values());
+    let draining = servers.filter(|server| server.admin == AdminState::Drain);
+    let open: u32 = draining.map(|server| server.sessions).sum();
+    (open > 0).then(|| {
+        let open = counted(usize::try_from(open).unwrap_or(usize::MAX), "request");
+        format!("{open} still open after the drain timeout: the old tasks have their stop grace period to end them")
+    })
 }
 
 fn listed(servers: &Servers) -> String {

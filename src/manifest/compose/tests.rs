@@ -108,7 +108,7 @@ fn a_stack_file_becomes_the_template_that_the_stack_would_run() {
     assert_eq!(
         fields(&read.remarks, Effect::Replaced),
         [
-            "stack.yml:9:25 services.web.environment[1]",
+            "stack.yml:9:24 services.web.environment[1]",
             "stack.yml:10:15 services.web.env_file",
             "stack.yml:28:22 services.web.deploy.update_config",
         ]
