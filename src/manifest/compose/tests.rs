@@ -12,7 +12,6 @@ fn around(stack: Option<&str>) -> Surroundings<'_> {
         variable: &|name| match name {
             "TAG" => Some("1.4".to_owned()),
             "FROM_SHELL" => Some("here".to_owned()),
-            "HOME" => Some("/home/ana".to_owned()),
             _ => None,
         },
         file: &|path| match path.to_str() {
