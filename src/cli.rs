@@ -22,6 +22,7 @@ mod exit;
 mod get;
 mod history;
 mod identity;
+mod import;
 mod listen;
 mod logs;
 mod object;
@@ -150,6 +151,7 @@ async fn dispatch(
         Command::Retry(args) => command_rollout(Verb::Retry, args, target, console).await,
         Command::History(args) => history(&args, target, console).await,
         Command::Undo(args) => undo(args, target, console).await,
+        Command::Import(args) => import::run(&args, target, console).await,
         Command::Controller(args) => {
             ending::until_told(|shutdown| connect::controller(target, &args, shutdown)).await
         }

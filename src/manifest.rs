@@ -5,6 +5,8 @@
 //! rules that a schema cannot say (`rules`), and against each other (`references`). Every step
 //! goes on as far as it can, so that all errors are reported at once. Nothing here reads a file.
 
+pub mod adoption;
+pub mod compose;
 mod diagnostic;
 mod document;
 mod explain;

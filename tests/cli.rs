@@ -2,6 +2,8 @@
 
 #[path = "cli/engine.rs"]
 mod engine;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/unusable.rs"]
 mod unusable;
 
@@ -77,6 +79,12 @@ fn help_and_version_are_answers_and_nonsense_is_a_usage_error() {
         (&["undo", "a", "--to-revision", ""], 2),
         (&["undo", "a", "--to-revision", "0123456789a"], 2),
         (&["undo", "a", "b"], 2),
+        (&["help", "import"], 0),
+        (&["import"], 2),
+        (&["import", "a", "--stack", "s"], 2),
+        (&["import", "a", "--server", "s"], 2),
+        (&["import", "a", "-f", "/nonexistent.yml"], 2),
+        (&["import", "a", "-f", "a.yml", "--take-over"], 2),
         (&["delete", "rollout/a", "--timeout", "5m"], 2),
         (&["status", "a", "--wait", "--timeout", "5"], 2),
         (&["delete"], 2),
@@ -196,6 +204,7 @@ fn a_swarm_that_is_not_there_is_exit_code_4() {
         &["diff", "-f", &file],
         &["describe", "rollout/a"],
         &["status", "a"],
+        &["import", "a"],
         &["promote", "a"],
         &["delete", "lb/edge"],
         &["-H", "unix:///nonexistent/other.sock", "get"],

@@ -12,9 +12,11 @@ use clap_complete::Shell;
 use super::target::{self, ResourceRef, RolloutRef};
 use crate::api::{Duration, Kind};
 
+mod import;
 mod past;
 mod serve;
 mod simulate;
+pub use import::{ImportArgs, ManifestFormat};
 pub use past::{HistoryArgs, UndoArgs};
 pub use serve::{CollectorArgs, ControllerArgs, Drift, SourceArgs};
 pub use simulate::SimulateArgs;
@@ -105,6 +107,8 @@ pub enum Command {
     History(HistoryArgs),
     /// Go back to an earlier revision
     Undo(UndoArgs),
+    /// Write the manifest of a service that runs or stands in a Compose file, and take it over
+    Import(ImportArgs),
     /// Run the controller
     Controller(ControllerArgs),
     /// Run the collector, which turns HAProxy's log into InfluxDB points

@@ -71,6 +71,7 @@ impl Role {
             | Command::Schema(_)
             | Command::History(_)
             | Command::Undo(_)
+            | Command::Import(_)
             | Command::Completion(_) => Self::Answers,
         }
     }

@@ -7,6 +7,7 @@ mod diff;
 mod fixtures;
 mod get;
 mod history;
+mod import;
 mod memory;
 mod overtaken;
 mod past;

@@ -60,6 +60,27 @@ impl Document {
         vec![document]
     }
 
+    /// Reads the values of a text that is no manifest. Nothing is validated; what cannot be read is a finding.
+    pub fn plain(text: &str) -> Self {
+        let mut document = Self::without_values(0, Findings::default());
+        let read = Places::read(text, &mut document.findings).and_then(|places| {
+            document.places = places;
+            load::load(text, &mut document.findings)
+        });
+        match read {
+            Ok(value) => document.value = value,
+            Err(unreadable) => {
+                document.fail(unreadable.place, unreadable.problem, &unreadable.remedy);
+            }
+        }
+        document
+    }
+
+    /// The plain scalar at `path` as it is written.
+    pub fn written(&self, path: &FieldPath) -> Option<&str> {
+        self.places.as_ref()?.plain(path)
+    }
+
     /// A document that stands for a source that cannot be read; the place is line and column.
     pub fn unreadable(source: usize, place: (usize, usize), problem: String, remedy: &str) -> Self {
         let mut document = Self::without_values(source, Findings::default());

@@ -16,6 +16,7 @@ use crate::world::{IN_DOUBT, WorldError};
 
 mod address;
 mod connection;
+mod foreign;
 mod inspection;
 mod refusal;
 mod silence;

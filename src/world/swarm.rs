@@ -15,6 +15,7 @@ use crate::api::Template;
 use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
 
 mod act;
+mod adoption;
 mod drift;
 mod facts;
 mod hints;
@@ -22,6 +23,7 @@ mod labels;
 mod references;
 mod spec;
 
+pub use adoption::{ForeignService, Running, Ways};
 use facts::{RawService, RawTask};
 use hints::Hints;
 pub use references::Absent;

@@ -4,6 +4,7 @@
 //! itself, whatever `--test-threads` says, and leaves no rollout behind. Without a lab each one says that it is
 //! skipped.
 
+mod adoption;
 mod daemon;
 mod gitops;
 mod lab;

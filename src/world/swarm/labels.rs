@@ -10,3 +10,8 @@ pub(super) const ROLLOUT: &str = "rolloutctl.dev/rollout";
 pub(super) const REVISION: &str = "rolloutctl.dev/revision";
 /// The service as we made it, in JSON: what [`super::drift`] compares with.
 pub(super) const MADE: &str = "rolloutctl.dev/made";
+
+/// Whether a label is one of ours.
+pub(super) fn is_ours(label: &str) -> bool {
+    label == ROLLOUT || label == REVISION || label == MADE
+}

@@ -104,6 +104,21 @@ impl References {
             .collect())
     }
 
+    /// References in which what `template` names has its name for an id.
+    #[cfg(test)]
+    pub(super) fn by_names(template: &Template) -> Self {
+        let names = Names::of(&[template]);
+        let each = |names: &BTreeSet<&str>| {
+            let pair = |name: &&str| ((*name).to_owned(), (*name).to_owned());
+            names.iter().map(pair).collect()
+        };
+        Self {
+            networks: each(&names.networks),
+            secrets: each(&names.secrets),
+            configs: each(&names.configs),
+        }
+    }
+
     async fn look(engine: &Engine, what: &str, names: &Names<'_>) -> Result<Self, WorldError> {
         let client = engine.client();
         let listed_networks = client.list_networks(Some(ListNetworksOptions {

@@ -1,6 +1,7 @@
 //! Commands: typed values to text, and how many go on one line.
 
 use crate::action::{ServerChange, ServerVerb};
+use crate::snapshot::AdminState;
 
 use super::WireError;
 
@@ -65,6 +66,31 @@ impl Command {
     /// `show stat` of back ends only (type 2).
     pub fn show_backend_stats() -> Self {
         Self::show("show stat -1 2 -1")
+    }
+
+    /// `set server … state …` for servers of any name.
+    ///
+    /// # Errors
+    /// When a name holds anything but what HAProxy allows in names.
+    pub fn set_state(
+        backend: &str,
+        servers: &[String],
+        state: AdminState,
+    ) -> Result<Vec<Self>, WireError> {
+        let backend = checked(backend.to_owned())?;
+        let word = match state {
+            AdminState::Ready => "ready",
+            AdminState::Drain => "drain",
+            AdminState::Maintenance => "maint",
+        };
+        let one = |server: &String| {
+            let server = checked(server.clone())?;
+            Ok(Self {
+                text: format!("set server {backend}/{server} state {word}"),
+                kind: CommandKind::Change,
+            })
+        };
+        servers.iter().map(one).collect()
     }
 
     fn show(text: &str) -> Self {
