@@ -195,10 +195,11 @@ fn next(measurement: &MeasurementStatus, scene: &Scene<'_>) -> String {
     if !is_taken {
         return "-".to_owned();
     }
-    if measurement.next_at <= scene.now {
-        return "due".to_owned();
+    match measurement.next_at {
+        None => "-".to_owned(),
+        Some(at) if at <= scene.now => "due".to_owned(),
+        Some(at) => format!("in {}", age(scene.now, at)),
     }
-    format!("in {}", age(scene.now, measurement.next_at))
 }
 
 fn conditions(scene: &Scene<'_>, status: &RolloutStatus, text: &mut Text) {
