@@ -6,6 +6,7 @@
 
 mod daemon;
 mod gitops;
+mod jobs;
 mod lab;
 mod load;
 mod lossless;

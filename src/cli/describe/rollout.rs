@@ -172,6 +172,7 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
     }
     text.table(&grid);
     for measurement in measurements {
+        log(measurement, text);
         for failure in &measurement.failures {
             text.line(&format!(
                 "{} failed {} ago: {} in {:.0}/{:.0}",
@@ -182,6 +183,22 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
                 failure.end
             ));
         }
+    }
+}
+
+/// What a job wrote last: of the last failure if there is one, of the last run else.
+fn log(measurement: &MeasurementStatus, text: &mut Text) {
+    let samples = [measurement.failures.last(), measurement.recent.last()];
+    let mut told = samples.into_iter().flatten();
+    let Some(sample) = told.find(|sample| !sample.log.is_empty()) else {
+        return;
+    };
+    text.line(&format!(
+        "{} wrote at its end, at {:.0}:",
+        measurement.metric, sample.at
+    ));
+    for line in &sample.log {
+        text.line(&format!("  | {line}"));
     }
 }
 
