@@ -26,6 +26,7 @@ mod pauses;
 mod planned;
 mod report;
 mod samples;
+mod strays;
 
 use errands::{Doubts, Errand, Errands};
 use horizon::Horizon;
@@ -100,8 +101,10 @@ impl Reconciler {
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
         let mut outcomes = BTreeMap::new();
-        if !busy.is_empty() {
+        let strays = strays::jobs(&stored, &snapshot);
+        if !busy.is_empty() || !strays.is_empty() {
             self.check_epoch(lease).await?;
+            self.remove_strays(strays, &resources).await;
             // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
             let batches: Vec<_> = busy
                 .into_iter()

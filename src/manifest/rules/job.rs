@@ -22,7 +22,7 @@ pub(super) fn check(metric: &Node<'_>, findings: &mut Findings) {
         }
     }
     let job = metric.get("job");
-    template::check(&job.get("template"), findings);
+    template::check_any(&job.get("template"), findings);
     let policy = job.at(&["template", "deploy", "restart_policy"]);
     if policy.is_given() {
         findings.key_error(

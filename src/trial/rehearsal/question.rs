@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::cast::Cast;
-use crate::api::{Analysis, Kind, Metric, MetricQuery, Name, NoData, Resource, Revision};
+use crate::api::{Analysis, Kind, Metric, MetricBy, MetricQuery, Name, NoData, Resource, Revision};
 use crate::influxql;
 use crate::manifest::Severity;
 use crate::plan::ResolvedMetric;
@@ -86,7 +86,8 @@ pub fn doubts(cast: &Cast, stable: &Revision, is_told: impl Fn(&Name) -> bool) -
 fn read(metric: &Metric, values: &BTreeMap<String, String>) -> Vec<(Severity, String, String)> {
     let name = &metric.name;
     let Some(asked) = metric.query() else {
-        return Vec::new(); // A job is not read.
+        let problem = "what the job would find is not known here: it is taken to pass".to_owned();
+        return vec![(Severity::Warning, problem, "run it by hand".to_owned())];
     };
     let instead = format!("or choose what it measures with `--metric {name}=VALUE`");
     let text = match influxql::fill(&asked.query, values, some_window()) {
@@ -183,6 +184,13 @@ fn cut(text: &str) -> (&str, &str, &str) {
     }
 }
 
+const fn field(metric: &Metric) -> &'static str {
+    match &metric.by {
+        MetricBy::Query(_) => "query",
+        MetricBy::Job(_) => "job",
+    }
+}
+
 /// Where a metric stands: in the rollout itself, or in a template.
 fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
     let rollout = &cast.rollout;
@@ -193,7 +201,7 @@ fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
                 places.push(Place {
                     kind,
                     name: name.clone(),
-                    pointer: format!("{pointer}/metrics/{index}/query"),
+                    pointer: format!("{pointer}/metrics/{index}/{}", field(metric)),
                 });
             }
         }
