@@ -15,6 +15,11 @@
 //! | `CPU_BURN` | the share of one core to keep busy | `0` |
 //! | `MEMORY_MB` | the memory to hold, in MiB | `0` |
 //!
+//! `demo-app check [URL]` is an acceptance test of it, for a metric by a job: it asks the URL once a second and exits
+//! with 0, or with 1 at the first answer that is not 200. Without a URL it asks the canary of the rollout that runs it,
+//! `http://ROLLOUTCTL_CANARY_SERVICE:PORT/`. `CHECK_FOR=10s` says how long it goes on (once if unset), and
+//! `CHECK_VERSION=v2` what each answer must be.
+//!
 //! `demo-app health` asks the app on this host whether it is ready, and exits with 0 or 1: a health check for
 //! images that hold nothing but this program. Threads and blocking I/O, without a runtime, keep the static binary
 //! small and its build quick; the lab makes a container image of it and of nothing else.
@@ -49,8 +54,9 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         None => serve(),
         Some("health") => health(),
+        Some("check") => check(std::env::args().nth(2)),
         Some(other) => Err(format!(
-            "unknown command {other:?}: say nothing to serve, or `health`"
+            "unknown command {other:?}: say nothing to serve, `health`, or `check`"
         )),
     };
     match outcome {
@@ -125,6 +131,55 @@ fn health() -> Result<(), String> {
     } else {
         Err(format!("not ready: {}", status.trim_end()))
     }
+}
+
+/// Asks a URL again and again.
+fn check(url: Option<String>) -> Result<(), String> {
+    let port: u16 = variable("PORT", 8080)?;
+    let canary: String = variable("ROLLOUTCTL_CANARY_SERVICE", "localhost".to_owned())?;
+    let wanted: String = variable("CHECK_VERSION", String::new())?;
+    let Span(going_on) = variable("CHECK_FOR", Span(Duration::ZERO))?;
+    let url = url.unwrap_or_else(|| format!("http://{canary}:{port}/"));
+    let until = Instant::now() + going_on;
+    let mut asked = 0_u32;
+    loop {
+        let (status, body) = ask(&url).map_err(|e| format!("cannot ask {url}: {e}"))?;
+        asked += 1;
+        println!("{url} answers {status:?} and {body:?}");
+        if !status.starts_with("HTTP/1.1 200 ") {
+            return Err(format!("answer {asked} is not 200 but {status:?}"));
+        }
+        if !wanted.is_empty() && body != wanted {
+            return Err(format!("answer {asked} is {body:?} and not {wanted:?}"));
+        }
+        if Instant::now() >= until {
+            println!("{asked} answers, all good");
+            return Ok(());
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// One request: the status line, and the body without the blanks around it.
+fn ask(url: &str) -> io::Result<(String, String)> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+    let rest = url.strip_prefix("http://");
+    let rest = rest.ok_or_else(|| bad("the URL does not begin with http://"))?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut found = std::net::ToSocketAddrs::to_socket_addrs(host)?;
+    let address = found.next().ok_or_else(|| bad("the name has no address"))?;
+    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.take(MAX_HEAD).read_to_string(&mut answer)?;
+    let status = answer.lines().next().unwrap_or_default().to_owned();
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status, body.trim().to_owned()))
 }
 
 /// What the environment asks of the app.

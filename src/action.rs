@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::api::{Access, Name, Revision, ServerWeight, Template};
-use crate::snapshot::{Endpoint, SampleKey, ServerName, ServiceId, Window};
+use crate::snapshot::{Endpoint, JobEnd, SampleKey, ServerName, ServiceId, Window};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,12 @@ pub enum Action {
     ChangeServers(ServerChanges),
     /// Ask a metric source; the sample arrives in a later snapshot.
     Measure(Measure),
+    /// Run a job. Precondition: none of its name exists.
+    StartJob(NewJob),
+    /// Read the end of the log of a job that is over; the sample arrives in a later snapshot.
+    ReadLog(ReadLog),
+    /// Remove a job: its sample is remembered, or nobody waits for it any more.
+    RemoveJob(JobTarget),
     /// Remove the rollout's own config object: the last step of a deletion.
     Forget,
 }
@@ -126,5 +132,45 @@ pub struct Measure {
     /// The values for the placeholders, by name; escaped where they are put in (ANALYSIS-4).
     pub values: std::collections::BTreeMap<String, String>,
     /// The time to look at (ANALYSIS-2).
+    pub window: Window,
+}
+
+/// What a job is made of (ANALYSIS-6).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Which measurement it takes, and so what it is called.
+    pub key: SampleKey,
+    /// What it runs.
+    pub template: Arc<Template>,
+    /// What it is told besides: environment variables by name.
+    pub told: std::collections::BTreeMap<String, String>,
+}
+
+impl NewJob {
+    /// The name of its service.
+    pub fn name(&self) -> String {
+        self.key.job_name()
+    }
+}
+
+/// A job that was observed. Nobody writes to one once it is there, so that its version says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobTarget {
+    /// Its service's id.
+    pub id: ServiceId,
+    /// Its service's name, for messages.
+    pub name: String,
+    /// Which measurement it takes: what its label must say.
+    pub key: SampleKey,
+}
+
+/// A job that is over, and what its sample will say besides the end of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadLog {
+    /// The job.
+    pub job: JobTarget,
+    /// How it ended.
+    pub end: JobEnd,
+    /// From the request for it to its end.
     pub window: Window,
 }

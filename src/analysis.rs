@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::api::{MeasurementPhase, MeasurementStatus, NoData, SampleRecord, brief};
+use crate::api::{Job, MeasurementPhase, MeasurementStatus, MetricBy, NoData, SampleRecord, brief};
 use crate::plan::ResolvedMetric;
-use crate::snapshot::{Sample, SampleOutcome, Window};
+use crate::snapshot::{JobEnd, Sample, SampleOutcome, Window};
 
 /// How many samples of a metric are remembered.
 const RECENT: usize = 5;
@@ -23,7 +23,7 @@ pub enum Verdict<'a> {
 }
 
 /// The record of a metric of which no sample was taken yet. The first one is due an interval and
-/// the ingest lag after the stage began.
+/// the ingest lag after the stage began; a job is run at once.
 pub fn fresh(
     metric: &ResolvedMetric,
     attempt: u32,
@@ -40,7 +40,10 @@ pub fn fresh(
         valid: 0,
         failed: 0,
         errors_in_row: 0,
-        next_at: metric.ingest_lag.after(metric.interval.after(since)),
+        next_at: Some(match metric.metric.by {
+            MetricBy::Query(_) => metric.ingest_lag().after(metric.interval.after(since)),
+            MetricBy::Job(_) => since,
+        }),
         recent: Vec::new(),
         failures: Vec::new(),
     }
@@ -49,10 +52,11 @@ pub fn fresh(
 /// The time that a sample taken at `now` looks at, in a stage that began at `since` (ANALYSIS-2);
 /// none while the ingest lag has not passed.
 pub fn window(metric: &ResolvedMetric, since: Timestamp, now: Timestamp) -> Option<Window> {
-    let end = metric.ingest_lag.before(now);
+    let end = metric.ingest_lag().before(now);
     let start = metric
         .metric
-        .window
+        .query()
+        .and_then(|query| query.window)
         .map_or(since, |window| window.before(end).max(since));
     (start < end).then_some(Window { start, end })
 }
@@ -60,17 +64,18 @@ pub fn window(metric: &ResolvedMetric, since: Timestamp, now: Timestamp) -> Opti
 /// Adds one sample to a metric's record.
 pub fn absorb(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &Sample) {
     record.taken += 1;
-    record.next_at = metric.interval.after(sample.at);
-    let remembered = remember(sample);
-    match &sample.outcome {
-        SampleOutcome::Value(value) if passes(metric, *value) => count_valid(record),
-        SampleOutcome::Value(_) => {
+    record.next_at = Some(metric.interval.after(sample.at));
+    let remembered = remember(metric, sample);
+    match (&metric.metric.by, &sample.outcome) {
+        (MetricBy::Query(query), SampleOutcome::Value(value)) => {
             count_valid(record);
-            count_failed(record, metric, remembered.clone());
+            if !query.admits(*value) {
+                count_failed(record, metric, remembered.clone());
+            }
         }
-        SampleOutcome::NoData => {
+        (MetricBy::Query(query), SampleOutcome::NoData) => {
             record.errors_in_row = 0;
-            match metric.metric.no_data {
+            match query.no_data {
                 NoData::Skip if record.valid == 0 => set(record, MeasurementPhase::Skipped),
                 NoData::Skip => {}
                 // What was measured before says nothing about now.
@@ -78,7 +83,13 @@ pub fn absorb(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &
                 NoData::Fail => count_failed(record, metric, remembered.clone()),
             }
         }
-        SampleOutcome::Error(_) => {
+        (MetricBy::Job(_), SampleOutcome::Ran { end, .. }) => {
+            ran(record, metric, *end, sample.at, &remembered);
+        }
+        // What was asked before the metric was changed answers nothing, and is no answer of what is asked now.
+        (_, SampleOutcome::Error(_))
+        | (MetricBy::Query(_), SampleOutcome::Ran { .. })
+        | (MetricBy::Job(_), SampleOutcome::Value(_) | SampleOutcome::NoData) => {
             record.errors_in_row += 1;
             if record.errors_in_row > metric.metric.consecutive_error_limit {
                 set(record, MeasurementPhase::Inconclusive);
@@ -88,11 +99,25 @@ pub fn absorb(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &
     push_bounded(&mut record.recent, remembered);
 }
 
-/// Whether a value keeps the metric's bounds; a number that is none does not.
-fn passes(metric: &ResolvedMetric, value: f64) -> bool {
-    let above = metric.metric.min.is_none_or(|min| value >= min);
-    let below = metric.metric.max.is_none_or(|max| value <= max);
-    value.is_finite() && above && below
+/// Takes in a job that was run (ANALYSIS-6). Unlike a value that is tolerated, a failure leaves the stage without
+/// what it needs: it is run again.
+fn ran(
+    record: &mut MeasurementStatus,
+    metric: &ResolvedMetric,
+    end: JobEnd,
+    at: Timestamp,
+    remembered: &SampleRecord,
+) {
+    count_valid(record);
+    match end {
+        JobEnd::Exited(0) => {
+            record.next_at = metric.metric.interval.map(|interval| interval.after(at));
+        }
+        JobEnd::Exited(_) | JobEnd::TimedOut => {
+            set(record, MeasurementPhase::Pending);
+            count_failed(record, metric, remembered.clone());
+        }
+    }
 }
 
 fn count_valid(record: &mut MeasurementStatus) {
@@ -116,17 +141,28 @@ fn set(record: &mut MeasurementStatus, phase: MeasurementPhase) {
     }
 }
 
+/// Of older samples no log is kept, so that a status stays small.
 fn push_bounded(samples: &mut Vec<SampleRecord>, sample: SampleRecord) {
+    if let Some(last) = samples.last_mut() {
+        last.log.clear();
+    }
     samples.push(sample);
     let surplus = samples.len().saturating_sub(RECENT);
     samples.drain(..surplus);
 }
 
-fn remember(sample: &Sample) -> SampleRecord {
+fn remember(metric: &ResolvedMetric, sample: &Sample) -> SampleRecord {
     let (value, problem) = match &sample.outcome {
         SampleOutcome::Value(value) => (Some(*value), None),
         SampleOutcome::NoData => (None, Some("no data".to_owned())),
         SampleOutcome::Error(error) => (None, Some(brief(error))),
+        SampleOutcome::Ran { end, .. } => (None, failure(metric.metric.job(), *end)),
+    };
+    let (exit_code, log) = match &sample.outcome {
+        SampleOutcome::Ran { end, log } => (exit_code(*end), log.clone()),
+        SampleOutcome::Value(_) | SampleOutcome::NoData | SampleOutcome::Error(_) => {
+            (None, Vec::new())
+        }
     };
     SampleRecord {
         at: sample.at,
@@ -134,6 +170,28 @@ fn remember(sample: &Sample) -> SampleRecord {
         end: sample.window.end,
         value,
         problem,
+        exit_code,
+        log,
+    }
+}
+
+const fn exit_code(end: JobEnd) -> Option<i64> {
+    match end {
+        JobEnd::Exited(code) => Some(code),
+        JobEnd::TimedOut => None,
+    }
+}
+
+/// What is wrong with how a job ended, if anything is.
+fn failure(job: Option<&Job>, end: JobEnd) -> Option<String> {
+    match (end, job) {
+        (JobEnd::Exited(0), _) => None,
+        (JobEnd::Exited(code), _) => Some(format!("exit code {code}")),
+        (JobEnd::TimedOut, Some(job)) => Some(format!(
+            "no end within its time limit of {}",
+            job.time_limit
+        )),
+        (JobEnd::TimedOut, None) => Some("no end within its time limit".to_owned()),
     }
 }
 
@@ -155,7 +213,7 @@ pub fn verdict<'a>(records: &'a [MeasurementStatus], now: Timestamp) -> Verdict<
             | MeasurementPhase::Failed
             | MeasurementPhase::Inconclusive => false,
         };
-        answered && record.next_at > now
+        answered && record.next_at.is_none_or(|next| next > now)
     };
     if records.iter().all(done) {
         Verdict::Passed

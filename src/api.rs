@@ -10,7 +10,9 @@ mod deletion;
 mod duration;
 mod event;
 mod load_balancer;
+mod log_end;
 mod meta;
+mod metric;
 mod metric_source;
 mod origin;
 mod refer;
@@ -22,16 +24,18 @@ mod strategy;
 mod template;
 mod weight;
 
-pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, Metric, NoData, TemplateRef, Window};
+pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, NoData, TemplateRef, Window};
 pub use brief::brief;
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use deletion::{Deletion, Dependents};
 pub use duration::{Duration, ParseDurationError};
 pub use event::{Actor, Command, CommandOutcome, CommandRecord, Event, Verb};
 pub use load_balancer::{HaproxyInstance, HaproxySpec, LoadBalancerSpec};
+pub use log_end::log_end;
 pub use meta::{
     API_VERSION, CHANGE_CAUSE_ANNOTATION, Kind, Manifest, Metadata, Name, NameError, Spec,
 };
+pub use metric::{Job, Metric, MetricBy, MetricQuery};
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
 pub use origin::{
     Commit, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, SourceKind,

@@ -21,6 +21,7 @@ mod conditions;
 mod deletion;
 mod hands;
 mod invalid;
+mod jobs;
 mod leaving;
 mod measuring;
 mod pace;
@@ -36,7 +37,9 @@ mod stages;
 pub mod traffic;
 mod waiting;
 
-pub use references::{Claim, Claims, Resolved, ResolvedMetric, Resources, SpecProblem};
+pub use references::{
+    Claim, Claims, Resolved, ResolvedMetric, ResolvedSource, Resources, SpecProblem,
+};
 
 /// All that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +125,7 @@ pub fn plan(input: &Input) -> Plan {
     actions.extend(scene.server_changes());
     let mut actions = safety::admit(actions, &scene);
     actions.extend(measuring::due(&status, input, resolved));
+    actions.extend(jobs::void(&status, input, resolved));
 
     let waiting_on = waiting::on(&status, input, resolved, &scene);
     conditions::write(&mut status, input, &scene, waiting_on.as_ref());

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use tracing::{debug, info, warn};
 
-use crate::action::{Action, Measure};
+use crate::action::Action;
 use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
 use crate::plan::{AskedBy, Input, Resources, plan};
 use crate::runtime::Runtime;
@@ -25,6 +25,8 @@ mod outcome;
 mod pauses;
 mod planned;
 mod report;
+mod samples;
+mod strays;
 
 use errands::{Doubts, Errand, Errands};
 use horizon::Horizon;
@@ -99,8 +101,10 @@ impl Reconciler {
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
         let mut outcomes = BTreeMap::new();
-        if !busy.is_empty() {
+        let strays = strays::jobs(&stored, &snapshot);
+        if !busy.is_empty() || !strays.is_empty() {
             self.check_epoch(lease).await?;
+            self.remove_strays(strays, &resources).await;
             // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
             let batches: Vec<_> = busy
                 .into_iter()
@@ -249,7 +253,10 @@ impl Reconciler {
             let rests = !planned.turns() && self.pauses.cover(&planned.name, action, now);
             let is_under_way = match action {
                 Action::Measure(question) => self.inbox.knows(&question.key),
+                Action::ReadLog(over) => self.inbox.knows(&over.job.key),
                 Action::CreateService(_)
+                | Action::StartJob(_)
+                | Action::RemoveJob(_)
                 | Action::RestoreService { .. }
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
@@ -337,6 +344,10 @@ impl Reconciler {
                 self.ask(question, resources);
                 return Ok(Progress::None);
             }
+            Action::ReadLog(over) => {
+                self.read_log(over);
+                return Ok(Progress::None);
+            }
             Action::Forget => {
                 info!(rollout = %planned.name, "deleted");
                 self.world.remove(&planned.stored.id).await?;
@@ -345,6 +356,8 @@ impl Reconciler {
             | Action::RestoreService { .. }
             | Action::ScaleService { .. }
             | Action::RemoveService { .. }
+            | Action::StartJob(_)
+            | Action::RemoveJob(_)
             | Action::ChangeServers(_) => {
                 debug!(rollout = %planned.name, ?action, "act");
                 if Errands::is_one(action) {
@@ -383,22 +396,6 @@ impl Reconciler {
             inbox.nudge();
         }));
         Ok(Progress::None)
-    }
-
-    /// Asks in the background: a slow source must not delay a drain or an abort.
-    fn ask(&self, question: &Measure, resources: &Resources) {
-        let Some(source) = resources.metric_sources.get(&question.source).cloned() else {
-            return;
-        };
-        if !self.inbox.expect(&question.key) {
-            return; // It is on its way already.
-        }
-        let (world, inbox) = (self.world.clone(), self.inbox.clone());
-        let (runtime, question) = (self.runtime.clone(), question.clone());
-        self.runtime.spawn(Box::pin(async move {
-            let outcome = world.measure(&question, &source).await;
-            inbox.deliver(&question, outcome, runtime.now());
-        }));
     }
 
     /// Draws the consequences: pauses, what is told, and when to look again. What was done shows

@@ -52,16 +52,18 @@ pub use hands::{Edit, Hand, Which, WhichServer};
 pub use haproxy::Condition;
 pub use influxdb::{Answer, Oracle};
 pub use journal::{
-    ControllerId, Entry, NodeChange, Outcome, ProxyChange, ServiceChange, What, Who, Write,
+    ControllerId, Entry, JobChange, NodeChange, Outcome, ProxyChange, ServiceChange, What, Who,
+    Write,
 };
 pub use point::{Code, Latency, Point};
 pub use random::Random;
 pub use setup::{
-    App, BackendSetup, Form, InstanceSetup, Keep, OnStop, Pace, RequestClass, Setup, Starts,
+    App, BackendSetup, Ends, Form, InstanceSetup, Keep, OnStop, Pace, Program, RequestClass, Setup,
+    Starts,
 };
 pub use time::Span;
 pub use traffic::{Answered, Loss, Losses};
-pub use view::{InstanceView, Observer, ServerView, ServiceView, TaskView, View};
+pub use view::{InstanceView, JobView, Observer, ServerView, ServiceView, TaskView, View};
 
 use agenda::Event;
 use state::State;

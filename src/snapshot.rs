@@ -10,11 +10,13 @@ use jiff::Timestamp;
 
 use crate::api::{Name, Revision};
 
+mod job;
 mod proxy;
 mod sample;
 mod swarm;
 
 pub use crate::api::Window;
+pub use job::{JobEnd, JobFact, JobState};
 pub use proxy::{
     AdminState, CheckState, InstanceFact, OperationalState, ProxyFact, ServerFact, ServerName,
     ServerNameError,
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// Our labelled services, by name.
     pub services: BTreeMap<String, ServiceFact>,
+    /// Our jobs, by their service's name: none of them is among the services.
+    pub jobs: BTreeMap<String, JobFact>,
     /// The tasks of those services, by id.
     pub tasks: BTreeMap<TaskId, TaskFact>,
     /// All nodes of the Swarm, by id.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::action::{Action, Measure};
+use crate::action::{Action, JobTarget, Measure};
 use crate::api::{
     Command, Commit, Deletion, LoadBalancerSpec, MetricSourceSpec, Name, Origin, OriginProblem,
     Resource, ResourceRef, RolloutStatus, SourceStatus,
@@ -45,7 +45,7 @@ pub trait World: Send + Sync {
         load_balancers: &BTreeMap<Name, LoadBalancerSpec>,
     ) -> Result<Snapshot, WorldError>;
 
-    /// Does one thing, other than [`Action::Measure`] and [`Action::Forget`].
+    /// Does one thing, other than [`Action::Measure`], [`Action::ReadLog`] and [`Action::Forget`].
     ///
     /// # Errors
     /// When it was refused, or when it is not known whether it was done. Either way the next
@@ -58,6 +58,17 @@ pub trait World: Send + Sync {
 
     /// Asks a metric source. A failure is an outcome, not an error (ANALYSIS-3).
     async fn measure(&self, question: &Measure, source: &MetricSourceSpec) -> SampleOutcome;
+
+    /// The last lines that a job wrote, as `api::log_end` makes them. A world without jobs has no logs.
+    ///
+    /// # Errors
+    /// When they cannot be had in time.
+    async fn read_log(&self, job: &JobTarget) -> Result<Vec<String>, WorldError> {
+        Err(WorldError::Refused {
+            what: format!("read the log of the job {}", job.name),
+            reason: "no jobs are run here".to_owned(),
+        })
+    }
 
     /// All resources in the store.
     ///

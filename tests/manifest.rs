@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rolloutctl::api::{Kind, Resource, Route};
+use rolloutctl::api::{Kind, Resource};
 use rolloutctl::manifest::{Applied, Diagnostic, Known, Severity, Source, parse};
 
 const MARK: &str = "# expect: ";

@@ -9,6 +9,8 @@ mod abort;
 mod analysis;
 #[path = "plan/deletion.rs"]
 mod deletion;
+#[path = "plan/jobs.rs"]
+mod jobs;
 #[path = "plan/last_server.rs"]
 mod last_server;
 #[path = "plan/preview.rs"]

@@ -1,4 +1,4 @@
-//! Analysis as users write it: which queries are asked, how often, and what an answer must be.
+//! Analysis as users write it: which metrics a stage must pass, how often they are taken, and what they share.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Kind, Name, Spec};
+use super::{Duration, Kind, Metric, Name, Spec};
 
 /// The measurements that a stage must pass.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,48 +24,6 @@ pub struct Analysis {
     /// `AnalysisTemplate`s whose metrics are measured as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<TemplateRef>,
-}
-
-/// One query and the bounds that its value must keep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Metric {
-    /// The metric's name, unique in its stage.
-    pub name: Name,
-    /// The `MetricSource`; the analysis's if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Name>,
-    /// The query. Placeholders: `{{ backend }}`, `{{ rollout }}`, `{{ canary }}`, `{{ stable }}`,
-    /// `{{ window }}` and the template's arguments. Values are escaped; they never become syntax.
-    #[schemars(length(min = 1))]
-    pub query: String,
-    /// The largest value that passes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
-    /// The smallest value that passes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// The time between two measurements; the analysis's if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Duration>,
-    /// The time that a measurement looks back, at most to the stage's beginning; the whole stage
-    /// so far if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Duration>,
-    /// How many failed measurements a stage tolerates; the next one fails it.
-    #[serde(default)]
-    pub failure_limit: u32,
-    /// How many measurements in a row may end in an error of the source; the next one pauses the
-    /// rollout as inconclusive.
-    #[serde(default = "default_consecutive_error_limit")]
-    pub consecutive_error_limit: u32,
-    /// What an answer without data means.
-    #[serde(default)]
-    pub no_data: NoData,
-}
-
-fn default_consecutive_error_limit() -> u32 {
-    4
 }
 
 /// What an answer without data means.

@@ -72,7 +72,7 @@ fn of_analysis(analysis: &Analysis) -> Vec<ResourceRef> {
 fn sources(of_all: Option<&Name>, metrics: &[Metric]) -> Vec<ResourceRef> {
     metrics
         .iter()
-        .filter_map(|metric| metric.source.as_ref())
+        .filter_map(Metric::source)
         .chain(of_all)
         .map(|name| ResourceRef::to(Kind::MetricSource, name))
         .collect()

@@ -273,8 +273,9 @@ pub struct MeasurementStatus {
     pub failed: u32,
     /// The number of errors of the source since the last answer.
     pub errors_in_row: u32,
-    /// When the next sample is due.
-    pub next_at: Timestamp,
+    /// When the next sample is due; none when no other one is taken in this stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
     /// The latest samples, the last one last; bounded.
     pub recent: Vec<SampleRecord>,
     /// The failed samples, the last one last; bounded.
@@ -312,6 +313,12 @@ pub struct SampleRecord {
     /// Why there was no value, if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What a job ended with, if it was one and did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// The end of a job's log, for the latest samples only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// One attempt to release a revision.

@@ -178,6 +178,8 @@ fn reasons(target: &ResourceRef, status: &RolloutStatus) -> Vec<String> {
                     bounds.map_or_else(String::new, |m| format!(", must be {}", m.bounds)),
                     failure.at
                 ));
+                let log = failure.log.iter();
+                lines.extend(log.map(|line| format!("  | {line}")));
             }
         }
         lines.push(format!(

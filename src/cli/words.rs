@@ -32,7 +32,10 @@ pub fn sample(sample: &SampleRecord) -> String {
     match (sample.value, &sample.problem) {
         (Some(value), _) => number(value),
         (None, Some(problem)) => problem.clone(),
-        (None, None) => "no data".to_owned(),
+        (None, None) => match sample.exit_code {
+            Some(code) => format!("exit code {code}"),
+            None => "no data".to_owned(),
+        },
     }
 }
 

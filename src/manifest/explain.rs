@@ -87,7 +87,9 @@ impl Explainer<'_, '_> {
                 let name = property.as_str().unwrap_or_default();
                 self.missing(&path, pointer, name, error.instance(), findings);
             }
-            Fault::OneOfNotValid { context } | Fault::AnyOf { context } => {
+            Fault::OneOfNotValid { context }
+            | Fault::OneOfMultipleValid { context }
+            | Fault::AnyOf { context } => {
                 self.alternatives(error, &path, context, findings);
             }
             // Loading or another rule of the schema has already said what is wrong with the value.

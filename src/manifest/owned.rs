@@ -14,6 +14,7 @@ pub(super) fn field(path: &FieldPath) -> Option<(&'static str, &'static str)> {
         _ => return None,
     };
     match parent {
+        "template" if path.0.contains(&Segment::Key("job".to_owned())) => in_job(name),
         "template" => in_template(name),
         "deploy" => in_deploy(name),
         "healthcheck" => in_healthcheck(name),
@@ -29,6 +30,22 @@ fn in_stage(name: &str) -> Option<(&'static str, &'static str)> {
             "write `bake: 10m` for a time, or `approval: true` for `rolloutctl promote`",
         )),
         _ => None,
+    }
+}
+
+/// What of a template has another meaning, or none, for a job.
+fn in_job(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "ports" | "expose" => Some((
+            "nobody asks anything of a job: it asks",
+            "remove it; name the networks on which it reaches the canary in `networks`",
+        )),
+        "scale" | "replicas" => Some(("a job is one task", "remove it")),
+        "restart" => Some((
+            "Swarm does not restart a job: each run is a measurement",
+            "remove it; `failureLimit` says how often the job may fail before the stage does",
+        )),
+        _ => in_template(name),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Rules look at one document. What one resource says of another is checked in `references`.
 
 mod analysis;
+mod job;
 mod numbers;
 mod proxies;
 mod stages;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::scene::Scene;
-use super::{Input, Plan, conditions, leaving, services};
+use super::{Input, Plan, conditions, jobs, leaving, services};
 use crate::action::Action;
 use crate::api::{
     ConditionStatus, ConditionType, Deletion, Dependents, Name, Phase, Reason, Revision,
@@ -19,11 +19,17 @@ pub(super) fn plan(input: &Input, deletion: Deletion) -> Plan {
     }
 }
 
+/// The last step. A job is nothing that anybody would want to keep, whatever becomes of the services.
 fn forget(input: &Input) -> Plan {
+    let jobs = jobs::all(input);
     Plan {
         status: input.status.clone(),
         deletion: input.deletion,
-        actions: vec![Action::Forget],
+        actions: if jobs.is_empty() {
+            vec![Action::Forget]
+        } else {
+            jobs
+        },
         waiting_on: None,
         requeue_at: None,
     }
@@ -100,6 +106,7 @@ fn remove(input: &Input) -> Plan {
     let scene = proxies.scene(&status, input);
     leaving::restart_clocks(&mut status, input, &scene);
     let mut actions = scene.server_changes();
+    actions.extend(jobs::all(input));
     if drained {
         // One at a time (SAFETY-2).
         let mut services = input.snapshot.services_of(input.name);

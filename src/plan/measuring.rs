@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Input, Resolved, ResolvedMetric};
+use super::{Input, Resolved, ResolvedMetric, jobs};
 use crate::action::{Action, Measure};
 use crate::analysis;
-use crate::api::{MeasurementPhase, MeasurementStatus, PauseReason, RolloutStatus, Step};
+use crate::api::{
+    MeasurementPhase, MeasurementStatus, MetricBy, MetricQuery, PauseReason, RolloutStatus, Step,
+};
 use crate::snapshot::{Sample, SampleKey};
 
 /// Takes in the samples that belong to the attempt and stage at hand; any other one is void.
@@ -26,15 +28,14 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
             continue;
         };
         let wanted = next_key(input, record, since);
-        if let Some(sample) = input
-            .snapshot
-            .samples
-            .iter()
-            .find(|sample| sample.key == wanted)
-        {
+        let mut samples = input.snapshot.samples.iter();
+        if let Some(sample) = samples.find(|sample| sample.key == wanted) {
             take_in(record, metric, sample);
+        } else if let Some(sample) = jobs::not_run(record, input, metric, &wanted) {
+            take_in(record, metric, &sample);
         }
     }
+    jobs::shorten_logs(&mut status.measurements);
 }
 
 fn take_in(record: &mut MeasurementStatus, metric: &ResolvedMetric, sample: &Sample) {
@@ -68,7 +69,7 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
     }
 }
 
-fn next_key(input: &Input, record: &MeasurementStatus, since: Timestamp) -> SampleKey {
+pub(super) fn next_key(input: &Input, record: &MeasurementStatus, since: Timestamp) -> SampleKey {
     SampleKey {
         rollout: input.name.clone(),
         attempt: record.attempt,
@@ -84,31 +85,53 @@ pub(super) fn due(status: &RolloutStatus, input: &Input, resolved: &Resolved) ->
     let Step::Running { since } = status.step else {
         return Vec::new();
     };
-    match status.pause.as_ref().map(|pause| pause.reason) {
-        Some(PauseReason::Failure | PauseReason::Inconclusive) => return Vec::new(),
-        Some(PauseReason::User) | None => {}
+    if !goes_on(status) {
+        return Vec::new();
     }
     let ask = |metric: &ResolvedMetric| {
         let record = status
             .measurements
             .iter()
             .find(|record| record.metric == metric.metric.name)?;
-        if record.next_at > input.now {
+        if record.next_at.is_none_or(|next| next > input.now) {
             return None;
         }
-        Some(Action::Measure(Measure {
-            key: next_key(input, record, since),
-            source: metric.source.clone(),
-            query: metric.metric.query.clone(),
-            values: values(status, input, metric),
-            window: analysis::window(metric, since, input.now)?,
-        }))
+        let key = next_key(input, record, since);
+        let values = values(status, input, metric);
+        match &metric.metric.by {
+            MetricBy::Query(query) => ask(metric, query, key, values, input),
+            MetricBy::Job(job) => jobs::due(job, key, &values, status, input),
+        }
     };
     resolved
         .metrics_of(status.stage)
         .iter()
         .filter_map(ask)
         .collect()
+}
+
+fn ask(
+    metric: &ResolvedMetric,
+    query: &MetricQuery,
+    key: SampleKey,
+    values: BTreeMap<String, String>,
+    input: &Input,
+) -> Option<Action> {
+    Some(Action::Measure(Measure {
+        source: metric.source.as_ref()?.name.clone(),
+        query: query.query.clone(),
+        values,
+        window: analysis::window(metric, key.since, input.now)?,
+        key,
+    }))
+}
+
+/// Whether anything is measured: a stage that has failed, or cannot be judged, waits for somebody.
+pub(super) fn goes_on(status: &RolloutStatus) -> bool {
+    match status.pause.as_ref().map(|pause| pause.reason) {
+        Some(PauseReason::Failure | PauseReason::Inconclusive) => false,
+        Some(PauseReason::User) | None => true,
+    }
 }
 
 fn values(
@@ -141,6 +164,6 @@ pub(super) fn try_again(record: &mut MeasurementStatus, now: Timestamp) {
             MeasurementPhase::Pending
         };
         record.errors_in_row = 0;
-        record.next_at = now;
+        record.next_at = Some(now);
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, hands, preview};
+use super::{Input, hands, jobs, preview};
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
@@ -42,11 +42,13 @@ fn waited_for(
     let watchful = WATCHFUL.after(input.now);
     match waiting_on? {
         WaitingOn::Resume | WaitingOn::Decision | WaitingOn::Retry | WaitingOn::Spec => {
-            next_sample(status)
+            next_sample(status, input)
         }
-        WaitingOn::Approval => next_sample(status).map(|at| at.max(watchful)),
+        WaitingOn::Approval => next_sample(status, input).map(|at| at.max(watchful)),
+        // A job shows its end to the regular look; what is due meanwhile is not waited for.
+        WaitingOn::Job { .. } => next_sample(status, input).map(|at| at.max(watchful)),
         WaitingOn::Bake { until } => Some(
-            next_sample(status)
+            next_sample(status, input)
                 .map_or(*until, |at| at.min(*until))
                 .max(watchful),
         ),
@@ -86,12 +88,12 @@ fn loses_tasks(input: &Input) -> bool {
     })
 }
 
-fn next_sample(status: &RolloutStatus) -> Option<Timestamp> {
+fn next_sample(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
     match status.step {
-        Step::Running { .. } => status
+        Step::Running { since } => status
             .measurements
             .iter()
-            .map(|record| record.next_at)
+            .filter_map(|record| jobs::next_look(record, input, since))
             .min(),
         Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => None,
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::scene::Scene;
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, attempt, preview};
+use super::{Input, Resolved, attempt, jobs, preview};
 use crate::analysis::{self, Verdict};
 use crate::api::{
     AbortCause, AttemptOutcome, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus,
@@ -66,10 +66,7 @@ fn judge(status: &mut RolloutStatus, input: &Input) -> bool {
                 .last()
                 .and_then(|sample| sample.problem.clone())
                 .unwrap_or_default();
-            let message = format!(
-                "the source of metric `{}` failed {} times in a row: {problem}",
-                record.metric, record.errors_in_row
-            );
+            let message = jobs::inconclusive(record, input, &problem);
             attempt::note(
                 status,
                 input.now,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::{
-    Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, Metric, MetricSourceSpec, Name,
-    RolloutSpec, Route, StageSpec, TemplateRef,
+    Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, MeasurementStatus, Metric,
+    MetricBy, MetricQuery, MetricSourceSpec, Name, RolloutSpec, Route, StageSpec, TemplateRef,
 };
 
 /// The interval of a metric that names none.
@@ -42,6 +42,12 @@ impl Resolved {
         let index = usize::try_from(stage).unwrap_or(usize::MAX);
         stages.get(index).map_or(&[], Vec::as_slice)
     }
+
+    /// The metric that a record is of.
+    pub fn metric(&self, record: &MeasurementStatus) -> Option<&ResolvedMetric> {
+        let mut metrics = self.metrics_of(record.stage).iter();
+        metrics.find(|metric| metric.metric.name == record.metric)
+    }
 }
 
 /// A metric with all that its analysis and its template add.
@@ -49,25 +55,46 @@ impl Resolved {
 pub struct ResolvedMetric {
     /// The metric as written.
     pub metric: Metric,
-    /// Its source.
-    pub source: Name,
-    /// The time between two measurements.
+    /// Its source; a job has none.
+    pub source: Option<ResolvedSource>,
+    /// The time between two measurements; a job's, until it is tried again.
     pub interval: Duration,
-    /// The source's ingest lag.
-    pub ingest_lag: Duration,
     /// The values of its template's arguments, by `args.NAME`.
     pub args: BTreeMap<String, String>,
 }
 
+/// The source of a metric that is measured by a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedSource {
+    /// Its name.
+    pub name: Name,
+    /// Its ingest lag.
+    pub ingest_lag: Duration,
+}
+
 impl ResolvedMetric {
-    /// What values pass, as text.
+    /// What passes, as text.
     pub fn bounds(&self) -> String {
-        match (self.metric.min, self.metric.max) {
-            (None, None) => "any".into(),
-            (None, Some(max)) => format!("<= {max}"),
-            (Some(min), None) => format!(">= {min}"),
-            (Some(min), Some(max)) => format!("{min} to {max}"),
+        match &self.metric.by {
+            MetricBy::Query(query) => bounds(query),
+            MetricBy::Job(_) => "exit code 0".into(),
         }
+    }
+
+    /// How long after its time a point may still come in.
+    pub fn ingest_lag(&self) -> Duration {
+        self.source
+            .as_ref()
+            .map_or(Duration::ZERO, |source| source.ingest_lag)
+    }
+}
+
+fn bounds(query: &MetricQuery) -> String {
+    match (query.min, query.max) {
+        (None, None) => "any".into(),
+        (None, Some(max)) => format!("<= {max}"),
+        (Some(min), None) => format!(">= {min}"),
+        (Some(min), Some(max)) => format!("{min} to {max}"),
     }
 }
 
@@ -320,24 +347,35 @@ impl Resources {
         interval: Option<Duration>,
         args: &BTreeMap<String, String>,
     ) -> Result<ResolvedMetric, SpecProblem> {
-        let source = metric.source.as_ref().or(source);
-        let source = source.ok_or_else(|| SpecProblem::NoSource {
-            metric: metric.name.clone(),
+        let source = match &metric.by {
+            MetricBy::Query(query) => {
+                Some(self.source(&metric.name, query.source.as_ref().or(source))?)
+            }
+            MetricBy::Job(_) => None,
+        };
+        Ok(ResolvedMetric {
+            metric: metric.clone(),
+            source,
+            interval: metric.interval.or(interval).unwrap_or(DEFAULT_INTERVAL),
+            args: args.clone(),
+        })
+    }
+
+    fn source(&self, metric: &Name, source: Option<&Name>) -> Result<ResolvedSource, SpecProblem> {
+        let name = source.ok_or_else(|| SpecProblem::NoSource {
+            metric: metric.clone(),
         })?;
         let found = self
             .metric_sources
-            .get(source)
+            .get(name)
             .ok_or_else(|| SpecProblem::Missing {
                 field: "analysis.source",
                 kind: crate::api::Kind::MetricSource,
-                name: source.clone(),
+                name: name.clone(),
             })?;
-        Ok(ResolvedMetric {
-            metric: metric.clone(),
-            source: source.clone(),
-            interval: metric.interval.or(interval).unwrap_or(DEFAULT_INTERVAL),
+        Ok(ResolvedSource {
+            name: name.clone(),
             ingest_lag: found.influxdb.ingest_lag,
-            args: args.clone(),
         })
     }
 }

@@ -28,6 +28,9 @@ fn is_hazard_of_services(action: &Action, scene: &Scene) -> bool {
         Action::CreateService(_)
         | Action::ChangeServers(_)
         | Action::Measure(_)
+        | Action::StartJob(_)
+        | Action::ReadLog(_)
+        | Action::RemoveJob(_)
         | Action::Forget => false,
     }
 }

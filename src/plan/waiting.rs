@@ -4,10 +4,10 @@ use super::progress::last_problem;
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, leaving};
+use super::{Input, Resolved, jobs, leaving};
 use crate::api::{
-    MeasurementPhase, MeasurementStatus, NoData, PauseReason, Revision, RolloutStatus, Step,
-    WaitingOn, brief,
+    MeasurementPhase, MeasurementStatus, MetricBy, NoData, PauseReason, Revision, RolloutStatus,
+    Step, WaitingOn, brief,
 };
 
 /// What the rollout waits for; nothing when it is at rest and whole.
@@ -39,6 +39,7 @@ fn obstacle(waiting: &WaitingOn, input: &Input) -> Option<WaitingOn> {
         | WaitingOn::Weights { .. }
         | WaitingOn::Drain { .. }
         | WaitingOn::Service { .. }
+        | WaitingOn::Job { until: None, .. }
         | WaitingOn::Observation => Some(WaitingOn::Action { problem }),
         WaitingOn::Instance { .. }
         | WaitingOn::Backend { .. }
@@ -48,6 +49,7 @@ fn obstacle(waiting: &WaitingOn, input: &Input) -> Option<WaitingOn> {
         | WaitingOn::Measurement { .. }
         | WaitingOn::Data { .. }
         | WaitingOn::Source { .. }
+        | WaitingOn::Job { .. }
         | WaitingOn::Approval
         | WaitingOn::Resume
         | WaitingOn::Decision
@@ -85,7 +87,7 @@ fn stage(
     if let Some(waiting) = status
         .measurements
         .iter()
-        .find_map(|record| source(record, resolved, status))
+        .find_map(|record| source(record, input, resolved, status))
     {
         return waiting;
     }
@@ -96,13 +98,10 @@ fn stage(
     // Who is asked to approve is not told otherwise for the moment of each further sample.
     let holds = |record: &&MeasurementStatus| {
         record.phase == MeasurementPhase::Pending
-            || (stage.gate == Gate::Open && record.next_at <= input.now)
+            || (stage.gate == Gate::Open && record.next_at.is_some_and(|next| next <= input.now))
     };
     if let Some(record) = status.measurements.iter().find(holds) {
-        return WaitingOn::Measurement {
-            metric: record.metric.clone(),
-            next: record.next_at,
-        };
+        return measurement(record, input, resolved, since);
     }
     // In the turn in which a stage begins there are no records yet.
     let metrics = resolved.metrics_of(status.stage);
@@ -112,9 +111,26 @@ fn stage(
     readiness(status, input, scene).unwrap_or(WaitingOn::Observation)
 }
 
+/// A measurement that is not there, or not yet there again.
+fn measurement(
+    record: &MeasurementStatus,
+    input: &Input,
+    resolved: &Resolved,
+    since: jiff::Timestamp,
+) -> WaitingOn {
+    match resolved.metric(record).map(|metric| &metric.metric.by) {
+        Some(MetricBy::Job(job)) => jobs::waiting(record, job, input, since),
+        Some(MetricBy::Query(_)) | None => WaitingOn::Measurement {
+            metric: record.metric.clone(),
+            next: record.next_at.unwrap_or(input.now),
+        },
+    }
+}
+
 /// A source that fails, or finds nothing although that is not waived.
 fn source(
     record: &MeasurementStatus,
+    input: &Input,
     resolved: &Resolved,
     status: &RolloutStatus,
 ) -> Option<WaitingOn> {
@@ -122,17 +138,22 @@ fn source(
         .recent
         .last()
         .and_then(|sample| sample.problem.clone());
+    let by = resolved.metric(record).map(|metric| &metric.metric.by);
     if record.errors_in_row > 0 {
-        return Some(WaitingOn::Source {
-            metric: record.metric.clone(),
-            problem: problem.unwrap_or_default(),
+        return Some(match (by, status.step) {
+            (Some(MetricBy::Job(job)), Step::Running { since }) => {
+                jobs::waiting(record, job, input, since)
+            }
+            (Some(_) | None, _) => WaitingOn::Source {
+                metric: record.metric.clone(),
+                problem: problem.unwrap_or_default(),
+            },
         });
     }
-    let metrics = resolved.metrics_of(status.stage);
-    let metric = metrics
-        .iter()
-        .find(|metric| metric.metric.name == record.metric);
-    let waits = metric.is_some_and(|metric| metric.metric.no_data == NoData::Wait);
+    let waits = match by {
+        Some(MetricBy::Query(query)) => query.no_data == NoData::Wait,
+        Some(MetricBy::Job(_)) | None => false,
+    };
     let is_empty = record.phase == MeasurementPhase::Pending && problem.is_some();
     (waits && is_empty).then(|| WaitingOn::Data {
         metric: record.metric.clone(),

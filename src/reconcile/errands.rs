@@ -36,11 +36,14 @@ pub(super) struct Errand {
 fn errand(action: &Action) -> Option<String> {
     match action {
         Action::CreateService(new) => Some(new.name()),
+        Action::StartJob(new) => Some(new.name()),
         Action::RestoreService { .. }
         | Action::ScaleService { .. }
         | Action::RemoveService { .. }
         | Action::ChangeServers(_)
         | Action::Measure(_)
+        | Action::ReadLog(_)
+        | Action::RemoveJob(_)
         | Action::Forget => None,
     }
 }

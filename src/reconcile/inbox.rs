@@ -5,12 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::action::Measure;
 use crate::api::{Name, RolloutStatus, Step};
-use crate::snapshot::{Sample, SampleKey, SampleOutcome};
+use crate::snapshot::{Sample, SampleKey};
 
 /// Samples on their way and samples that have come back.
 #[derive(Debug, Default)]
@@ -39,14 +37,8 @@ impl Inbox {
     }
 
     /// Puts a sample in and wakes who waits for one.
-    pub fn deliver(&self, question: &Measure, outcome: SampleOutcome, at: Timestamp) {
-        let key = question.key.clone();
-        let sample = Sample {
-            key: key.clone(),
-            window: question.window,
-            at,
-            outcome,
-        };
+    pub fn deliver(&self, sample: Sample) {
+        let key = sample.key.clone();
         let mut contents = self.lock();
         if !contents.expected.remove(&key) {
             return; // Its rollout is gone.

@@ -113,6 +113,9 @@ fn versionless(action: &Action) -> Action {
         Action::CreateService(_)
         | Action::ChangeServers(_)
         | Action::Measure(_)
+        | Action::StartJob(_)
+        | Action::ReadLog(_)
+        | Action::RemoveJob(_)
         | Action::Forget => {}
     }
     action

@@ -138,6 +138,7 @@ fn work(planned: &Planned) -> Work {
         match action {
             // Its window moves with the clock; its key moves only when somebody measures.
             Action::Measure(question) => format!("{:?}", question.key).hash(&mut hasher),
+            Action::ReadLog(over) => format!("{:?}", over.job).hash(&mut hasher),
             other => format!("{other:?}").hash(&mut hasher),
         }
     }

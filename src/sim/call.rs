@@ -189,6 +189,7 @@ impl State {
             | Request::Remove(_)
             | Request::Lease
             | Request::TakeLease(..)
+            | Request::ReadLog(_)
             | Request::Measure(..) => {}
         }
         ends
@@ -255,6 +256,7 @@ impl State {
         match request {
             Request::Observe(_) => Reply::Observed(Ok(self.swarm_snapshot(&rates))),
             Request::Act(action) => Reply::Done(self.do_action(who, action, &rates, way)),
+            Request::ReadLog(job) => Reply::Log(self.job_log(job)),
             Request::Load => Reply::Loaded(Ok(self.load(&rates))),
             Request::Create(draft) => Reply::Done(self.create_stored(who, draft)),
             Request::Replace(id, version, draft) => {

@@ -87,6 +87,8 @@ pub enum What {
         /// Whether it was done.
         outcome: Outcome,
     },
+    /// A job, by the measurement that it takes, has changed.
+    Job(SampleKey, JobChange),
     /// Servers were changed, or that was tried.
     Servers {
         /// The changes.
@@ -187,6 +189,23 @@ pub enum ServiceChange {
     Edit,
     /// Swarm itself wrote to it: only its version is another one.
     Bump,
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobChange {
+    /// It was asked for.
+    Started,
+    /// No node takes it.
+    Waits,
+    /// Its process is there.
+    Runs,
+    /// The managers know that its process ended by itself, and with what.
+    Ended(i64),
+    /// No process came of it, or something else ended it.
+    Lost,
+    /// It was removed.
+    Removed,
 }
 
 /// What became of a node.

@@ -25,6 +25,10 @@ pub struct Setup {
     pub apps: BTreeMap<String, App>,
     /// How the application of any other image behaves.
     pub other_apps: App,
+    /// How the programs of jobs behave, by their image.
+    pub programs: BTreeMap<String, Program>,
+    /// How the program of any other image behaves.
+    pub other_programs: Program,
     /// How long things take.
     pub pace: Pace,
     /// What goes wrong between a controller and its neighbours.
@@ -127,6 +131,47 @@ pub enum OnStop {
     Ignores,
 }
 
+/// How the program of a job behaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// From being asked for until it runs, or is known not to.
+    pub start: Span,
+    /// How long it runs.
+    pub takes: Span,
+    /// How each run ends; all later ones as the last.
+    pub ends: Vec<Ends>,
+}
+
+/// How a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// By itself, with this exit code.
+    With(i64),
+    /// It does not.
+    Never,
+    /// It never runs: there is no such image.
+    Missing,
+    /// It never runs: no node takes it.
+    Nowhere,
+}
+
+impl Program {
+    /// One whose runs end like this, after a few seconds.
+    pub fn ending(ends: impl IntoIterator<Item = Ends>) -> Self {
+        Self {
+            start: Span::millis(100, 800),
+            takes: Span::millis(500, 4_000),
+            ends: ends.into_iter().collect(),
+        }
+    }
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::ending([Ends::With(0)])
+    }
+}
+
 impl Default for App {
     fn default() -> Self {
         Self {
@@ -204,6 +249,8 @@ impl Setup {
             instances: Vec::new(),
             apps: BTreeMap::new(),
             other_apps: App::default(),
+            programs: BTreeMap::new(),
+            other_programs: Program::default(),
             pace: Pace::default(),
             faults: FaultPlan::none(),
             journal: Keep::No,

@@ -12,7 +12,7 @@ use super::hints::Hints;
 use super::influxdb::Source;
 use super::journal::{Entry, Journal, What, Who};
 use super::random::Random;
-use super::setup::{App, Keep, Pace, Setup};
+use super::setup::{App, Keep, Pace, Program, Setup};
 use super::store::Store;
 use super::swarm::Swarm;
 use super::time::{Micros, Time};
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub pace: Pace,
     pub apps: BTreeMap<String, Arc<App>>,
     pub other_apps: Arc<App>,
+    pub programs: BTreeMap<String, Program>,
+    pub other_programs: Program,
     pub journal: Journal,
     pub observer: Option<Box<dyn Observer>>,
     /// Who is to be polled again, once the state is let go.
@@ -69,6 +71,8 @@ impl State {
             pace: setup.pace,
             apps: apps.map(|(image, app)| (image, Arc::new(app))).collect(),
             other_apps: Arc::new(setup.other_apps),
+            programs: setup.programs,
+            other_programs: setup.other_programs,
             journal: Journal::new(setup.journal == Keep::Yes),
             observer: None,
             woken: Vec::new(),

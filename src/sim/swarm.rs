@@ -1,7 +1,7 @@
 //! The simulated Swarm: services with versions, tasks through their states, nodes that come and go.
 //!
 //! What is done to services is in `act`, what Swarm does by itself in `orchestrate`, a task's life in
-//! `task`, its end in `stop`, nodes in `node`, and what is shown of it all in `facts`.
+//! `task`, its end in `stop`, jobs in `job`, nodes in `node`, and what is shown of it all in `facts`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,11 +16,13 @@ use crate::world::swarm::SwarmFacts;
 
 mod act;
 mod facts;
+mod job;
 mod node;
 mod orchestrate;
 mod stop;
 mod task;
 
+pub(super) use job::{Job, JobNumber};
 use node::Node;
 
 /// A service, for ever.
@@ -66,6 +68,12 @@ pub(super) enum SwarmEvent {
     Reap(TaskKey),
     /// A node has been silent for too long.
     Miss(usize, u32),
+    /// A job's process is there, or is refused.
+    RunJob(JobNumber),
+    /// A job's process ends by itself.
+    EndJob(JobNumber),
+    /// The managers hear that a job has ended.
+    ReportJob(JobNumber),
 }
 
 /// A service of ours.
@@ -155,6 +163,11 @@ pub(super) struct Swarm {
     pub foreign: BTreeSet<String>,
     pub tasks: BTreeMap<TaskKey, Task>,
     pub nodes: Vec<Node>,
+    /// The jobs, by their age.
+    pub jobs: BTreeMap<JobNumber, Job>,
+    /// How often a job of each image was run.
+    runs: BTreeMap<String, usize>,
+    last_job: u32,
     /// Whose process listens where.
     pub listening: BTreeMap<Endpoint, TaskKey>,
     last_service: u32,
@@ -201,6 +214,9 @@ impl Swarm {
             foreign: BTreeSet::new(),
             tasks: BTreeMap::new(),
             nodes: (1..=nodes.max(1)).map(node).collect(),
+            jobs: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            last_job: 0,
             listening: BTreeMap::new(),
             last_service: 0,
             last_task: 0,

@@ -8,7 +8,7 @@ use super::state::State;
 use super::swarm::{Process, Task};
 use super::traffic::{Answered, Loss, Losses};
 use crate::api::{Name, Resource, Revision, RolloutStatus, ServerWeight};
-use crate::snapshot::{AdminState, CheckState, Endpoint, TaskId, TaskState};
+use crate::snapshot::{AdminState, CheckState, Endpoint, SampleKey, TaskId, TaskState};
 use crate::world::{Lease, Stored};
 
 use jiff::Timestamp;
@@ -48,6 +48,17 @@ pub struct ServiceView<'a> {
     pub replicas: u32,
     /// In what it differs from what it was made, if another hand changed it.
     pub drift: Option<&'a str>,
+}
+
+/// A job of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView<'a> {
+    /// Its service's name.
+    pub name: &'a str,
+    /// Which measurement it takes.
+    pub key: &'a SampleKey,
+    /// Whether its process is there, as it is in truth.
+    pub is_alive: bool,
 }
 
 /// A task.
@@ -124,6 +135,15 @@ impl<'a> View<'a> {
             version: service.version,
             replicas: service.replicas,
             drift: service.drift.as_deref(),
+        })
+    }
+
+    /// Our jobs, by their age.
+    pub fn jobs(&self) -> impl Iterator<Item = JobView<'a>> + use<'a> {
+        self.0.swarm.jobs.values().map(|job| JobView {
+            name: &job.name,
+            key: &job.key,
+            is_alive: job.is_alive,
         })
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::SimWorld;
 use super::call::{Answer, Reply, Request};
 use super::hints::Hinted;
-use crate::action::{Action, Measure};
+use crate::action::{Action, JobTarget, Measure};
 use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name};
 use crate::snapshot::{SampleOutcome, Snapshot};
 use crate::world::{Draft, Lease, StoreId, Stored, World, WorldError};
@@ -53,6 +53,13 @@ impl World for SimWorld {
         let request = Request::Measure(Box::new(question.clone()), limit);
         match Answer::to(self, request).await {
             Reply::Sampled(outcome) => outcome,
+            other => panic!("{ODD}: {other:?}"),
+        }
+    }
+
+    async fn read_log(&self, job: &JobTarget) -> Result<Vec<String>, WorldError> {
+        match Answer::to(self, Request::ReadLog(Box::new(job.clone()))).await {
+            Reply::Log(result) => result,
             other => panic!("{ODD}: {other:?}"),
         }
     }

@@ -1,12 +1,15 @@
 //! Facts from a metric source: samples, and which measurement each belongs to.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::JobEnd;
 use crate::api::{Name, Window};
 
 /// Which measurement a sample belongs to. A sample for another attempt, or for another run of a
 /// stage, is of no use.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SampleKey {
     /// The rollout that is measured.
     pub rollout: Name,
@@ -42,6 +45,13 @@ pub enum SampleOutcome {
     Value(f64),
     /// The query found no points, or null.
     NoData,
-    /// The source failed or could not be reached.
+    /// The source failed or could not be reached; or a job could not be run.
     Error(String),
+    /// A job was run.
+    Ran {
+        /// How it ended.
+        end: JobEnd,
+        /// The end of its log.
+        log: Vec<String>,
+    },
 }

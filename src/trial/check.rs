@@ -15,6 +15,7 @@ use crate::sim::{ControllerId, InstanceView, Observer, Outcome, View, What, Who,
 
 mod decisions;
 mod effects;
+mod jobs;
 mod lease;
 mod looks;
 mod measuring;
@@ -282,6 +283,7 @@ impl Observer for Watch {
         };
         self.leases.check(&event);
         self.measuring.check(&event);
+        jobs::check(&event);
         self.shares.check(&event);
         decisions::check(&event, &self.shares, &self.measuring);
         self.services.check(&event, &self.shares);

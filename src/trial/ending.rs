@@ -68,6 +68,9 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         let mut services = view.services();
         has_role || services.any(|known| known.rollout == rollout && known.revision == revision)
     };
+    if let Some(job) = view.jobs().find(|job| job.key.rollout == *rollout) {
+        return Err(Unrest(format!("the job {} is left", job.name)));
+    }
     if let Some(revision) = status.revisions.keys().find(|it| !is_known(it)) {
         return Err(Unrest(format!("{revision} is gone, and remembered still")));
     }
@@ -111,6 +114,9 @@ fn stable_comes_up(view: View<'_>, status: &RolloutStatus) -> bool {
 fn nothing_left(view: View<'_>, rollout: &Name, route: &Route) -> Result<End, Unrest> {
     if view.services().any(|service| service.rollout == rollout) {
         return Err(Unrest("it is gone, and a service of it is left".to_owned()));
+    }
+    if view.jobs().any(|job| job.key.rollout == *rollout) {
+        return Err(Unrest("it is gone, and a job of it is left".to_owned()));
     }
     for instance in view.instances() {
         let left = view.servers(instance.name, &route.backend).count();

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Duration, Manifest, Name, Revision, RolloutSpec};
+use crate::api::{Duration, Manifest, MetricBy, Name, Revision, RolloutSpec};
+use crate::plan::ResolvedMetric;
 
 mod app;
 mod cast;
@@ -128,9 +129,7 @@ impl Rehearsal {
         let stages = self.cast.rollout.spec.strategy.stages();
         stages.zip(0_u32..).map(|(stage, number)| {
             let metrics = self.cast.resolved.metrics_of(number).iter();
-            let first = metrics
-                .map(|metric| metric.interval.as_millis() + metric.ingest_lag.as_millis())
-                .max();
+            let first = metrics.map(|metric| first_measurement(metric)).max();
             let bake = stage.bake.map_or(0, Duration::as_millis);
             let approval = match self.approval {
                 Approval::After(time) if stage.approval => time.as_millis(),
@@ -138,5 +137,13 @@ impl Rehearsal {
             };
             bake.max(first.unwrap_or(0)).saturating_add(approval)
         })
+    }
+}
+
+/// How long the first measurement of a metric takes at most, in milliseconds.
+fn first_measurement(metric: &ResolvedMetric) -> u64 {
+    match &metric.metric.by {
+        MetricBy::Query(_) => metric.interval.as_millis() + metric.ingest_lag().as_millis(),
+        MetricBy::Job(job) => job.time_limit.as_millis(),
     }
 }

@@ -15,7 +15,7 @@ use super::influxdb::InfluxDb;
 use super::store::Store;
 use super::swarm::Swarm;
 use super::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
-use crate::action::{Action, Measure, ServerChanges};
+use crate::action::{Action, JobTarget, Measure, ServerChanges};
 use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name, SourceStatus};
 use crate::snapshot::{InstanceFact, SampleOutcome, Snapshot};
 
@@ -92,6 +92,7 @@ impl World for RealWorld {
         Ok(Snapshot {
             taken_at,
             services: facts.services,
+            jobs: facts.jobs,
             tasks: facts.tasks,
             nodes: facts.nodes,
             load_balancers: proxies.into_iter().collect(),
@@ -111,12 +112,19 @@ impl World for RealWorld {
             | Action::ScaleService { .. }
             | Action::RemoveService { .. }
             | Action::Measure(_)
+            | Action::StartJob(_)
+            | Action::ReadLog(_)
+            | Action::RemoveJob(_)
             | Action::Forget => self.swarm.act(action).await,
         }
     }
 
     async fn measure(&self, question: &Measure, source: &MetricSourceSpec) -> SampleOutcome {
         self.influxdb.measure(question, source).await
+    }
+
+    async fn read_log(&self, job: &JobTarget) -> Result<Vec<String>, WorldError> {
+        self.swarm.read_log(job).await
     }
 
     async fn load(&self) -> Result<Vec<Stored>, WorldError> {

@@ -12,13 +12,14 @@ use bollard::query_parameters::ListNodesOptions;
 use super::WorldError;
 use super::docker::{Engine, ask};
 use crate::api::Template;
-use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
+use crate::snapshot::{JobFact, NodeFact, NodeId, ServiceFact, ServiceId, TaskFact, TaskId};
 
 mod act;
 mod adoption;
 mod drift;
 mod facts;
 mod hints;
+mod job;
 mod labels;
 mod references;
 mod spec;
@@ -45,7 +46,9 @@ pub struct Swarm {
 pub struct SwarmFacts {
     /// Our labelled services, by name.
     pub services: BTreeMap<String, ServiceFact>,
-    /// Their tasks, by id, and those of ours that are gone and not yet stopped.
+    /// Our jobs, by their service's name.
+    pub jobs: BTreeMap<String, JobFact>,
+    /// The tasks of the services, by id, and those of ours that are gone and not yet stopped.
     pub tasks: BTreeMap<TaskId, TaskFact>,
     /// All nodes, by id.
     pub nodes: BTreeMap<NodeId, NodeFact>,
@@ -64,16 +67,29 @@ impl Swarm {
         }
     }
 
-    /// Lists our services, their tasks and all nodes: three calls at once, however many rollouts
+    /// Lists our services, jobs among them, their tasks and all nodes: three calls at once, however many rollouts
     /// there are.
     ///
     /// # Errors
     /// When one of the lists cannot be had.
     pub async fn observe(&self) -> Result<SwarmFacts, WorldError> {
-        let (services, tasks, nodes) =
-            tokio::try_join!(self.services(), self.tasks(), self.nodes())?;
+        let (listed, tasks, nodes) =
+            tokio::try_join!(self.list_services(), self.list_tasks(), self.nodes())?;
+        let (jobs, services): (Vec<_>, Vec<_>) = listed.into_iter().partition(RawService::is_job);
+        let of_jobs = jobs.iter().map(|raw| {
+            let job = raw.job(tasks.iter())?;
+            Ok((job.name.clone(), job))
+        });
+        let jobs = facts::collect(of_jobs);
+        let is_of_job = |task: &RawTask| jobs.values().any(|job| job.id.0 == task.service());
+        let read = tasks.into_iter().filter(|task| !is_of_job(task));
+        let tasks = facts::collect(read.map(|raw| {
+            let task = facts::task(raw)?;
+            Ok((task.id.clone(), task))
+        }));
         Ok(SwarmFacts {
-            services,
+            services: self.services(services),
+            jobs,
             tasks,
             nodes,
         })
@@ -93,9 +109,17 @@ impl Swarm {
         self.hints.next().await;
     }
 
-    async fn services(&self) -> Result<BTreeMap<String, ServiceFact>, WorldError> {
+    async fn list_services(&self) -> Result<Vec<RawService>, WorldError> {
         let path = format!("/services?{OURS}");
-        let listed: Vec<RawService> = self.engine.get("list the services", &path).await?;
+        self.engine.get("list the services", &path).await
+    }
+
+    async fn list_tasks(&self) -> Result<Vec<RawTask>, WorldError> {
+        let path = format!("/tasks?{OURS}");
+        self.engine.get("list the tasks", &path).await
+    }
+
+    fn services(&self, listed: Vec<RawService>) -> BTreeMap<String, ServiceFact> {
         let read = listed.into_iter().map(|raw| {
             let fact = raw.fact()?;
             Ok((fact.name.clone(), (fact, raw)))
@@ -113,16 +137,7 @@ impl Swarm {
         });
         let services = services.collect();
         *cache = known;
-        Ok(services)
-    }
-
-    async fn tasks(&self) -> Result<BTreeMap<TaskId, TaskFact>, WorldError> {
-        let path = format!("/tasks?{OURS}");
-        let listed: Vec<RawTask> = self.engine.get("list the tasks", &path).await?;
-        let read = listed.into_iter().map(facts::task);
-        Ok(facts::collect(
-            read.map(|task| task.map(|task| (task.id.clone(), task))),
-        ))
+        services
     }
 
     async fn nodes(&self) -> Result<BTreeMap<NodeId, NodeFact>, WorldError> {

@@ -7,6 +7,7 @@
 mod adoption;
 mod daemon;
 mod gitops;
+mod jobs;
 mod lab;
 mod load;
 mod lossless;

@@ -1,9 +1,21 @@
 //! ANALYSIS rules.
 
-use rolloutctl::api::{Duration, NoData, PauseReason, Phase, Step, Strategy, Verb, WaitingOn};
+use rolloutctl::api::{
+    Duration, MetricBy, MetricQuery, NoData, PauseReason, Phase, RolloutSpec, Step, Strategy, Verb,
+    WaitingOn,
+};
 use rolloutctl::snapshot::SampleOutcome;
 
 use crate::toy::{Toy, held, measured, spec, staged};
+
+/// The query of the first metric.
+fn query(spec: &mut RolloutSpec) -> &mut MetricQuery {
+    let analysis = spec.analysis.as_mut().expect("an analysis");
+    match &mut analysis.metrics[0].by {
+        MetricBy::Query(query) => query,
+        MetricBy::Job(job) => panic!("no query, but {job:?}"),
+    }
+}
 
 fn measuring(answer: SampleOutcome) -> Toy {
     let mut toy = Toy::in_stage(measured("v2"), 0);
@@ -57,7 +69,7 @@ fn analysis_1_no_data_fails_or_is_waived_where_the_spec_says_so() {
         let mut toy = Toy::stable(spec("v1"));
         toy.answer = SampleOutcome::NoData;
         let mut next = measured("v2");
-        next.analysis.as_mut().expect("an analysis").metrics[0].no_data = no_data;
+        query(&mut next).no_data = no_data;
         toy.apply(next);
         toy.until("it is over", |toy| {
             toy.status.observed_generation == 2 && toy.status.step == Step::Idle
@@ -73,7 +85,7 @@ fn analysis_1_no_data_fails_or_is_waived_where_the_spec_says_so() {
 fn analysis_2_windows_lie_inside_the_stage_and_behind_the_lag() {
     let mut toy = Toy::stable(spec("v1"));
     let mut next = measured("v2");
-    next.analysis.as_mut().expect("an analysis").metrics[0].window = Some(Duration::from_secs(60));
+    query(&mut next).window = Some(Duration::from_secs(60));
     let next = staged(next, &serde_json::json!([{"weight": 5, "bake": "2m"}]));
     toy.apply(next);
     let mut since = None;
@@ -181,7 +193,7 @@ fn analysis_3_a_waived_metric_whose_source_fails_holds_the_stage() {
     let mut toy = Toy::stable(spec("v1"));
     toy.answer = SampleOutcome::NoData;
     let mut next = measured("v2");
-    next.analysis.as_mut().expect("an analysis").metrics[0].no_data = NoData::Skip;
+    query(&mut next).no_data = NoData::Skip;
     let next = staged(next, &serde_json::json!([{"weight": 5, "bake": "25s"}]));
     toy.apply(next);
     toy.until("there was no data", |toy| toy.asked.len() == 1);

@@ -38,7 +38,8 @@ fn a_template_takes_arguments_source_and_interval_from_whoever_uses_it() {
     });
     let metrics = metrics(&golden(), &used).expect("metrics");
     assert_eq!(metrics.len(), 1);
-    assert_eq!(metrics[0].source, name("main"));
+    let source = metrics[0].source.as_ref().map(|source| &source.name);
+    assert_eq!(source, Some(&name("main")));
     assert_eq!(metrics[0].interval, Duration::from_secs(7));
     assert_eq!(metrics[0].args["args.code"], "5xx");
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
-use rolloutctl::action::{Action, Measure, ServerVerb};
+use rolloutctl::action::{Action, Measure, NewJob, ServerVerb};
 use rolloutctl::api::{
     Actor, Command, Commit, Deletion, Dependents, Duration, Name, OriginProblem, Phase, Revision,
     RolloutSpec, RolloutStatus, Step, Verb,
@@ -84,6 +84,8 @@ pub struct Toy {
     pub answer: SampleOutcome,
     /// The questions that were asked, each once.
     pub asked: Vec<Measure>,
+    /// Every job that was ever started.
+    pub started: Vec<NewJob>,
     /// What the spec may refer to.
     pub resources: Resources,
     /// Problem of the spec, if it has one.
@@ -135,6 +137,7 @@ impl Toy {
             open_requests: 0,
             answer: SampleOutcome::Value(0.0),
             asked: Vec::new(),
+            started: Vec::new(),
             resources: resources(),
             problem: None,
             obstacle: None,

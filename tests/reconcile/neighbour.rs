@@ -11,7 +11,9 @@ use rolloutctl::api::{
     RolloutSpec, RolloutStatus,
 };
 use rolloutctl::runtime::{Runtime, Task};
-use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
+use rolloutctl::snapshot::{
+    InstanceFact, JobFact, JobState, SampleKey, SampleOutcome, Snapshot, TaskId, TaskState,
+};
 use rolloutctl::world::{Draft, Lease, StoreId, Stored, World, WorldError};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -154,6 +156,31 @@ impl Neighbour {
     }
 
     /// The services that there are.
+    /// Leaves a job of a rollout that is not there.
+    pub fn leave_a_job(&self) {
+        let key = SampleKey {
+            rollout: "gone".parse().expect("a name"),
+            attempt: 1,
+            stage: 0,
+            since: Timestamp::UNIX_EPOCH,
+            metric: "tests".parse().expect("a name"),
+            number: 1,
+        };
+        let job = JobFact {
+            id: "job".into(),
+            name: key.job_name(),
+            key,
+            created_at: Timestamp::UNIX_EPOCH,
+            state: JobState::Waiting { problem: None },
+        };
+        let jobs = &mut self.lock().toy.snapshot.jobs;
+        jobs.insert(job.name.clone(), job);
+    }
+
+    pub fn has_jobs(&self) -> bool {
+        !self.lock().toy.snapshot.jobs.is_empty()
+    }
+
     pub fn services(&self) -> Vec<String> {
         self.lock().toy.snapshot.services.keys().cloned().collect()
     }

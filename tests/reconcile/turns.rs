@@ -388,3 +388,13 @@ async fn analysis_3_a_source_that_does_not_answer_is_asked_once_and_holds_the_st
     let status = bench.world.status();
     assert_eq!((status.phase, status.stage), (Phase::Progressing, 0));
 }
+
+/// What came of the last request of a controller that died, after the rollout was forgotten.
+#[tokio::test]
+async fn analysis_6_a_job_of_a_rollout_that_is_gone_is_removed() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    bench.world.leave_a_job();
+    bench.turn().await;
+    assert!(!bench.world.has_jobs());
+}

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rolloutctl::api::{Duration, Name, Route};
-use rolloutctl::sim::{App, FaultPlan, Hand, Loss, OnStop, Rates, Setup, Span, Starts, View};
+use rolloutctl::sim::{
+    App, Ends, FaultPlan, Hand, Loss, OnStop, Program, Rates, Setup, Span, Starts, View,
+};
 use rolloutctl::trial::check::{Findings, Terms, Watch};
 use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, at_rest};
 use serde_json::Value;
@@ -206,6 +208,17 @@ fn setup(story: &Story, seed: u64) -> Setup {
     setup.other_apps = app(Behaviour::Good);
     for (image, behaviour) in &story.script.images {
         setup.apps.insert(image.clone(), app(*behaviour));
+    }
+    let programs = [
+        ("pass", vec![Ends::With(0)]),
+        ("fail", vec![Ends::With(1)]),
+        ("fail-once", vec![Ends::With(1), Ends::With(0)]),
+        ("hang", vec![Ends::Never]),
+        ("missing", vec![Ends::Missing]),
+    ];
+    for (program, ends) in programs {
+        let image = format!("tests:{program}");
+        setup.programs.insert(image, Program::ending(ends));
     }
     setup
 }

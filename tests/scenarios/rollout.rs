@@ -20,6 +20,9 @@ pub struct Changes {
     rollback_window: Option<u32>,
     /// Changes of the one metric, `error-ratio`; `none` for no analysis at all.
     metric: Option<Value>,
+    /// A second metric, `acceptance`, by a job: its `image` (pass, fail, fail-once, hang, missing), its `timeLimit`, and whatever else
+    /// a metric has.
+    job: Option<Map<String, Value>>,
     progress_deadline: Option<String>,
     drain_timeout: Option<String>,
     on_failure: Option<String>,
@@ -106,6 +109,32 @@ impl Changes {
             spec["revisionHistoryLimit"] = limit.into();
         }
         self.change_metric(spec);
+        self.change_job(spec);
+    }
+
+    fn change_job(&self, spec: &mut Value) {
+        let Some(changes) = &self.job else { return };
+        let mut metric = json!({
+            "name": "acceptance",
+            "job": {"template": {"image": "tests:pass", "networks": spec["template"]["networks"]}},
+        });
+        for (field, value) in changes {
+            match (field.as_str(), value) {
+                ("image", Value::String(program)) => {
+                    metric["job"]["template"]["image"] = format!("tests:{program}").into();
+                }
+                ("timeLimit", limit) => metric["job"]["timeLimit"] = limit.clone(),
+                (field, value) => metric[field] = value.clone(),
+            }
+        }
+        let metrics = &mut spec["analysis"]["metrics"];
+        match metrics.as_array_mut() {
+            Some(metrics) => {
+                metrics.retain(|known| known["name"] != metric["name"]);
+                metrics.push(metric);
+            }
+            None => *metrics = json!([metric]),
+        }
     }
 
     fn change_metric(&self, spec: &mut Value) {

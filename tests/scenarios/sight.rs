@@ -17,6 +17,8 @@ pub struct Sight {
     pub is_current: bool,
     /// How many tasks each of its services asks for.
     pub services: BTreeMap<Revision, u32>,
+    /// The metrics of which a job is there.
+    pub jobs: Vec<String>,
     /// How many tasks of each revision are ready.
     pub ready: BTreeMap<Revision, u32>,
     /// What each proxy gives each revision, from 0 to 1.

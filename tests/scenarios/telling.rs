@@ -29,6 +29,7 @@ pub struct Teller {
     left: Vec<String>,
     /// What other hands did, and is told once in each step.
     by_hand: Vec<String>,
+    jobs: Course,
     services: BTreeMap<String, Course>,
     traffic: BTreeMap<String, Course>,
 }
@@ -81,6 +82,7 @@ impl Teller {
         lines.extend(self.phase.tell().map(|phases| format!("phase: {phases}")));
         lines.append(&mut self.left);
         lines.append(&mut self.by_hand);
+        lines.extend(self.jobs.tell().map(|jobs| format!("job: {jobs}")));
         for (image, course) in &mut self.services {
             let told = course.tell();
             lines.extend(told.map(|values| format!("tasks of {image}: {values}")));
@@ -116,6 +118,9 @@ impl Teller {
             self.decided.push("it is gone".to_owned());
         }
         self.is_gone = sight.is_gone;
+        let jobs = sight.jobs.join(", ");
+        self.jobs
+            .goes_to(if jobs.is_empty() { "none" } else { &jobs });
         self.see_services(sight);
         self.see_traffic(sight);
     }

@@ -7,15 +7,15 @@ use rolloutctl::api::{
     Dependents, Duration, Kind, Manifest, Resource, RolloutSpec, ServerWeight, Verb,
 };
 use rolloutctl::sim::{
-    App, Condition, CrashAt, Edit, FaultPlan, Hand, LastCall, Rates, Setup, Span, Starts, Which,
-    WhichServer,
+    App, Condition, CrashAt, Edit, Ends, FaultPlan, Hand, LastCall, Program, Rates, Setup, Span,
+    Starts, Which, WhichServer,
 };
 use rolloutctl::snapshot::AdminState;
 use rolloutctl::trial::check::{Calls, Terms};
 use rolloutctl::trial::{Deed, Habits, Reading, Seat};
 
 use crate::chance::Chance;
-use crate::spec::{BACKEND, name, neighbours, rollout};
+use crate::spec::{BACKEND, PROGRAMS, name, neighbours, rollout};
 
 /// When the faults and the other hands stop, in seconds from the beginning.
 pub const HEALED_AFTER: u64 = 90;
@@ -98,6 +98,9 @@ impl Case {
                     .insert(format!("app:{kind}-{release}"), app(kind));
             }
         }
+        for kind in PROGRAMS {
+            setup.programs.insert(format!("job:{kind}"), program(kind));
+        }
         setup
     }
 
@@ -140,6 +143,18 @@ fn app(kind: &str) -> App {
         },
         _ => usual,
     }
+}
+
+/// Those that cannot be run are run in the end, for somebody resumes what is inconclusive.
+fn program(kind: &str) -> Program {
+    Program::ending(match kind {
+        "bad" => vec![Ends::With(1)],
+        "flaky" => vec![Ends::With(3), Ends::With(0)],
+        "hangs" => vec![Ends::Never, Ends::With(0)],
+        "absent" => vec![Ends::Missing, Ends::Missing, Ends::With(0)],
+        "nowhere" => vec![Ends::Nowhere, Ends::With(0)],
+        _ => vec![Ends::With(0)],
+    })
 }
 
 fn apply(spec: &Manifest<RolloutSpec>) -> Deed {

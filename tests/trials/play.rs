@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rolloutctl::api::{
-    AbortCause, Duration, Name, PauseReason, Phase, Resource, Revision, RolloutStatus, Route, Verb,
+    AbortCause, Duration, Name, PauseReason, Phase, Resource, Revision, RolloutStatus, Route,
+    SampleRecord, Verb,
 };
 use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
 use rolloutctl::snapshot::TaskId;
@@ -16,7 +17,7 @@ use rolloutctl::trial::check::{Findings, Violation, Watch};
 use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, at_rest};
 
 use crate::case::{Case, HEALED_AFTER, after_a_look};
-use crate::spec::{BACKEND, name};
+use crate::spec::{BACKEND, JOB, name};
 
 /// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
 /// deadlines, a standby's patience, and pauses of actions that failed.
@@ -99,7 +100,11 @@ impl Observer for Counting {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
         let writes = matches!(
             what,
-            What::Stored { .. } | What::Leased { .. } | What::Service { .. } | What::Servers { .. }
+            What::Stored { .. }
+                | What::Leased { .. }
+                | What::Service { .. }
+                | What::Job(..)
+                | What::Servers { .. }
         );
         if writes && matches!(who, Who::Controller(_)) {
             self.writes.fetch_add(1, Ordering::Relaxed);
@@ -355,6 +360,15 @@ impl<'a> Play<'a> {
                 let aborts =
                     |deed: &Deed| matches!(deed, Deed::Hand(Hand::Command(_, Verb::Abort)));
                 self.gave_up || deeds().any(aborts)
+            }
+            // Its program may fail; whether it did is checked where the stage is passed.
+            AbortCause::Analysis { metric, failed } if metric.as_str() == JOB => {
+                let told = |sample: &SampleRecord| sample.exit_code.is_some_and(|code| code != 0);
+                let late = |sample: &SampleRecord| {
+                    let problem = sample.problem.as_deref();
+                    problem.is_some_and(|problem| problem.contains("time limit"))
+                };
+                !failed.is_empty() && failed.iter().all(|one| told(one) || late(one))
             }
             AbortCause::Analysis { .. } => {
                 let lies = |deed: &Deed| matches!(deed, Deed::Source(..));

@@ -7,6 +7,9 @@ use crate::chance::Chance;
 
 pub const BACKEND: &str = "web";
 
+/// The metric that is a job.
+pub const JOB: &str = "acceptance";
+
 pub fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
@@ -77,7 +80,42 @@ pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
         spec["revisionHistoryLimit"] = chance.between(0, 2).into();
     }
     way_back(&mut chance.apart(), &mut spec);
+    job(&mut chance.apart().apart(), &mut spec);
     manifest("web", spec)
+}
+
+/// What the programs of jobs are like.
+pub const PROGRAMS: [&str; 7] = ["good", "good", "bad", "flaky", "hangs", "absent", "nowhere"];
+
+/// In some rollouts a job is a metric: of all stages, of the first one, or of the gate before a switch. Chosen apart too.
+fn job(chance: &mut Chance, spec: &mut Value) {
+    if !chance.percent(30) {
+        return;
+    }
+    let mut metric = json!({
+        "name": JOB,
+        "job": {
+            "template": {"image": format!("job:{}", chance.one(&PROGRAMS)), "networks": ["front"]},
+            "timeLimit": format!("{}s", chance.between(6, 15)),
+        },
+        "failureLimit": chance.between(0, 2),
+        "consecutiveErrorLimit": chance.between(0, 4),
+    });
+    if chance.percent(30) {
+        metric["interval"] = format!("{}s", chance.between(1, 10)).into();
+    }
+    let is_rollover = spec["strategy"].get("blueGreen").is_some();
+    if chance.percent(50) {
+        let own = &mut spec["analysis"]["metrics"];
+        match own.as_array_mut() {
+            Some(metrics) => metrics.push(metric),
+            None => *own = json!([metric]),
+        }
+    } else if is_rollover {
+        spec["strategy"]["blueGreen"]["prePromotion"]["analysis"] = json!({"metrics": [metric]});
+    } else {
+        spec["strategy"]["canary"]["stages"][0]["analysis"] = json!({"metrics": [metric]});
+    }
 }
 
 fn stages(chance: &mut Chance) -> Vec<Value> {

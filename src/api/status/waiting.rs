@@ -98,6 +98,17 @@ pub enum WaitingOn {
         /// What the source said last.
         problem: String,
     },
+    /// A metric's job.
+    Job {
+        /// The metric.
+        metric: Name,
+        /// When its time is over, if it is under way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Why it does not run, or did not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// `rolloutctl promote`, which the stage asks for.
     Approval,
     /// `rolloutctl resume`, after `rolloutctl pause`.
@@ -129,6 +140,7 @@ impl WaitingOn {
             Self::Measurement { .. } => "measurement",
             Self::Data { .. } => "data",
             Self::Source { .. } => "source",
+            Self::Job { .. } => "job",
             Self::Approval => "approval",
             Self::Resume => "resume",
             Self::Decision => "decision",
@@ -164,6 +176,7 @@ impl WaitingOn {
             | Self::Measurement { .. }
             | Self::Data { .. }
             | Self::Source { .. }
+            | Self::Job { .. }
             | Self::Approval
             | Self::Resume
             | Self::Decision
@@ -235,6 +248,21 @@ impl fmt::Display for WaitingOn {
             Self::Data { metric } => write!(f, "data for `{metric}`: its query finds no points"),
             Self::Source { metric, problem } => {
                 write!(f, "the source of `{metric}` to answer: {problem}")
+            }
+            Self::Job {
+                metric,
+                until,
+                problem,
+            } => {
+                match until {
+                    Some(until) => {
+                        write!(f, "the job of `{metric}` to end; it has until {until:.0}")?;
+                    }
+                    None => write!(f, "the job of `{metric}` to run")?,
+                }
+                problem
+                    .as_ref()
+                    .map_or(Ok(()), |problem| write!(f, ": {problem}"))
             }
             Self::Approval => f.write_str("approval: `rolloutctl promote`"),
             Self::Resume => f.write_str("`rolloutctl resume`"),

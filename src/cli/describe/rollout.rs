@@ -172,6 +172,7 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
     }
     text.table(&grid);
     for measurement in measurements {
+        log(measurement, text);
         for failure in &measurement.failures {
             text.line(&format!(
                 "{} failed {} ago: {} in {:.0}/{:.0}",
@@ -185,6 +186,22 @@ fn measurements(scene: &Scene<'_>, measurements: &[MeasurementStatus], text: &mu
     }
 }
 
+/// What a job wrote last: of the last failure if there is one, of the last run else.
+fn log(measurement: &MeasurementStatus, text: &mut Text) {
+    let samples = [measurement.failures.last(), measurement.recent.last()];
+    let mut told = samples.into_iter().flatten();
+    let Some(sample) = told.find(|sample| !sample.log.is_empty()) else {
+        return;
+    };
+    text.line(&format!(
+        "{} wrote at its end, at {:.0}:",
+        measurement.metric, sample.at
+    ));
+    for line in &sample.log {
+        text.line(&format!("  | {line}"));
+    }
+}
+
 /// When the next sample of a measurement is due.
 fn next(measurement: &MeasurementStatus, scene: &Scene<'_>) -> String {
     let status = scene.stored.draft.status.as_ref();
@@ -195,10 +212,11 @@ fn next(measurement: &MeasurementStatus, scene: &Scene<'_>) -> String {
     if !is_taken {
         return "-".to_owned();
     }
-    if measurement.next_at <= scene.now {
-        return "due".to_owned();
+    match measurement.next_at {
+        None => "-".to_owned(),
+        Some(at) if at <= scene.now => "due".to_owned(),
+        Some(at) => format!("in {}", age(scene.now, at)),
     }
-    format!("in {}", age(scene.now, measurement.next_at))
 }
 
 fn conditions(scene: &Scene<'_>, status: &RolloutStatus, text: &mut Text) {

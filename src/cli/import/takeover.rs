@@ -305,7 +305,9 @@ impl Memory {
 }
 
 fn route(stored: &Stored, spec: &RolloutSpec, store: &[Stored]) -> Result<Route, Failure> {
-    let traffic = &spec.traffic;
+    let traffic = spec.route().ok_or_else(|| {
+        Failure::No("a preview takes nothing over; choose another strategy".to_owned())
+    })?;
     let mut resources = store.iter().map(|stored| &stored.draft.resource);
     let load_balancer = resources.find_map(|resource| match resource {
         Resource::LoadBalancer(found) if found.metadata.name == traffic.load_balancer => {
@@ -327,9 +329,9 @@ fn route(stored: &Stored, spec: &RolloutSpec, store: &[Stored]) -> Result<Route,
         status.phase == Phase::Healthy && status.observed_generation == draft.generation
     });
     Ok(Route {
-        backend: traffic.backend.clone(),
+        backend: traffic.backend,
         instances: load_balancer.spec.haproxy.instances.clone(),
-        drain_timeout: traffic.drain_timeout.as_std(),
+        drain_timeout: spec.drain_timeout().as_std(),
         replicas: spec.replicas,
         condition: if healthy {
             Condition::Healthy

@@ -193,19 +193,19 @@ fn points(
             check,
             format_args!("the collector wrote {requests} requests in the last {LOOK_BACK}"),
         ),
-        (SampleOutcome::NoData, Served::Lately) => Finding::warn(
+        (SampleOutcome::NoData | SampleOutcome::Ran { .. }, Served::Lately) => Finding::warn(
             check,
             format_args!(
                 "no points in the last {LOOK_BACK}, although HAProxy served requests then"
             ),
             "see whether `rolloutctl collector` runs, and whether HAProxy logs to it",
         ),
-        (SampleOutcome::NoData, Served::Before) => Finding::info(
+        (SampleOutcome::NoData | SampleOutcome::Ran { .. }, Served::Before) => Finding::info(
             check,
             format_args!("no points in the last {LOOK_BACK}, and HAProxy served no requests then"),
             "send a request and check again after some seconds",
         ),
-        (SampleOutcome::NoData, Served::NoneSeen) => Finding::info(
+        (SampleOutcome::NoData | SampleOutcome::Ran { .. }, Served::NoneSeen) => Finding::info(
             check,
             format_args!(
                 "no points in the last {LOOK_BACK}, and HAProxy has not served any requests"

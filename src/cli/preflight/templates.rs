@@ -2,25 +2,37 @@
 
 use super::Resources;
 use super::finding::Finding;
-use crate::api::{Name, Resource, Template};
+use crate::api::{Metric, Resource, Template};
 use crate::world::WorldError;
 use crate::world::swarm::{Absent, Swarm};
 
 /// Looks for what the templates of all rollouts name.
 pub async fn check(resources: &Resources, swarm: &Swarm) -> Vec<Finding> {
-    let (names, templates): (Vec<_>, Vec<_>) = naming(resources).into_iter().unzip();
-    judge(&names, swarm.missing(&templates).await)
+    let (owners, templates): (Vec<_>, Vec<_>) = naming(resources).into_iter().unzip();
+    judge(&owners, swarm.missing(&templates).await)
 }
 
-/// The rollouts whose templates name something.
-fn naming(resources: &Resources) -> Vec<(&Name, &Template)> {
-    let rollouts = resources.0.values().filter_map(|resource| match resource {
-        Resource::Rollout(manifest) => Some(manifest),
-        Resource::LoadBalancer(_) | Resource::MetricSource(_) | Resource::AnalysisTemplate(_) => {
-            None
+/// A template, and whose it is.
+type Owned<'a> = (String, &'a Template);
+
+/// The rollouts, and the metrics by a job, whose templates name something.
+fn naming(resources: &Resources) -> Vec<Owned<'_>> {
+    let templates = resources.0.values().flat_map(|resource| match resource {
+        Resource::Rollout(manifest) => {
+            let owner = format!("rollout {}", manifest.metadata.name);
+            let spec = &manifest.spec;
+            let staged = spec.strategy.stages().filter_map(|stage| stage.analysis);
+            let all = spec.analysis.iter().chain(staged);
+            let mut found = jobs(&owner, all.flat_map(|analysis| &analysis.metrics));
+            found.insert(0, (format!("{owner} template"), &spec.template));
+            found
         }
+        Resource::AnalysisTemplate(manifest) => {
+            let owner = format!("analysistemplate {}", manifest.metadata.name);
+            jobs(&owner, manifest.spec.metrics.iter())
+        }
+        Resource::LoadBalancer(_) | Resource::MetricSource(_) => Vec::new(),
     });
-    let templates = rollouts.map(|manifest| (&manifest.metadata.name, &manifest.spec.template));
     templates
         .filter(|(_, template)| {
             let lists = [template.secrets.len(), template.configs.len()];
@@ -29,7 +41,16 @@ fn naming(resources: &Resources) -> Vec<(&Name, &Template)> {
         .collect()
 }
 
-fn judge(names: &[&Name], missing: Result<Vec<Vec<Absent>>, WorldError>) -> Vec<Finding> {
+/// The templates of those of `metrics` that are measured by a job.
+fn jobs<'a>(owner: &str, metrics: impl Iterator<Item = &'a Metric>) -> Vec<Owned<'a>> {
+    let owned = |metric: &'a Metric| {
+        let job = metric.job()?;
+        Some((format!("{owner} job {}", metric.name), &job.template))
+    };
+    metrics.filter_map(owned).collect()
+}
+
+fn judge(owners: &[String], missing: Result<Vec<Vec<Absent>>, WorldError>) -> Vec<Finding> {
     let missing = match missing {
         Ok(missing) => missing,
         Err(error) => {
@@ -41,16 +62,15 @@ fn judge(names: &[&Name], missing: Result<Vec<Vec<Absent>>, WorldError>) -> Vec<
         }
     };
     let mut findings = Vec::new();
-    for (name, absent) in names.iter().zip(missing) {
-        let check = format!("rollout {name} template");
+    for (check, absent) in owners.iter().zip(missing) {
         if absent.is_empty() {
             findings.push(Finding::ok(
-                check,
+                check.clone(),
                 "the networks, secrets and configs that it names are there",
             ));
         } else {
             let each = absent.into_iter();
-            findings.extend(each.map(|one| Finding::fail(&check, one.problem, one.remedy)));
+            findings.extend(each.map(|one| Finding::fail(check, one.problem, one.remedy)));
         }
     }
     findings
@@ -62,14 +82,13 @@ mod tests {
 
     #[test]
     fn each_absent_object_fails_for_the_rollout_that_names_it() {
-        let name = |text: &str| text.parse::<Name>().expect("a name");
-        let (web, shop) = (name("web"), name("shop"));
+        let owners = ["rollout web template", "rollout shop template"].map(str::to_owned);
         let absent = |what: &str| Absent {
             problem: format!("there is no {what}"),
             remedy: "create it".to_owned(),
         };
         let missing = vec![Vec::new(), vec![absent("secret"), absent("network")]];
-        let told: Vec<_> = judge(&[&web, &shop], Ok(missing))
+        let told: Vec<_> = judge(&owners, Ok(missing))
             .iter()
             .map(|finding| format!("{} {finding}", finding.grade))
             .collect();
@@ -87,12 +106,15 @@ mod tests {
     fn a_template_that_names_nothing_is_not_looked_at() {
         let mut resources = Resources::default();
         for (name, networks) in [("web", &["news"][..]), ("shop", &[])] {
+            let of_job = if name == "shop" { &["news"][..] } else { &[] };
+            let job = serde_json::json!({"template": {"image": "tests:1", "networks": of_job}});
+            let analysis = serde_json::json!({"metrics": [{"name": "tests", "job": job}]});
             let rollout = serde_json::json!({
                 "metadata": {"name": name},
                 "spec": {
                     "template": {"image": "web:1", "networks": networks},
                     "traffic": {"loadBalancer": "edge", "backend": name, "port": 80},
-                    "strategy": {"canary": {"stages": [{"weight": 5}]}},
+                    "strategy": {"canary": {"stages": [{"weight": 5, "analysis": analysis}]}},
                 },
             });
             let manifest = serde_json::from_value(rollout).expect("a rollout");
@@ -100,6 +122,6 @@ mod tests {
         }
         let found = naming(&resources);
         let named: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(named, ["web"]);
+        assert_eq!(named, ["rollout web template", "rollout shop job tests"]);
     }
 }

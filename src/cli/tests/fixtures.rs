@@ -207,7 +207,7 @@ fn measurement() -> MeasurementStatus {
         valid: 3,
         failed: 1,
         errors_in_row: 0,
-        next_at: at(460),
+        next_at: Some(at(460)),
         recent: vec![sample(430, 0.05), sample(440, 0.002_1)],
         failures: vec![sample(430, 0.05)],
     }
@@ -220,6 +220,8 @@ fn sample(seconds: i64, value: f64) -> SampleRecord {
         end: at(seconds - 2),
         value: Some(value),
         problem: None,
+        exit_code: None,
+        log: Vec::new(),
     }
 }
 

@@ -26,7 +26,7 @@ impl Explainer<'_, '_> {
             return;
         }
         if let (Some(tags), Value::Object(_)) = (self.tags(pointer), value.as_ref()) {
-            self.tagged(path, value, &tags, branches, findings);
+            self.tagged((path, pointer), value, &tags, branches, findings);
             return;
         }
         let own = error.instance_path().as_str();
@@ -68,9 +68,16 @@ impl Explainer<'_, '_> {
             .collect()
     }
 
+    /// Whether the branches say nothing else: the fields are those of the object that they are part of.
+    fn are_bare(&self, pointer: &str) -> bool {
+        let branches = self.schema.pointer(pointer).and_then(Value::as_array);
+        let is_bare = |branch: &Value| branch.get("properties").is_none();
+        branches.is_some_and(|branches| branches.iter().all(is_bare))
+    }
+
     fn tagged(
         &self,
-        path: &FieldPath,
+        (path, pointer): (&FieldPath, &str),
         value: &Value,
         tags: &[&str],
         branches: &[Vec<ValidationError<'static>>],
@@ -86,6 +93,11 @@ impl Explainer<'_, '_> {
                 for error in branches.get(*index).into_iter().flatten() {
                     self.explain(error, findings);
                 }
+            }
+            [] if self.are_bare(pointer) => {
+                let names = tags.join("` nor `");
+                let remedy = format!("add {}", either(tags.iter().copied()));
+                findings.error(path, format!("neither `{names}` is given"), remedy);
             }
             [] => {
                 let names = value

@@ -6,7 +6,7 @@ use super::super::diagnostic::Findings;
 use super::super::node::Node;
 use super::super::suggest::{either, nearest};
 use super::super::words::quoted;
-use super::repeated;
+use super::{job, repeated};
 use crate::api::Duration;
 use crate::influxql::{BUILT_IN, Effect, FillError, Reading};
 
@@ -143,6 +143,13 @@ fn check_metrics(
         );
     }
     for metric in metrics.iter().filter(|metric| metric.value.is_object()) {
+        if metric.get("job").is_given() {
+            job::check(metric, findings);
+            continue;
+        }
+        if !metric.get("query").is_given() {
+            continue; // The schema's rule says that.
+        }
         bounds(metric, findings);
         pause(&metric.get("interval"), findings);
         if source.is_none() && !metric.get("source").is_given() {
@@ -284,7 +291,9 @@ pub(super) fn check_template(spec: &Node<'_>, findings: &mut Findings) {
     let metrics = spec.get("metrics").items();
     let used = placeholders_used(&metrics, &scope);
     let unreadable = unreadable(&metrics);
-    for item in &args {
+    // A job is told all of them, and what it makes of them is its own matter.
+    let has_job = metrics.iter().any(|metric| metric.get("job").is_given());
+    for item in args.iter().filter(|_| !has_job) {
         let name = item.get("name");
         let is_used = |text: &str| {
             let name = format!("args.{text}");

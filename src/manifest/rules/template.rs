@@ -8,7 +8,14 @@ use super::repeated;
 
 mod resources;
 
+/// Checks the template of a rollout.
 pub(super) fn check(template: &Node<'_>, findings: &mut Findings) {
+    floating(&template.get("image"), findings);
+    check_any(template, findings);
+}
+
+/// Checks a template, whatever runs it.
+pub(super) fn check_any(template: &Node<'_>, findings: &mut Findings) {
     image(&template.get("image"), findings);
     environment(&template.get("environment"), findings);
     for field in ["command", "entrypoint"] {
@@ -40,8 +47,14 @@ fn image(image: &Node<'_>, findings: &mut Findings) {
             format!("{} is not an image's name", quoted(text)),
             "write it without spaces, as in `registry.example/web:1.4.2`",
         );
-        return;
     }
+}
+
+fn floating(image: &Node<'_>, findings: &mut Findings) {
+    let sound = |text: &&str| !text.is_empty() && !text.contains(char::is_whitespace);
+    let Some(text) = image.text().filter(sound) else {
+        return;
+    };
     let name = text.rsplit('/').next().unwrap_or(text);
     let floating = !name.contains('@') && (!name.contains(':') || name.ends_with(":latest"));
     if floating {

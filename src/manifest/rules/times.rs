@@ -6,7 +6,7 @@ use super::super::node::Node;
 use crate::api::Duration;
 
 /// The fields that hold durations, whatever the kind.
-const DURATIONS: [&str; 13] = [
+const DURATIONS: [&str; 14] = [
     "bake",
     "delay",
     "drainTimeout",
@@ -16,6 +16,7 @@ const DURATIONS: [&str; 13] = [
     "scaleDownDelay",
     "start_period",
     "stop_grace_period",
+    "timeLimit",
     "timeout",
     "ttl",
     "window",
@@ -23,10 +24,11 @@ const DURATIONS: [&str; 13] = [
 ];
 
 /// Those that must be longer than zero, with the reason.
-const POSITIVE: [(&str, &str); 5] = [
+const POSITIVE: [(&str, &str); 6] = [
     ("interval", "one would follow the other without a pause"),
     ("progressDeadline", "every stage would be too late at once"),
     ("ttl", "a preview would be gone before it is up"),
+    ("timeLimit", "every job would be too late at once"),
     ("timeout", "nothing can be done in no time"),
     ("window", "a measurement would look at no time"),
 ];

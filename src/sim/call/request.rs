@@ -1,7 +1,7 @@
 //! What is asked of a neighbour, and what it answers.
 
 use super::super::faults::Target;
-use crate::action::{Action, Measure};
+use crate::action::{Action, JobTarget, Measure};
 use crate::api::{Duration, Name};
 use crate::snapshot::{SampleOutcome, Snapshot};
 use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
@@ -18,6 +18,7 @@ pub(in crate::sim) enum Request {
     Lease,
     TakeLease(Option<Lease>, String),
     Measure(Box<Measure>, Duration),
+    ReadLog(Box<JobTarget>),
 }
 
 /// What is answered.
@@ -29,12 +30,13 @@ pub(in crate::sim) enum Reply {
     Lease(Result<Option<Lease>, WorldError>),
     Taken(Result<Lease, WorldError>),
     Sampled(SampleOutcome),
+    Log(Result<Vec<String>, WorldError>),
 }
 
 impl Request {
     pub fn target(&self) -> Target {
         match self {
-            Self::Observe(_) => Target::Swarm,
+            Self::Observe(_) | Self::ReadLog(_) => Target::Swarm,
             Self::Act(action) => match action.as_ref() {
                 Action::ChangeServers(_) => Target::Haproxy,
                 Action::CreateService(_)
@@ -42,6 +44,9 @@ impl Request {
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
                 | Action::Measure(_)
+                | Action::StartJob(_)
+                | Action::ReadLog(_)
+                | Action::RemoveJob(_)
                 | Action::Forget => Target::Swarm,
             },
             Self::Load | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => Target::Store,
@@ -61,6 +66,7 @@ impl Request {
             Self::Act(_) | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => {
                 Reply::Done(Err(error()))
             }
+            Self::ReadLog(_) => Reply::Log(Err(error())),
             Self::Load => Reply::Loaded(Err(error())),
             Self::Lease => Reply::Lease(Err(error())),
             Self::TakeLease(..) => Reply::Taken(Err(error())),

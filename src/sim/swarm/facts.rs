@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::faults::Rates;
 use super::super::state::State;
 use super::super::store::{as_of, keep};
-use super::{Service, Swarm, Task, is_published, port_of};
+use super::{Job, Service, Swarm, Task, is_published, port_of};
 use crate::snapshot::{NodeFact, ServiceFact, Snapshot, TaskFact};
 use crate::world::swarm::SwarmFacts;
 
@@ -26,6 +26,7 @@ impl State {
         Snapshot {
             taken_at: self.now.stamp(),
             services: facts.services.clone(),
+            jobs: facts.jobs.clone(),
             tasks: facts.tasks.clone(),
             nodes: facts.nodes.clone(),
             load_balancers: BTreeMap::new(),
@@ -39,6 +40,7 @@ impl State {
         }
         let swarm = &self.swarm;
         let services = swarm.services.values().map(service);
+        let jobs = swarm.jobs.values().map(Job::fact);
         let tasks = swarm.tasks.values().map(|task| task_fact(swarm, task));
         let nodes = swarm.nodes.iter().map(|node| NodeFact {
             id: node.id.clone(),
@@ -48,6 +50,7 @@ impl State {
         });
         let facts = Arc::new(SwarmFacts {
             services: services.map(|fact| (fact.name.clone(), fact)).collect(),
+            jobs: jobs.map(|fact| (fact.name.clone(), fact)).collect(),
             tasks: tasks.map(|fact| (fact.id.clone(), fact)).collect(),
             nodes: nodes.map(|fact| (fact.id.clone(), fact)).collect(),
         });

@@ -109,6 +109,7 @@ impl State {
                 self.end(task, TaskState::Failed, Some("the node was lost".into()));
             }
         }
+        self.lose_jobs(node, "the node was lost");
         self.fall_silent(node, NodeChange::Crashed);
     }
 
@@ -199,6 +200,7 @@ impl State {
     pub(in crate::sim) fn drain_node(&mut self, node: usize) {
         self.swarm.nodes[node].is_drained = true;
         self.tell_node(node, NodeChange::Drained);
+        self.lose_jobs(node, "it was stopped before its end");
         for task in self.swarm.tasks_on(node) {
             self.replace(task, Some(task));
         }

@@ -35,6 +35,9 @@ impl State {
             SwarmEvent::Report(task) => self.report(task),
             SwarmEvent::Reap(task) => self.reap(task),
             SwarmEvent::Miss(node, silence) => self.miss(node, silence),
+            SwarmEvent::RunJob(job) => self.run_job(job),
+            SwarmEvent::EndJob(job) => self.end_job(job),
+            SwarmEvent::ReportJob(job) => self.report_job(job),
         }
     }
 

@@ -155,7 +155,9 @@ fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
         .chain(stage.analysis)
         .flat_map(|analysis| &analysis.metrics);
     for metric in metrics {
-        let is_waived = metric.no_data == crate::api::NoData::Skip;
+        let is_waived = metric
+            .query()
+            .is_some_and(|query| query.no_data == crate::api::NoData::Skip);
         if !is_waived && !measuring.has_value(before.attempt, before.stage, &metric.name) {
             event.broken(
                 "ANALYSIS-5",

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::Event;
 use crate::api::{Duration, Name, RolloutStatus, Step};
-use crate::sim::{ControllerId, What};
+use crate::sim::{ControllerId, JobChange, What};
 use crate::snapshot::SampleOutcome;
 
 /// How long before a question its controller may have looked, when nothing goes wrong.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The answers to a rollout's questions: how many values each metric has, by attempt and stage.
+/// The answers to a rollout's questions: how many values, or jobs that passed, each metric has, by attempt and stage.
 #[derive(Default)]
 pub(super) struct Measuring {
     values: BTreeMap<(u32, u32, Name), u32>,
@@ -62,7 +62,9 @@ impl Measuring {
                     );
                 }
             }
-            What::Answered(key, SampleOutcome::Value(_)) if key.rollout == *event.rollout => {
+            What::Answered(key, SampleOutcome::Value(_)) | What::Job(key, JobChange::Ended(0))
+                if key.rollout == *event.rollout =>
+            {
                 let metric = (key.attempt, key.stage, key.metric.clone());
                 *self.values.entry(metric).or_insert(0) += 1;
             }
@@ -79,7 +81,7 @@ impl Measuring {
         })
     }
 
-    /// Whether a metric ever had a value in a stage.
+    /// Whether a metric ever had a value in a stage, or a job that ended with 0.
     pub fn has_value(&self, attempt: u32, stage: u32, metric: &Name) -> bool {
         self.values.contains_key(&(attempt, stage, metric.clone()))
     }

@@ -175,6 +175,7 @@ fn concerns(event: &Event) -> bool {
         What::Stored { .. } => event.before.is_some(),
         What::Leased { .. }
         | What::Service { .. }
+        | What::Job(..)
         | What::Asked(..)
         | What::Answered(..)
         | What::Crashed
@@ -231,6 +232,7 @@ fn hurts(event: &Event, name: &Name) -> bool {
         | What::Stored { .. }
         | What::Leased { .. }
         | What::Service { .. }
+        | What::Job(..)
         | What::Asked(..)
         | What::Answered(..)
         | What::Crashed

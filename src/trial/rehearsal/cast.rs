@@ -173,7 +173,7 @@ pub fn made_up(resources: &[Resource]) -> Vec<Resource> {
             Resource::AnalysisTemplate(template) => {
                 let spec = &template.spec;
                 let metrics = spec.metrics.iter();
-                sources.extend(metrics.filter_map(|metric| metric.source.clone()));
+                sources.extend(metrics.filter_map(|metric| metric.source().cloned()));
                 sources.extend(spec.source.clone());
             }
             Resource::LoadBalancer(_) | Resource::MetricSource(_) => {}
@@ -192,7 +192,7 @@ pub fn made_up(resources: &[Resource]) -> Vec<Resource> {
 
 fn sources_of(analysis: &Analysis) -> impl Iterator<Item = Name> {
     let metrics = analysis.metrics.iter();
-    let own = metrics.filter_map(|metric| metric.source.clone());
+    let own = metrics.filter_map(|metric| metric.source().cloned());
     own.chain(analysis.source.clone())
 }
 

@@ -55,7 +55,7 @@ impl Oracle for Source {
         }
         match self.evaluate(question, *view) {
             Ok(SampleOutcome::Value(value)) => Answer::Value(value),
-            Ok(SampleOutcome::NoData) => Answer::NoData,
+            Ok(SampleOutcome::NoData | SampleOutcome::Ran { .. }) => Answer::NoData,
             Ok(SampleOutcome::Error(problem)) | Err(problem) => Answer::Error(problem),
         }
     }

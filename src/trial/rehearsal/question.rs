@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::cast::Cast;
-use crate::api::{Analysis, Kind, Metric, Name, NoData, Resource, Revision};
+use crate::api::{Analysis, Kind, Metric, MetricBy, MetricQuery, Name, NoData, Resource, Revision};
 use crate::influxql;
 use crate::manifest::Severity;
 use crate::plan::ResolvedMetric;
@@ -85,20 +85,22 @@ pub fn doubts(cast: &Cast, stable: &Revision, is_told: impl Fn(&Name) -> bool) -
 
 fn read(metric: &Metric, values: &BTreeMap<String, String>) -> Vec<(Severity, String, String)> {
     let name = &metric.name;
+    let Some(asked) = metric.query() else {
+        let problem = "what the job would find is not known here: it is taken to pass".to_owned();
+        return vec![(Severity::Warning, problem, "run it by hand".to_owned())];
+    };
     let instead = format!("or choose what it measures with `--metric {name}=VALUE`");
-    let text = match influxql::fill(&metric.query, values, some_window()) {
+    let text = match influxql::fill(&asked.query, values, some_window()) {
         Ok(text) => text,
         Err(problem) => return vec![(Severity::Error, problem.to_string(), instead)],
     };
     match Query::parse(&text) {
         Ok(query) => {
             let absent = query.absent().iter();
-            absent
-                .map(|absent| lack(metric, absent, &instead))
-                .collect()
+            absent.map(|absent| lack(asked, absent, &instead)).collect()
         }
         Err(refusal) => {
-            let column = original_column(&metric.query, &text, refusal.column);
+            let column = original_column(&asked.query, &text, refusal.column);
             let problem = format!(
                 "column {column} of the query: {} cannot be simulated",
                 refusal.part
@@ -114,7 +116,7 @@ fn read(metric: &Metric, values: &BTreeMap<String, String>) -> Vec<(Severity, St
 
 /// What nobody writes here may well be there in truth: to say that there is none would be a guess, unless
 /// the manifest does without.
-fn lack(metric: &Metric, absent: &Absent, instead: &str) -> (Severity, String, String) {
+fn lack(metric: &MetricQuery, absent: &Absent, instead: &str) -> (Severity, String, String) {
     let what = match absent {
         Absent::Measurement(name) => format!("the measurement `{name}` is not simulated"),
         Absent::Field(name) => format!("the field `{name}` is not simulated"),
@@ -182,6 +184,13 @@ fn cut(text: &str) -> (&str, &str, &str) {
     }
 }
 
+const fn field(metric: &Metric) -> &'static str {
+    match &metric.by {
+        MetricBy::Query(_) => "query",
+        MetricBy::Job(_) => "job",
+    }
+}
+
 /// Where a metric stands: in the rollout itself, or in a template.
 fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
     let rollout = &cast.rollout;
@@ -192,7 +201,7 @@ fn places(cast: &Cast, metric: &Metric) -> Vec<Place> {
                 places.push(Place {
                     kind,
                     name: name.clone(),
-                    pointer: format!("{pointer}/metrics/{index}/query"),
+                    pointer: format!("{pointer}/metrics/{index}/{}", field(metric)),
                 });
             }
         }

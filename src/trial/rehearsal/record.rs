@@ -126,14 +126,14 @@ impl Recorder {
                 notes.say(now, message);
                 return;
             }
+            SampleOutcome::Ran { .. } => return, // No source says that.
         };
         readings.add(value);
         let metrics = self.resolved.metrics_of(key.stage).iter();
         let mut found = metrics.filter(|metric| metric.metric.name == key.metric);
         let Some(metric) = found.next() else { return };
-        let above = metric.metric.min.is_none_or(|min| value >= min);
-        let below = metric.metric.max.is_none_or(|max| value <= max);
-        if !(above && below) {
+        let query = metric.metric.query();
+        if query.is_some_and(|query| !query.admits(value)) {
             readings.told += 1;
             let bounds = metric.bounds();
             notes.say(

@@ -59,9 +59,11 @@ pub(super) fn of(
 }
 
 fn judge(metric: &ResolvedMetric, value: f64) -> Truth {
-    let above = metric.metric.min.is_none_or(|min| value >= min);
-    let below = metric.metric.max.is_none_or(|max| value <= max);
-    if above && below {
+    if metric
+        .metric
+        .query()
+        .is_none_or(|query| query.admits(value))
+    {
         Truth::Keeps
     } else {
         Truth::Breaks
@@ -98,7 +100,7 @@ fn measured(
         end: second(START + SECONDS),
     };
     let values = question::values(cast, metric, versions.stable.0);
-    let text = influxql::fill(&metric.metric.query, &values, window).ok()?;
+    let text = influxql::fill(&metric.metric.query()?.query, &values, window).ok()?;
     let query = Query::parse(&text).ok()?;
     let backend = &cast.route().backend;
     let points: Vec<Point> = (START..START + SECONDS)
@@ -110,7 +112,7 @@ fn measured(
         .collect();
     match query.evaluate(points.iter()) {
         SampleOutcome::Value(value) => Some(value),
-        SampleOutcome::NoData | SampleOutcome::Error(_) => None,
+        SampleOutcome::NoData | SampleOutcome::Error(_) | SampleOutcome::Ran { .. } => None,
     }
 }
 

@@ -26,7 +26,9 @@ impl Swarm {
             Action::RestoreService { service, spec } => self.restore(service, spec).await,
             Action::ScaleService { service, replicas } => self.scale(service, *replicas).await,
             Action::RemoveService { service } => self.remove(service).await,
-            Action::ChangeServers(_) | Action::Measure(_) | Action::Forget => {
+            Action::StartJob(new) => self.start_job(new).await,
+            Action::RemoveJob(job) => self.remove_job(job).await,
+            Action::ChangeServers(_) | Action::Measure(_) | Action::ReadLog(_) | Action::Forget => {
                 Err(WorldError::Refused {
                     what: "act on the Swarm".to_owned(),
                     reason: "the action is not about a service; this is a defect, please report it"
@@ -155,7 +157,11 @@ impl Swarm {
     }
 
     /// Reads a service by its id or name; none if there is none.
-    async fn inspect(&self, what: &str, key: &str) -> Result<Option<RawService>, WorldError> {
+    pub(super) async fn inspect(
+        &self,
+        what: &str,
+        key: &str,
+    ) -> Result<Option<RawService>, WorldError> {
         self.engine.find(what, &format!("/services/{key}")).await
     }
 

@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::drift;
 use super::labels;
 use crate::api::{Name, Revision};
-use crate::snapshot::{NodeFact, NodeId, ServiceFact, ServiceId};
+use crate::snapshot::{JobFact, JobState, NodeFact, NodeId, ServiceFact, ServiceId};
 use crate::world::docker::timestamp;
 
 mod task;
 
-pub(super) use task::{RawTask, task};
+pub(super) use task::{RawTask, job_state, task};
 
 /// A service, as the engine shows it. Its spec is kept as it is, so that it can be sent back without
 /// loss.
@@ -55,6 +55,38 @@ impl RawService {
         // The engine leaves out a zero in some versions.
         let replicas = replicated.get("Replicas").and_then(Value::as_u64);
         u32::try_from(replicas.unwrap_or(0)).ok()
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        self.spec["Name"].as_str().unwrap_or_default()
+    }
+
+    /// Whether it is a job of a metric, and serves nobody.
+    pub(super) fn is_job(&self) -> bool {
+        self.label(labels::JOB).is_some()
+    }
+
+    /// Reads the fact of a job; the error says what is wrong with it.
+    pub(super) fn job<'a>(
+        &self,
+        tasks: impl Iterator<Item = &'a RawTask>,
+    ) -> Result<JobFact, String> {
+        let of_it = tasks.filter(|task| task.service() == self.id);
+        let state = match self.drift() {
+            // What another hand made of it says nothing (SAFETY-3).
+            Some(drift) => JobState::Lost {
+                problem: format!("another hand changed it: {drift}"),
+            },
+            None => job_state(of_it),
+        };
+        Ok(JobFact {
+            id: ServiceId::from(self.id.clone()),
+            name: self.name().to_owned(),
+            key: super::job::key_of(self)?,
+            created_at: timestamp(self.created_at.as_deref()).unwrap_or_default(),
+            state,
+        })
     }
 
     /// Reads the fact of the service, save its drift; the error says what is wrong with it.

@@ -26,6 +26,7 @@ use crate::api::{
 };
 
 mod container;
+pub(super) mod job;
 mod quantity;
 
 /// Builds the spec of the service `new`, as JSON; `references` are the ids of what its template names.
@@ -128,7 +129,7 @@ fn task(new: &NewService, references: &References) -> Result<TaskSpec, String> {
     let deploy = template.deploy.as_ref();
     let resources = deploy.and_then(|deploy| deploy.resources.as_ref());
     Ok(TaskSpec {
-        container_spec: Some(container::build(new, references)?),
+        container_spec: Some(container::build(template, own_labels(new), references)?),
         resources: resources.map(task_resources).transpose()?,
         restart_policy: deploy
             .and_then(|deploy| deploy.restart_policy.as_ref())

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use rolloutctl::action::{Action, ServerChange, ServerVerb};
 use rolloutctl::api::ServerWeight;
 use rolloutctl::snapshot::{
-    AdminState, CheckState, InstanceFact, NodeId, OperationalState, Sample, ServerFact,
-    ServiceFact, ServiceId, TaskFact, TaskId, TaskState,
+    AdminState, CheckState, InstanceFact, JobFact, JobState, NodeId, OperationalState, Sample,
+    SampleOutcome, ServerFact, ServiceFact, ServiceId, TaskFact, TaskId, TaskState,
 };
 
 use super::Toy;
@@ -69,6 +69,36 @@ impl Toy {
                         outcome: self.answer.clone(),
                     });
                 }
+            }
+            Action::StartJob(new) => {
+                let job = JobFact {
+                    id: ServiceId::from(format!("id-{}", self.started.len())),
+                    name: new.name(),
+                    key: new.key.clone(),
+                    created_at: self.now,
+                    state: JobState::Waiting { problem: None },
+                };
+                let before = self.snapshot.jobs.insert(new.name(), job);
+                assert_eq!(before, None, "its precondition is that there is none");
+                self.started.push(new.clone());
+            }
+            Action::ReadLog(over) => {
+                let key = over.job.key.clone();
+                let mut samples = self.snapshot.samples.iter();
+                if !samples.any(|sample| sample.key == key) {
+                    self.snapshot.samples.push(Sample {
+                        key,
+                        window: over.window,
+                        at: self.now,
+                        outcome: SampleOutcome::Ran {
+                            end: over.end,
+                            log: vec!["the last line".to_owned()],
+                        },
+                    });
+                }
+            }
+            Action::RemoveJob(job) => {
+                self.snapshot.jobs.remove(&job.name);
             }
             Action::Forget => self.forgotten = true,
         }

@@ -32,7 +32,11 @@ impl Observer for Observing {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
         let writes = matches!(
             what,
-            What::Stored { .. } | What::Leased { .. } | What::Service { .. } | What::Servers { .. }
+            What::Stored { .. }
+                | What::Leased { .. }
+                | What::Service { .. }
+                | What::Job(..)
+                | What::Servers { .. }
         );
         if writes && matches!(who, Who::Controller(_)) {
             self.writes.fetch_add(1, Ordering::Relaxed);
@@ -52,6 +56,7 @@ impl Notes {
                 self.look_at_status(view, rollout);
             }
             What::Service { .. } => self.look_at_services(view),
+            What::Job(..) => self.look_at_jobs(view),
             What::Servers { .. }
             | What::Task { .. }
             | What::Listens(_)
@@ -82,6 +87,11 @@ impl Notes {
         if serves && self.lost_before.is_none() {
             self.lost_before = Some(view.losses());
         }
+    }
+
+    fn look_at_jobs(&mut self, view: View<'_>) {
+        let jobs = view.jobs();
+        self.sight.jobs = jobs.map(|job| job.key.metric.to_string()).collect();
     }
 
     fn look_at_services(&mut self, view: View<'_>) {

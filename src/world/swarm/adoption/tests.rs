@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::action::NewService;
-use crate::api::{Reach, Template};
+use crate::api::{Access, Reach, Template};
 use crate::manifest::adoption::{Effect, Remark};
 use crate::world::swarm::references::References;
 
@@ -15,8 +15,10 @@ fn through_the_engine(template: &Template) -> Adoptee {
         rollout: "web".parse().expect("a name"),
         revision: "0123456789".parse().expect("a revision"),
         template: template.clone().into(),
-        port: 8080,
-        reach: Reach::Host,
+        access: Access::Proxied {
+            port: 8080,
+            reach: Reach::Host,
+        },
         replicas: 3,
     };
     let references = References::by_names(template);

@@ -11,6 +11,10 @@ use serde::Deserialize;
 use crate::snapshot::{NodeId, ServiceId, TaskFact, TaskId, TaskState};
 use crate::world::docker::timestamp;
 
+mod job;
+
+pub(in crate::world::swarm) use job::job_state;
+
 /// One element of `GET /tasks`, as far as it matters here.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -44,6 +48,15 @@ struct RawStatus {
     err: String,
     #[serde(default)]
     port_status: Option<RawPortStatus>,
+    #[serde(default)]
+    container_status: Option<RawContainerStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawContainerStatus {
+    #[serde(default)]
+    exit_code: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]

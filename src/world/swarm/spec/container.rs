@@ -9,20 +9,20 @@ use bollard::models::{
 };
 
 use super::super::references::References;
-use super::{nanoseconds, own_labels};
-use crate::action::NewService;
+use super::nanoseconds;
 use crate::api::{FileReference, Healthcheck, Mount, MountKind, Template};
 
 /// Read-only for everybody: what `docker` gives a secret or config of which nothing is said.
 const DEFAULT_MODE: u32 = 0o444;
 
+/// Builds what a container of `template` is made of, with labels of our `own`.
 pub(super) fn build(
-    new: &NewService,
+    template: &Template,
+    own: [(String, String); 2],
     references: &References,
 ) -> Result<TaskSpecContainerSpec, String> {
-    let template = &new.template;
     let mut labels: HashMap<_, _> = template.labels.clone().into_iter().collect();
-    labels.extend(own_labels(new));
+    labels.extend(own);
     Ok(TaskSpecContainerSpec {
         image: Some(template.image.clone()),
         labels: Some(labels),
