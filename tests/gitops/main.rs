@@ -6,6 +6,7 @@ mod decisions;
 mod directory;
 mod drift;
 mod git;
+mod hosts;
 mod manifests;
 mod properties;
 mod site;
