@@ -163,8 +163,6 @@ fn git(args: &SourceArgs) -> Result<Option<GitBranches>, Failure> {
             args.interval
         )));
     }
-    // They are read from another directory.
-    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
     for (option, file) in [
         ("--token-file", &args.token_file),
         ("--ca-file", &args.ca_file),
@@ -181,9 +179,11 @@ fn git(args: &SourceArgs) -> Result<Option<GitBranches>, Failure> {
         .filter(|pattern| pattern.exact().is_some());
     if named.count() > MAX_BRANCHES {
         return Err(Failure::Usage(format!(
-            "--branch: more than {MAX_BRANCHES} branches are named, which is the most; run another controller for the others"
+            "--branch: more than {MAX_BRANCHES} branches are named, which is the most; follow fewer"
         )));
     }
+    // They are read from another directory.
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
     Ok(Some(GitBranches {
         url,
         patterns: args.branch.clone(),

@@ -192,3 +192,31 @@ fn a_simulation_plays_what_the_overlay_and_the_settings_make() {
     let told = stdout(&output) + &stderr(&output);
     assert!(told.contains("pre-promotion"), "{told}");
 }
+
+#[test]
+fn a_controller_whose_sources_make_no_sense_does_not_start() {
+    let named: Vec<String> = (0..51)
+        .map(|number| format!("--branch=b{number}"))
+        .collect();
+    let many: Vec<&str> = named.iter().map(String::as_str).collect();
+    for (options, wanted) in [
+        (&["--overlay", "test"][..], "name one by --watch or --git"),
+        (
+            &["--git", "/srv/specs", "--branch", "te st/*"],
+            "no name of a branch",
+        ),
+        (
+            &["--git", "git@host:specs", "--ca-file", "/ca.pem"],
+            "write an https:// address",
+        ),
+        (&["--branch", "main"], "--git <URL>"),
+        (
+            &[&["--git", "/srv/specs"], &many[..]].concat(),
+            "more than 50 branches are named",
+        ),
+    ] {
+        let output = run(&[&["controller"], options].concat());
+        assert_eq!(code(&output), Some(2), "{options:?}: {output:?}");
+        assert!(stderr(&output).contains(wanted), "{output:?}");
+    }
+}

@@ -89,11 +89,13 @@ impl GitBranches {
     /// followed `before`.
     fn choose(&self, all: &[Branch], before: &BTreeMap<Branch, Commit>) -> Branches {
         let mut found: Vec<Followed> = Vec::new();
-        for pattern in &self.patterns {
-            found.extend(pattern.exact().map(|branch| Followed {
-                branch,
-                standing: Standing::Named,
-            }));
+        for branch in self.patterns.iter().filter_map(BranchPattern::exact) {
+            if found.iter().all(|known| known.branch != branch) {
+                found.push(Followed {
+                    branch,
+                    standing: Standing::Named,
+                });
+            }
         }
         let mut matching: Vec<&Branch> = all
             .iter()
