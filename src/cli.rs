@@ -49,8 +49,8 @@ pub use exit::{Exit, Failure};
 pub use past::ShortRevision;
 
 use args::{
-    ApplyArgs, Cli, Command, DeleteArgs, GetArgs, HistoryArgs, SchemaArgs, StatusArgs, UndoArgs,
-    VerbArgs,
+    ApplyArgs, Cli, Command, DeleteArgs, FilesArgs, GetArgs, HistoryArgs, SchemaArgs, StatusArgs,
+    UndoArgs, VerbArgs,
 };
 use clock::Patience;
 use connect::connect;
@@ -123,9 +123,10 @@ async fn dispatch(
     match command {
         Command::Apply(args) => apply(&args, target, console).await,
         Command::Delete(args) => delete(args, target, console).await,
-        Command::Diff(args) => diff(&args.files, target, console).await,
+        Command::Diff(args) => diff(&args, target, console).await,
         Command::Validate(args) => {
-            validate::run(&read::sources(&args.files.files)?, args.output, console)
+            let sources = read::sources(&args.files.files)?;
+            validate::run(&sources, &args.files.edits, args.output, console)
         }
         Command::Get(args) => get(&args, target, console).await,
         Command::Describe(args) => {
@@ -169,9 +170,10 @@ async fn dispatch(
 /// until they are sound together with what is there.
 async fn apply(args: &ApplyArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
     let sources = read::sources(&args.files.files)?;
-    read::sound(&sources, console)?;
+    let edits = args.files.edits.edits();
+    read::sound(&sources, &edits, console)?;
     let world = connect(target).await?;
-    let resources = read::resolve(&sources, &world.load().await?, console)?;
+    let resources = read::resolve(&sources, &edits, &world.load().await?, console)?;
     let mode = if args.dry_run {
         apply::Mode::DryRun
     } else {
@@ -184,7 +186,7 @@ async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Res
     let targets = if args.files.is_empty() {
         ResourceRef::read_all(&args.resources).map_err(Failure::Usage)?
     } else {
-        let resources = read::sound(&read::sources(&args.files)?, console)?;
+        let resources = read::sound(&read::sources(&args.files)?, &args.edits.edits(), console)?;
         resources.iter().map(ResourceRef::of).collect()
     };
     let request = delete::Request {
@@ -201,12 +203,8 @@ async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Res
 }
 
 /// As with `diff` and `kubectl diff`, 1 says that there are differences and nothing else.
-async fn diff(
-    files: &[std::path::PathBuf],
-    target: &Target,
-    console: &mut Console,
-) -> Result<Exit, Failure> {
-    let resources = match read::sound(&read::sources(files)?, console) {
+async fn diff(args: &FilesArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
+    let resources = match read::sound(&read::sources(&args.files)?, &args.edits.edits(), console) {
         Ok(resources) => resources,
         Err(Failure::Told) => return Ok(Exit::Usage),
         Err(failure) => return Err(Failure::Usage(failure.to_string())),

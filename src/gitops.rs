@@ -4,27 +4,39 @@
 //! the [`Desk`] as a [`Listing`]. After each turn of the controller that acts, [`decide`] compares it with the store,
 //! purely, and `tending` writes what follows. What a source wrote carries its mark ([`crate::api::Origin`]).
 //!
+//! A source is a directory, a branch, or several branches of one repository, each of which is a source of its own
+//! (`active`); whose a resource is that several of them say is in `sharing`.
+//!
 //! What a rollout does with a new spec is not decided here.
 
+mod active;
 mod decide;
 mod desk;
 mod directory;
 mod git;
 mod holes;
 mod listing;
+mod sharing;
 mod telling;
 mod tending;
 mod verdict;
 
+pub use active::{Branches, Followed, Standing};
 pub use decide::{Decision, Deed, Question, Write, decide, digest};
 pub use desk::{Desk, Look};
 pub use directory::DirectorySource;
-pub use git::{Branch, Folder, GitAccess, GitAddressError, GitSource, Url};
-pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, is_manifest};
+pub use git::{
+    Branch, BranchPattern, Folder, GitAccess, GitAddressError, GitBranches, GitSource,
+    MAX_BRANCHES, Url,
+};
+pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+pub use sharing::Relation;
 pub use tending::{Gitops, SourceReport, Tended};
 
 use std::path::Path;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::api::{Name, OnDrift, Place, Prune, SourceKind};
 use crate::runtime::{Runtime, Task};
@@ -40,8 +52,16 @@ pub struct SourceOptions {
     pub prune: Prune,
     /// What becomes of a resource that was changed by hand.
     pub on_drift: OnDrift,
+    /// The overlay of its manifests, if the user named one. Otherwise a branch has the overlay with its name, if there
+    /// is one, and a directory none.
+    pub overlay: Option<String>,
     /// How it is read.
     pub reader: Reader,
+}
+
+fn repository_name(url: &Url) -> Name {
+    let url = url.as_str().trim_end_matches('/');
+    name("git", url.strip_suffix(".git").unwrap_or(url))
 }
 
 /// A name made of the last word of a place: `dir-specs` of `/srv/specs`. What is told of a source is kept under it in
@@ -65,6 +85,30 @@ fn name(kind: &str, place: &str) -> Name {
         .unwrap_or_else(|_| unreachable!("`{text}` is a DNS label"))
 }
 
+/// The name of one of several branches: that of its repository and the branch, told from others that would come to the
+/// same.
+fn branch_name(repository: &Name, branch: &Branch) -> Name {
+    const MOST: usize = 46;
+    const REPOSITORY: usize = 24;
+    const DIGITS: usize = 5;
+    let repository: String = repository.as_str().chars().take(REPOSITORY).collect();
+    let repository = repository.trim_end_matches('-');
+    let room = MOST - repository.len() - 1;
+    let mut label = crate::manifest::branch_label(branch.as_str(), room);
+    if label != branch.as_str() {
+        let digest: String = Sha256::digest(branch.as_str())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .take(DIGITS.div_ceil(2))
+            .collect();
+        label.truncate(room - DIGITS - 1);
+        label = format!("{}-{}", label.trim_end_matches('-'), &digest[..DIGITS]);
+    }
+    let text = format!("{repository}-{}", label.trim_start_matches('-'));
+    text.parse()
+        .unwrap_or_else(|_| unreachable!("`{text}` is a DNS label"))
+}
+
 /// How a source is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -72,6 +116,8 @@ pub enum Reader {
     Directory(DirectorySource),
     /// A branch of a repository is followed.
     Git(GitSource),
+    /// Several branches of a repository are followed.
+    Branches(GitBranches),
 }
 
 impl SourceOptions {
@@ -86,19 +132,32 @@ impl SourceOptions {
             place: Place(format!("dir:{}", path.display())),
             prune,
             on_drift,
+            overlay: None,
             reader: Reader::Directory(DirectorySource { path }),
         })
     }
 
     /// A branch that is followed.
     pub fn git(git: GitSource, prune: Prune, on_drift: OnDrift) -> Self {
-        let url = git.url.as_str().trim_end_matches('/');
         Self {
-            name: name("git", url.strip_suffix(".git").unwrap_or(url)),
+            name: repository_name(&git.url),
             place: git.place(),
             prune,
             on_drift,
+            overlay: None,
             reader: Reader::Git(git),
+        }
+    }
+
+    /// Several branches that are followed.
+    pub fn branches(branches: GitBranches, prune: Prune, on_drift: OnDrift) -> Self {
+        Self {
+            name: repository_name(&branches.url),
+            place: branches.place(),
+            prune,
+            on_drift,
+            overlay: None,
+            reader: Reader::Branches(branches),
         }
     }
 
@@ -106,7 +165,7 @@ impl SourceOptions {
     pub const fn kind(&self) -> SourceKind {
         match self.reader {
             Reader::Directory(_) => SourceKind::Directory,
-            Reader::Git(_) => SourceKind::Git,
+            Reader::Git(_) | Reader::Branches(_) => SourceKind::Git,
         }
     }
 
@@ -116,6 +175,7 @@ impl SourceOptions {
         match &self.reader {
             Reader::Directory(directory) => Box::pin(directory.clone().read(place, desk, runtime)),
             Reader::Git(git) => Box::pin(git.clone().read(place, desk, runtime)),
+            Reader::Branches(branches) => Box::pin(branches.clone().read(place, desk, runtime)),
         }
     }
 }

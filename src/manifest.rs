@@ -4,16 +4,21 @@
 //! (`load`). The values are validated against the kind's JSON Schema (`schema`, `explain`), by the
 //! rules that a schema cannot say (`rules`), and against each other (`references`). Every step
 //! goes on as far as it can, so that all errors are reported at once. Nothing here reads a file.
+//!
+//! Before they are validated, an [`Overlay`] of theirs may be laid over them and values may be set ([`Edits`]).
 
 pub mod adoption;
 pub mod compose;
+mod branch;
 mod diagnostic;
 mod document;
+mod edits;
 mod explain;
 mod forms;
 mod load;
 mod locate;
 mod node;
+mod overlay;
 mod owned;
 mod path;
 mod places;
@@ -21,11 +26,14 @@ mod references;
 mod render;
 mod rules;
 mod schema;
+mod setting;
 mod source;
 mod suggest;
 mod words;
 
+pub(crate) use branch::label as branch_label;
 pub use diagnostic::{Diagnostic, Severity};
+pub use edits::{Edits, Need, Overlay, Setting, SettingError};
 pub use locate::point_at;
 pub use render::{from_yaml, to_yaml};
 pub use schema::{schema, schema_all};
@@ -99,6 +107,8 @@ pub struct Parsed {
     pub broken: Vec<Broken>,
     /// Everything that was found, by source, line and column.
     pub diagnostics: Vec<Diagnostic>,
+    /// The names of all overlays that the documents have, each once.
+    pub overlays: Vec<String>,
 }
 
 impl Parsed {
@@ -109,14 +119,19 @@ impl Parsed {
     }
 }
 
-/// Reads and validates all documents of `sources`.
+/// Reads and validates all documents of `sources` as they stand, without their overlays.
+pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
+    parse_edited(sources, &Edits::default(), known)
+}
+
+/// Reads and validates all documents of `sources` as `edits` make them.
 ///
 /// Empty documents are passed over. A broken document does not keep the others from being read.
 /// Text of any kind is safe to read: nesting, aliases and size are bounded.
-pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
+pub fn parse_edited(sources: &[Source], edits: &Edits, known: Known<'_>) -> Parsed {
     let mut documents = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        documents.extend(read(index, source));
+        documents.extend(read(index, source, edits));
     }
     references::check(sources, &mut documents, known);
     let mut parsed = Parsed::default();
@@ -130,6 +145,21 @@ pub fn parse(sources: &[Source], known: Known<'_>) -> Parsed {
         }
         found.extend(diagnostics.into_iter().map(|d| (document.source, d)));
     }
+    let unmet = edits::unmet(edits, sources, &documents);
+    if !unmet.is_empty() {
+        // What was asked for is not what would come of it.
+        parsed.resources.clear();
+    }
+    for error in unmet {
+        found.push((0, error.clone()));
+        parsed.broken.push(Broken {
+            file: error.file.clone(),
+            target: None,
+            errors: vec![error],
+        });
+    }
+    let overlays = edits::names(&documents).into_iter();
+    parsed.overlays = overlays.map(str::to_owned).collect();
     found.sort_by(|(left_source, left), (right_source, right)| {
         (left_source, left.line, left.column).cmp(&(right_source, right.line, right.column))
     });
@@ -160,7 +190,7 @@ fn broken(document: &Document, file: &str, diagnostics: &[Diagnostic]) -> Option
 /// The largest source, in bytes. A resource of 64 KiB fills its store object.
 const MAX_SOURCE: usize = 4 << 20;
 
-fn read(index: usize, source: &Source) -> Vec<Document> {
+fn read(index: usize, source: &Source, edits: &Edits) -> Vec<Document> {
     let text = match source.text() {
         Ok(text) if text.len() > MAX_SOURCE => {
             return vec![Document::unreadable(
@@ -182,7 +212,7 @@ fn read(index: usize, source: &Source) -> Vec<Document> {
     };
     let documents: Vec<_> = source::documents(text)
         .into_iter()
-        .flat_map(|chunk| Document::read(index, chunk))
+        .flat_map(|chunk| Document::read(index, chunk, edits))
         .collect();
     if documents.is_empty() {
         return vec![nothing(index)];

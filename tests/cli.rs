@@ -1,5 +1,9 @@
 //! The program as it is run: what needs no Docker, and what it says when there is none.
 
+#[path = "cli/ci.rs"]
+mod ci;
+#[path = "cli/edits.rs"]
+mod edits;
 #[path = "cli/engine.rs"]
 mod engine;
 #[path = "cli/import.rs"]

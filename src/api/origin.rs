@@ -54,6 +54,10 @@ pub struct Origin {
     pub generation: u64,
     /// The digest of the resource as the source wrote it.
     pub digest: String,
+    /// Other branches of the source's repository that say the resource too and have stepped back, each with the digest
+    /// of what it asked for then: one that asks for something else takes it over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub yields: BTreeMap<Place, String>,
     /// What is wrong between the source and the resource, if anything is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<OriginProblem>,
@@ -112,6 +116,9 @@ pub struct SourceStatus {
     pub drifted: Vec<String>,
     /// Resources whose manifests are gone and that stay, each with the reason.
     pub kept: Vec<String>,
+    /// Resources that it says and another branch has, each with what would change that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// What a source is.
@@ -144,6 +151,8 @@ pub enum SourcePhase {
     Invalid,
     /// It cannot be read now. What was read before stays in force.
     Unreadable,
+    /// Its branch is gone, and something of it is still there.
+    Gone,
 }
 
 impl SourcePhase {
@@ -154,6 +163,7 @@ impl SourcePhase {
             Self::Synced => "Synced",
             Self::Invalid => "Invalid",
             Self::Unreadable => "Unreadable",
+            Self::Gone => "Gone",
         }
     }
 }

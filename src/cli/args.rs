@@ -12,10 +12,12 @@ use clap_complete::Shell;
 use super::target::{self, ResourceRef, RolloutRef};
 use crate::api::{Duration, Kind};
 
+mod edits;
 mod import;
 mod past;
 mod serve;
 mod simulate;
+pub use edits::EditArgs;
 pub use import::{ImportArgs, ManifestFormat};
 pub use past::{HistoryArgs, UndoArgs};
 pub use serve::{CollectorArgs, ControllerArgs, Drift, SourceArgs};
@@ -134,6 +136,8 @@ pub struct FilesArgs {
         value_name = "FILE|DIR|-"
     )]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub edits: EditArgs,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +158,8 @@ pub struct DeleteArgs {
     /// What to delete, as KIND/NAME or KIND NAME...
     #[arg(value_name = "KIND/NAME")]
     pub resources: Vec<String>,
+    #[command(flatten)]
+    pub edits: EditArgs,
     /// Leave a rollout's services and servers as they are, serving
     #[arg(long)]
     pub orphan: bool,

@@ -12,7 +12,7 @@ use crate::collector::{
     self, CollectorError, CollectorOptions, InfluxDbTarget, MissingDatabase, TargetError,
 };
 use crate::controller::{self, ControllerError};
-use crate::gitops::{GitAccess, GitSource, SourceOptions, Url};
+use crate::gitops::{GitAccess, GitBranches, MAX_BRANCHES, SourceOptions, Url};
 use crate::retry::{self, Policy};
 use crate::runtime::Tokio;
 use crate::world::docker::{ConnectError, Settings};
@@ -126,12 +126,30 @@ fn sources(args: &SourceArgs) -> Result<Vec<SourceOptions>, Failure> {
             .map_err(|error| Failure::Usage(format!("--watch {}: {error}", path.display())))
     });
     let mut all: Vec<_> = directory.into_iter().collect::<Result<_, _>>()?;
-    all.extend(git(args)?.map(|git| SourceOptions::git(git, prune, on_drift)));
+    if let Some(branches) = git(args)? {
+        let only = match branches.patterns.as_slice() {
+            [only] => only.exact(),
+            _ => None,
+        };
+        all.push(match only {
+            Some(branch) => SourceOptions::git(branches.branch(&branch), prune, on_drift),
+            None => SourceOptions::branches(branches, prune, on_drift),
+        });
+    }
+    if args.overlay.is_some() && all.is_empty() {
+        return Err(Failure::Usage(
+            "--overlay: there is no source whose manifests it could be in; name one by --watch or --git"
+                .to_owned(),
+        ));
+    }
+    for source in &mut all {
+        source.overlay.clone_from(&args.overlay);
+    }
     Ok(all)
 }
 
-/// The branch that is to be followed.
-fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
+/// The branches that are to be followed.
+fn git(args: &SourceArgs) -> Result<Option<GitBranches>, Failure> {
     let Some(url) = &args.git else {
         return Ok(None);
     };
@@ -145,16 +163,30 @@ fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
             args.interval
         )));
     }
-    if args.token_file.is_some() && url.https_origin().is_none() {
+    for (option, file) in [
+        ("--token-file", &args.token_file),
+        ("--ca-file", &args.ca_file),
+    ] {
+        if file.is_some() && url.https_origin().is_none() {
+            return Err(Failure::Usage(format!(
+                "{option}: {url} takes none; write an https:// address, or leave it out"
+            )));
+        }
+    }
+    let named = args
+        .branch
+        .iter()
+        .filter(|pattern| pattern.exact().is_some());
+    if named.count() > MAX_BRANCHES {
         return Err(Failure::Usage(format!(
-            "--token-file: {url} takes no token; write an https:// address, or leave it out"
+            "--branch: more than {MAX_BRANCHES} branches are named, which is the most; follow fewer"
         )));
     }
     // They are read from another directory.
     let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
-    Ok(Some(GitSource {
+    Ok(Some(GitBranches {
         url,
-        branch: args.branch.clone(),
+        patterns: args.branch.clone(),
         folder: args.path.clone(),
         interval: args.interval.as_std(),
         access: GitAccess {
@@ -162,6 +194,7 @@ fn git(args: &SourceArgs) -> Result<Option<GitSource>, Failure> {
             token_file: absolute(&args.token_file)?,
             ssh_key: absolute(&args.ssh_key)?,
             known_hosts: absolute(&args.known_hosts)?,
+            ca_file: absolute(&args.ca_file)?,
         },
     }))
 }

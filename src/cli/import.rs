@@ -15,7 +15,7 @@ use super::target::RolloutRef;
 use super::words::counted;
 use crate::api::{Kind, Name, Reach};
 use crate::manifest::adoption::{self, Adoptee, Choice, Effect, Remark, Terms};
-use crate::manifest::{self, Known, Source, compose};
+use crate::manifest::{Edits, self, Known, Source, compose};
 use crate::world::docker;
 use crate::world::swarm::{ForeignService, Swarm};
 use crate::world::{Stored, World};
@@ -272,7 +272,8 @@ pub(super) async fn apply(
     }
     remark(adoptee, terms, console);
     let text = adoption::manifest(adoptee, terms);
-    let resources = read::resolve(&[Source::new("the manifest", &text)], store, console)?;
+    let source = [Source::new("the manifest", &text)];
+    let resources = read::resolve(&source, &Edits::default(), store, console)?;
     super::apply::run(resources, super::apply::Mode::Write, world, console).await?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read;
 use crate::api::{Kind, Name, Resource};
+use crate::manifest::Edits;
 use crate::world::docker::{self, ConnectError, Engine};
 use crate::world::haproxy::Haproxy;
 use crate::world::influxdb::InfluxDb;
@@ -43,7 +44,7 @@ pub async fn run(
 ) -> Result<Exit, Failure> {
     let mut resources = Resources::default();
     if !args.files.is_empty() {
-        let sound = read::sound(&read::sources(&args.files)?, console)?;
+        let sound = read::sound(&read::sources(&args.files)?, &Edits::default(), console)?;
         for resource in sound {
             resources.add(resource);
         }

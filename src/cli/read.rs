@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::console::Console;
 use super::exit::Failure;
 use crate::api::Resource;
-use crate::manifest::{self, Applied, Diagnostic, Known, Parsed, Severity, Source};
+use crate::manifest::{self, Applied, Diagnostic, Edits, Known, Parsed, Severity, Source};
 use crate::world::Stored;
 
 /// Reads the files that `paths` name.
@@ -40,8 +40,12 @@ pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
 /// # Errors
 /// [`Failure::Told`] when there is an error, after every finding was remarked; [`Failure::No`]
 /// when there is no resource.
-pub fn sound(sources: &[Source], console: &mut Console) -> Result<Vec<Resource>, Failure> {
-    let parsed = manifest::parse(sources, Known::SourcesOnly);
+pub fn sound(
+    sources: &[Source],
+    edits: &Edits,
+    console: &mut Console,
+) -> Result<Vec<Resource>, Failure> {
+    let parsed = manifest::parse_edited(sources, edits, Known::SourcesOnly);
     if parsed.has_errors() {
         remark_all(&parsed.diagnostics, console);
         return Err(Failure::Told);
@@ -62,6 +66,7 @@ pub fn sound(sources: &[Source], console: &mut Console) -> Result<Vec<Resource>,
 /// [`Failure::Told`] when one of them is an error.
 pub fn resolve(
     sources: &[Source],
+    edits: &Edits,
     store: &[Stored],
     console: &mut Console,
 ) -> Result<Vec<Resource>, Failure> {
@@ -77,7 +82,7 @@ pub fn resolve(
                 .and_then(|status| status.route.clone()),
         })
         .collect();
-    let parsed = manifest::parse(sources, Known::Applied(&applied));
+    let parsed = manifest::parse_edited(sources, edits, Known::Applied(&applied));
     remark_all(&parsed.diagnostics, console);
     if parsed.has_errors() {
         return Err(Failure::Told);

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::read;
 use super::table::Grid;
 use crate::api::{Kind, Name, Resource};
-use crate::manifest::{self, Applied, Known, Severity, Source, nearest};
+use crate::manifest::{self, Applied, Edits, Known, Severity, Source, nearest};
 use crate::trial::rehearsal::{
     self, Approval, Cast, Ending, Fault, Rehearsal, Report, Summary, Trouble, Version,
 };
@@ -94,7 +94,8 @@ fn prepare(args: &SimulateArgs, console: &mut Console) -> Result<Rehearsal, Fail
     }
     let faults = faults(&args.fault)?;
     let sources = read::sources(&args.files)?;
-    let cast = cast(&sources, args.rollout.as_ref(), console)?;
+    let edits = args.edits.edits();
+    let cast = cast(&sources, &edits, args.rollout.as_ref(), console)?;
     gauges_fit(args, &cast)?;
     let rehearsal = Rehearsal {
         cast,
@@ -112,7 +113,7 @@ fn prepare(args: &SimulateArgs, console: &mut Console) -> Result<Rehearsal, Fail
         approval: args.approve.map_or(Approval::Never, Approval::After),
         time: args.limit,
     };
-    can_be_asked(&rehearsal, &sources, console)?;
+    can_be_asked(&rehearsal, &sources, &edits, console)?;
     Ok(rehearsal)
 }
 
@@ -124,11 +125,16 @@ fn faults(texts: &[String]) -> Result<Vec<Fault>, Failure> {
 
 /// The rollout and all that it refers to. What is not in the manifests and has no say in the outcome is made up, and
 /// said.
-fn cast(sources: &[Source], wanted: Option<&Name>, console: &mut Console) -> Result<Cast, Failure> {
-    let resources = read::sound(sources, console)?;
+fn cast(
+    sources: &[Source],
+    edits: &Edits,
+    wanted: Option<&Name>,
+    console: &mut Console,
+) -> Result<Cast, Failure> {
+    let resources = read::sound(sources, edits, console)?;
     let made_up = rehearsal::made_up(&resources);
     let known: Vec<_> = made_up.iter().cloned().map(Applied::from).collect();
-    let parsed = manifest::parse(sources, Known::Applied(&known));
+    let parsed = manifest::parse_edited(sources, edits, Known::Applied(&known));
     if parsed.has_errors() {
         parsed
             .diagnostics
@@ -192,6 +198,7 @@ fn gauges_fit(args: &SimulateArgs, cast: &Cast) -> Result<(), Failure> {
 fn can_be_asked(
     rehearsal: &Rehearsal,
     sources: &[Source],
+    edits: &Edits,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let doubts = rehearsal.doubts();
@@ -199,6 +206,7 @@ fn can_be_asked(
         let place = &doubt.place;
         let finding = manifest::point_at(
             sources,
+            edits,
             (place.kind, &place.name, &place.pointer),
             (doubt.severity, &doubt.problem, &doubt.remedy),
         );

@@ -211,6 +211,7 @@ const fn tone(status: &SourceStatus) -> Tone {
     match status.phase {
         SourcePhase::Pending => Tone::Busy,
         SourcePhase::Synced => Tone::Good,
+        SourcePhase::Gone => Tone::Warning,
         SourcePhase::Invalid | SourcePhase::Unreadable => Tone::Bad,
     }
 }
@@ -276,6 +277,7 @@ fn tell(source: &StoredSource, now: Timestamp, console: &Console) -> String {
         ("Problems", &status.problems),
         ("Changed by hand", &status.drifted),
         ("Without a manifest", &status.kept),
+        ("Left to another branch", &status.left),
     ] {
         if !list.is_empty() {
             lines.push(String::new());

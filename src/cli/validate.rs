@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
-use super::args::Report;
+use super::args::{EditArgs, Report};
 use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read::is_error;
 use super::words::counted;
-use crate::manifest::{self, Known, Source};
+use crate::manifest::{self, Diagnostic, Edits, Known, Need, Overlay, Parsed, Source};
+
+/// The branch that `{{ branch }}` stands for where none is named: what is checked is whether a branch may stand there.
+const ANY_BRANCH: &str = "branch";
 
 /// Prints what is wrong with `sources`. [`Exit::No`] when an error is among it.
 ///
@@ -18,10 +21,66 @@ use crate::manifest::{self, Known, Source};
 /// When the output cannot be written.
 pub fn run(
     sources: &[Source],
+    args: &EditArgs,
     report: Option<Report>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let parsed = manifest::parse(sources, Known::SourcesOnly);
+    let mut edits = args.edits();
+    if let Some(overlay) = &mut edits.overlay {
+        overlay.branch.get_or_insert_with(|| ANY_BRANCH.to_owned());
+    }
+    let mut parsed = manifest::parse_edited(sources, &edits, Known::SourcesOnly);
+    let mut overlays = Vec::new();
+    if edits.overlay.is_none() {
+        overlays.clone_from(&parsed.overlays);
+        for name in &overlays {
+            parsed
+                .diagnostics
+                .extend(new_with(name, sources, &edits, &parsed.diagnostics));
+        }
+        let file = |found: &Diagnostic| sources.iter().position(|source| source.name == found.file);
+        parsed
+            .diagnostics
+            .sort_by_key(|found| (file(found), found.line, found.column));
+    }
+    tell(&parsed, &overlays, report, console)
+}
+
+/// What is wrong with the manifests only with the overlay `name`.
+fn new_with(
+    name: &str,
+    sources: &[Source],
+    edits: &Edits,
+    known: &[Diagnostic],
+) -> Vec<Diagnostic> {
+    let edits = Edits {
+        overlay: Some(Overlay {
+            names: vec![name.to_owned()],
+            need: Need::Required,
+            branch: Some(ANY_BRANCH.to_owned()),
+        }),
+        ..edits.clone()
+    };
+    let parsed = manifest::parse_edited(sources, &edits, Known::SourcesOnly);
+    let found = parsed.diagnostics.into_iter();
+    found
+        .filter(|found| !known.contains(found))
+        .map(|found| {
+            if found.field.starts_with("overlays") {
+                return found;
+            }
+            let problem = format!("{} (with the overlay `{name}`)", found.problem);
+            Diagnostic { problem, ..found }
+        })
+        .collect()
+}
+
+fn tell(
+    parsed: &Parsed,
+    overlays: &[String],
+    report: Option<Report>,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let errors = parsed.diagnostics.iter().filter(|d| is_error(d)).count();
     let warnings = parsed.diagnostics.len() - errors;
     let valid = parsed.resources.len();
@@ -30,6 +89,7 @@ pub fn run(
             let report = json!({
                 "valid": errors == 0,
                 "resources": valid,
+                "overlays": overlays,
                 "diagnostics": parsed.diagnostics,
             });
             console.answer(format_args!("{report:#}"))?;
@@ -45,8 +105,11 @@ pub fn run(
                 console.answer(line)?;
             }
             if errors == 0 {
-                let valid = format!("{} valid", counted(valid, "resource"));
-                console.answer(with_warnings(valid, warnings))?;
+                let mut told = format!("{} valid", counted(valid, "resource"));
+                if !overlays.is_empty() {
+                    told = format!("{told}, also with {}", overlays.join(", "));
+                }
+                console.answer(with_warnings(told, warnings))?;
             } else {
                 console.remark(with_warnings(counted(errors, "error"), warnings));
             }

@@ -13,13 +13,14 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::holes::{Doubt, Holes};
+use super::sharing::{self, Claim, Relation};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
     Deletion, Dependents, Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune,
     Resource, ResourceRef,
 };
-use crate::manifest::{self, Applied, Broken, Known, Located, Parsed, Source};
+use crate::manifest::{self, Applied, Broken, Edits, Known, Located, Parsed, Source};
 use crate::world::applying::{Step, step};
 use crate::world::referrers::referrers;
 use crate::world::{Draft, StoreId, Stored};
@@ -29,12 +30,14 @@ use crate::world::{Draft, StoreId, Stored};
 pub struct Question<'a> {
     /// What the source says.
     pub listing: &'a Listing,
+    /// What is made of its manifests.
+    pub edits: &'a Edits,
     /// What becomes of a resource whose manifest is gone.
     pub prune: Prune,
     /// What becomes of a resource that was changed by hand.
     pub on_drift: OnDrift,
-    /// The other sources of this controller: what is theirs is left to them.
-    pub others: &'a BTreeSet<Place>,
+    /// The other sources of this controller, and what they are to this one.
+    pub others: &'a BTreeMap<Place, Relation>,
     /// All that is stored.
     pub stored: &'a [Stored],
     /// What was this source's when it was last told of, as in [`crate::api::SourceStatus::resources`].
@@ -58,6 +61,8 @@ pub struct Decision {
     pub drifted: Vec<String>,
     /// Resources whose manifests are gone and that stay, each with the reason.
     pub kept: Vec<String>,
+    /// Resources that it says and another branch has, each with what would change that.
+    pub left: Vec<String>,
 }
 
 /// One write to the store.
@@ -148,7 +153,7 @@ fn parse(question: &Question) -> Parsed {
             route: stored.draft.status.as_ref().and_then(|s| s.route.clone()),
         })
         .collect();
-    manifest::parse(&sources, Known::Applied(&applied))
+    manifest::parse_edited(&sources, question.edits, Known::Applied(&applied))
 }
 
 /// The mark of a stored resource, if it is this source's.
@@ -162,15 +167,28 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
     let target = ResourceRef::of(&located.resource);
     let stored = target.look_up(question.stored);
     let wanted = digest(&located.resource);
-    let origin = stored.and_then(|stored| stored.draft.origin.as_ref());
-    if let Some(other) = origin.filter(|origin| question.others.contains(&origin.source)) {
-        let problem = format!(
-            "{}:{}:{}: metadata.name: {target} comes from the source {} already; define it in one of the two",
-            located.file, located.line, located.column, other.source
-        );
-        decision.problems.push(problem);
-        decision.invalid += 1;
-        return;
+    let claim = Claim::of(question, located, &wanted, stored);
+    match claim {
+        Claim::Free | Claim::Taken => {}
+        Claim::Same => return,
+        Claim::Theirs(other) => {
+            let problem = format!(
+                "{}:{}:{}: metadata.name: {target} comes from the source {other} already; define it in one of the two",
+                located.file, located.line, located.column
+            );
+            decision.problems.push(problem);
+            decision.invalid += 1;
+            return;
+        }
+        Claim::Left(other, mark) => {
+            decision.left.push(format!(
+                "{target} is as {other} has it, which changed it last; it comes here when its manifest changes here"
+            ));
+            if let (Some(mark), Some(stored)) = (mark, stored) {
+                remark(stored, mark, "another branch says it too", decision);
+            }
+            return;
+        }
     }
     decision
         .resources
@@ -191,6 +209,10 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
             report(stored, question, Some(fault), decision);
         }
         Verdict::InForce(stored) => refresh(stored, question, located, &wanted, decision),
+        Verdict::Write(_) if matches!(claim, Claim::Taken) => {
+            let why = "changed here, and taken over from another branch";
+            write(question, located, &wanted, stored, why, decision);
+        }
         Verdict::Write(why) => write(question, located, &wanted, stored, why, decision),
     }
 }
@@ -214,6 +236,7 @@ fn refresh(
         commit,
         generation: stored.draft.generation,
         digest: wanted.to_owned(),
+        yields: sharing::yields(question, stored.draft.origin.as_ref()),
         problem: None,
     };
     let why = match before {
@@ -238,6 +261,7 @@ fn write(
         Some(origin) => origin.commit.clone(),
         None => question.listing.commit.clone(),
     };
+    let yields = sharing::yields(question, stored.and_then(|s| s.draft.origin.as_ref()));
     let origin = |generation| {
         Some(Origin {
             source: question.listing.place.clone(),
@@ -245,6 +269,7 @@ fn write(
             commit,
             generation,
             digest: wanted.to_owned(),
+            yields,
             problem: None,
         })
     };
@@ -355,6 +380,11 @@ fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Dec
 fn gone(stored: &Stored, question: &Question, holes: &Holes, decision: &mut Decision) {
     if stored.draft.deletion.is_some() {
         return;
+    }
+    let heir = mark(question, stored).and_then(|mark| sharing::handed_over(question, mark));
+    if let (Some(mark), Doubt::None) = (heir, holes.doubt()) {
+        let why = "its manifest is gone, and another branch says it too";
+        return remark(stored, mark, why, decision);
     }
     let target = ResourceRef::of(&stored.draft.resource);
     let mut keep = |reason: Option<String>| {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::Listing;
+use super::{Branches, Listing};
 use crate::api::Place;
 use crate::reconcile::Inbox;
 
@@ -21,6 +21,8 @@ pub struct Look {
     pub problem: Option<String>,
     /// When it was last read.
     pub read_at: Option<Timestamp>,
+    /// Its branches, if it is a repository of which several are followed.
+    pub branches: Option<Arc<Branches>>,
 }
 
 /// Where the readers of sources lay what they read.
@@ -49,6 +51,22 @@ impl Desk {
         if !is_same {
             look.listing = Some(Arc::new(listing));
             look.seen_at = Some(now);
+        }
+        drop(looks);
+        if was_silent || !is_same {
+            self.inbox.nudge();
+        }
+    }
+
+    /// The branches of a repository were listed at `now`.
+    pub fn follow(&self, place: &Place, branches: Branches, now: Timestamp) {
+        let mut looks = self.lock();
+        let look = looks.entry(place.clone()).or_default();
+        look.read_at = Some(now);
+        let was_silent = look.problem.take().is_some();
+        let is_same = look.branches.as_deref() == Some(&branches);
+        if !is_same {
+            look.branches = Some(Arc::new(branches));
         }
         drop(looks);
         if was_silent || !is_same {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::info;
 
-use super::{Content, Desk, Listing};
+use super::{Content, Desk, Listing, Presence};
 use crate::api::Place;
 use crate::runtime::Runtime;
 
@@ -123,6 +123,7 @@ impl Watch {
                 .into_iter()
                 .map(|(path, content)| super::ManifestFile { path, content })
                 .collect(),
+            presence: Presence::There,
         };
         // What was there before the first files have settled says nothing.
         let is_first = self.desk.look(&self.place).listing.is_none();

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use super::{Content, Desk, Listing, MAX_FILE, MAX_FILES, ManifestFile, is_manifest};
+use super::{Content, Desk, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
 use crate::api::{Commit, Place};
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
 
 mod address;
+mod branches;
 mod objects;
 mod program;
+mod refusal;
 mod settings;
 
-pub use address::{Branch, Folder, GitAddressError, Url};
+pub use address::{Branch, BranchPattern, Folder, GitAddressError, Url};
+pub use branches::{GitBranches, MAX_BRANCHES};
 use objects::Entry;
 use program::{Git, GitError};
 
@@ -55,31 +58,44 @@ pub struct GitAccess {
     pub ssh_key: Option<PathBuf>,
     /// A file with the keys of known hosts, for ssh; the user's own if absent.
     pub known_hosts: Option<PathBuf>,
+    /// A file with the certificates of those who vouch for the host, in PEM, for `https://`; the system's if absent.
+    pub ca_file: Option<PathBuf>,
+}
+
+fn place(url: &Url, branch: &str, folder: &Folder) -> Place {
+    let folder = match folder.as_str() {
+        "" => String::new(),
+        folder => format!(":{folder}"),
+    };
+    Place(format!("git:{url}#{branch}{folder}"))
+}
+
+/// The pauses after a repository that could not be read.
+fn pauses(interval: Duration) -> Backoff {
+    Backoff::new(Policy {
+        first: Duration::from_secs(1).min(interval),
+        longest: interval,
+        give_up_after: None,
+        spread: Spread::Half,
+    })
+}
+
+fn in_force(problem: &GitError, interval: Duration) -> String {
+    format!(
+        "{problem}; what it said before stays in force, and it is tried again within {interval:?}"
+    )
 }
 
 impl GitSource {
     /// Where it is, without credentials.
     pub fn place(&self) -> Place {
-        let folder = match self.folder.as_str() {
-            "" => String::new(),
-            folder => format!(":{folder}"),
-        };
-        Place(format!(
-            "git:{}#{}{folder}",
-            self.url.as_str(),
-            self.branch.as_str()
-        ))
+        place(&self.url, self.branch.as_str(), &self.folder)
     }
 
     /// Follows the branch for ever, and lays on the desk what its newest commit says.
     pub(super) async fn read(self, place: Place, desk: Arc<Desk>, runtime: Arc<dyn Runtime>) {
         info!(%place, interval_ms = self.interval.as_millis(), "following");
-        let mut backoff = Backoff::new(Policy {
-            first: Duration::from_secs(1).min(self.interval),
-            longest: self.interval,
-            give_up_after: None,
-            spread: Spread::Half,
-        });
+        let mut backoff = pauses(self.interval);
         let interval = self.interval;
         let mut follower = Follower {
             source: self,
@@ -103,10 +119,7 @@ impl GitSource {
                     interval
                 }
                 Err(problem) => {
-                    let problem = format!(
-                        "{problem}; what it said before stays in force, and it is tried again within {interval:?}"
-                    );
-                    desk.fail(&place, &problem);
+                    desk.fail(&place, &in_force(&problem, interval));
                     // What was fetched may be what is broken.
                     follower.git = None;
                     backoff.next_delay().unwrap_or(interval)
@@ -131,14 +144,19 @@ impl Follower {
     async fn look(&mut self) -> Result<Option<Listing>, GitError> {
         let git = match self.git.take() {
             Some(git) => git,
-            None => Git::new(&self.source, self.runtime.clone()).await?,
+            None => Git::new(&self.source.url, &self.source.access, self.runtime.clone()).await?,
         };
-        let commit = git.fetch(&self.source).await?;
+        let branch = std::slice::from_ref(&self.source.branch);
+        let fetched = git.fetch(&self.source.url, branch).await?;
+        let Some(commit) = fetched.into_iter().next() else {
+            self.git = Some(git);
+            return Ok(None);
+        };
         if self.commit.as_ref() == Some(&commit) {
             self.git = Some(git);
             return Ok(None);
         }
-        let files = self.files(&git, &commit).await?;
+        let files = files(&git, &commit, &self.source.folder).await?;
         debug!(%commit, files = files.len(), "read");
         self.commits += 1;
         // It is made anew now and then: what nobody needs any more goes with it.
@@ -148,56 +166,56 @@ impl Follower {
             place: self.source.place(),
             commit: Some(commit),
             files,
+            presence: Presence::There,
         }))
     }
+}
 
-    async fn files(&self, git: &Git, commit: &Commit) -> Result<Vec<ManifestFile>, GitError> {
-        let folder = &self.source.folder;
-        let entries = git.list(commit, folder).await?;
-        let wanted: Vec<Entry> = entries
-            .into_iter()
-            .filter(|entry| is_wanted(&entry.path))
-            .collect();
-        if wanted.len() > MAX_FILES {
-            return Err(GitError::TooMuch(format!(
-                "{} manifest files, and {MAX_FILES} is the most; split them among several sources",
-                wanted.len()
-            )));
-        }
-        let fitting = || {
-            wanted
-                .iter()
-                .filter(|entry| entry.is_file() && entry.size <= MAX_FILE)
-        };
-        let total: u64 = fitting().map(|entry| entry.size).sum();
-        if total > MAX_TOTAL {
-            return Err(GitError::TooMuch(format!(
-                "{total} bytes of manifests, and {MAX_TOTAL} is the most; name their folder by --path"
-            )));
-        }
-        let ids: Vec<&str> = fitting().map(|entry| entry.id.as_str()).collect();
-        let mut contents = git.read(&ids).await?.into_iter();
-        let mut files = Vec::new();
-        for entry in wanted {
-            let content = if !entry.is_file() {
-                Content::Unreadable {
-                    problem: "it is a symbolic link, which is not followed in a repository"
-                        .to_owned(),
-                    remedy: "put the file itself there".to_owned(),
-                }
-            } else if entry.size > MAX_FILE {
-                Content::too_large(entry.size)
-            } else {
-                Content::Whole(contents.next().unwrap_or_default().into())
-            };
-            files.push(ManifestFile {
-                path: folder.join(&entry.path),
-                content,
-            });
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+/// The manifests of a commit.
+async fn files(git: &Git, commit: &Commit, folder: &Folder) -> Result<Vec<ManifestFile>, GitError> {
+    let entries = git.list(commit, folder).await?;
+    let wanted: Vec<Entry> = entries
+        .into_iter()
+        .filter(|entry| is_wanted(&entry.path))
+        .collect();
+    if wanted.len() > MAX_FILES {
+        return Err(GitError::TooMuch(format!(
+            "{} manifest files, and {MAX_FILES} is the most; split them among several sources",
+            wanted.len()
+        )));
     }
+    let fitting = || {
+        wanted
+            .iter()
+            .filter(|entry| entry.is_file() && entry.size <= MAX_FILE)
+    };
+    let total: u64 = fitting().map(|entry| entry.size).sum();
+    if total > MAX_TOTAL {
+        return Err(GitError::TooMuch(format!(
+            "{total} bytes of manifests, and {MAX_TOTAL} is the most; name their folder by --path"
+        )));
+    }
+    let ids: Vec<&str> = fitting().map(|entry| entry.id.as_str()).collect();
+    let mut contents = git.read(&ids).await?.into_iter();
+    let mut files = Vec::new();
+    for entry in wanted {
+        let content = if !entry.is_file() {
+            Content::Unreadable {
+                problem: "it is a symbolic link, which is not followed in a repository".to_owned(),
+                remedy: "put the file itself there".to_owned(),
+            }
+        } else if entry.size > MAX_FILE {
+            Content::too_large(entry.size)
+        } else {
+            Content::Whole(contents.next().unwrap_or_default().into())
+        };
+        files.push(ManifestFile {
+            path: folder.join(&entry.path),
+            content,
+        });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 /// Whether a file is read: a manifest, not hidden, and in no hidden folder.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Content, Listing};
+use super::{Content, Listing, Presence};
 use crate::manifest::Broken;
 
 /// What of a listing could not be read: a resource that is missing may be in there.
@@ -58,7 +58,9 @@ impl<'a> Holes<'a> {
         let files = &self.listing.files;
         let blank = files.iter().find(|file| is_blank(&file.content));
         let unreadable = self.unreadable.keys().next().map(String::as_str);
-        if files.is_empty() {
+        if self.listing.presence == Presence::Gone {
+            Doubt::None
+        } else if files.is_empty() {
             Doubt::Lasting(
                 "the source holds no manifest at all, as if it were not mounted".to_owned(),
             )

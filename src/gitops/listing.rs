@@ -19,6 +19,30 @@ pub struct Listing {
     pub commit: Option<Commit>,
     /// Its manifest files, by path.
     pub files: Vec<ManifestFile>,
+    /// Whether the source is still there.
+    pub presence: Presence,
+}
+
+/// Whether a source is still there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It is: one that holds nothing at all is looked at with suspicion.
+    #[default]
+    There,
+    /// It is known to be gone, and all that it said with it.
+    Gone,
+}
+
+impl Listing {
+    /// What a source says that is gone.
+    pub fn gone(place: Place) -> Self {
+        Self {
+            place,
+            commit: None,
+            files: Vec::new(),
+            presence: Presence::Gone,
+        }
+    }
 }
 
 /// A manifest file.

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::decide::Decision;
 use super::tending::check_epoch;
-use super::{Look, SourceOptions};
+use super::{Branch, Look, MAX_BRANCHES, SourceOptions};
 use crate::api::{SourcePhase, SourceStatus};
 use crate::world::{Lease, StoredSource, World, WorldError};
 
@@ -39,6 +39,7 @@ pub(super) fn status(
                 problems: problems.iter().map(|problem| cut(problem)).collect(),
                 drifted: decision.drifted,
                 kept: decision.kept,
+                left: decision.left,
                 ..blank(source)
             }
         }
@@ -47,6 +48,74 @@ pub(super) fn status(
     };
     (status.prune, status.on_drift) = (source.prune, source.on_drift);
     (status.phase, status.message) = summary(&status, look);
+    Some(unless_told(status, before))
+}
+
+/// What is told of a branch that is gone: what it left behind.
+pub(super) fn gone(
+    source: &SourceOptions,
+    decision: Decision,
+    before: Option<&SourceStatus>,
+) -> SourceStatus {
+    let status = SourceStatus {
+        phase: SourcePhase::Gone,
+        message: match decision.kept.first() {
+            Some(first) => format!(
+                "its branch is gone; {} of it stay: {first}",
+                decision.kept.len()
+            ),
+            None => "its branch is gone; what came from it is being deleted".to_owned(),
+        },
+        commit: before.and_then(|before| before.commit.clone()),
+        changed_at: before.and_then(|before| before.changed_at),
+        resources: decision.resources,
+        kept: decision.kept,
+        ..blank(source)
+    };
+    unless_told(status, before)
+}
+
+/// What is told of a repository of which several branches are followed.
+pub(super) fn repository(
+    source: &SourceOptions,
+    look: &Look,
+    before: Option<&SourceStatus>,
+) -> Option<SourceStatus> {
+    let mut status = blank(source);
+    match (&look.problem, &look.branches) {
+        (Some(problem), _) => {
+            (status.phase, status.message) = (SourcePhase::Unreadable, cut(problem));
+        }
+        (None, Some(branches)) => {
+            let names: Vec<_> = branches
+                .followed
+                .iter()
+                .map(|f| f.branch.as_str())
+                .collect();
+            status.phase = SourcePhase::Synced;
+            status.message = match names.as_slice() {
+                [] => "no branch matches; a pattern is written as in 'test/*'".to_owned(),
+                names => cut(&format!("follows {}", names.join(", "))),
+            };
+            if !branches.beyond.is_empty() {
+                let beyond: Vec<_> = branches.beyond.iter().map(Branch::as_str).collect();
+                let problem = format!(
+                    "{} branches match, and {MAX_BRANCHES} is the most; not followed: {}; delete old branches or write a narrower pattern",
+                    names.len() + beyond.len(),
+                    beyond.join(", ")
+                );
+                status.phase = SourcePhase::Invalid;
+                status.message = cut(&problem);
+                status.problems = vec![cut(&problem)];
+            }
+        }
+        (None, None) => return before.cloned(),
+    }
+    Some(unless_told(status, before))
+}
+
+/// What was told before, if it was the same.
+fn unless_told(status: SourceStatus, before: Option<&SourceStatus>) -> SourceStatus {
     if let Some(before) = before {
         // A controller that begins has just seen what was there before.
         let changed_at = before.changed_at;
@@ -55,10 +124,10 @@ pub(super) fn status(
             ..status.clone()
         };
         if again == *before {
-            return Some(again);
+            return again;
         }
     }
-    Some(status)
+    status
 }
 
 fn blank(source: &SourceOptions) -> SourceStatus {
@@ -77,6 +146,7 @@ fn blank(source: &SourceOptions) -> SourceStatus {
         problems: Vec::new(),
         drifted: Vec::new(),
         kept: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -94,6 +164,12 @@ fn summary(status: &SourceStatus, look: &Look) -> (SourcePhase, String) {
     }
     if let Some(first) = status.kept.first() {
         parts.push(format!("{} without a manifest: {first}", status.kept.len()));
+    }
+    if let Some(first) = status.left.first() {
+        parts.push(format!(
+            "{} left to another branch: {first}",
+            status.left.len()
+        ));
     }
     let phase = if status.invalid > 0 {
         SourcePhase::Invalid
@@ -154,7 +230,7 @@ pub(super) async fn say(
             SourcePhase::Synced | SourcePhase::Pending => {
                 info!(source = %status.name, phase, "{}", status.message);
             }
-            SourcePhase::Invalid | SourcePhase::Unreadable => {
+            SourcePhase::Invalid | SourcePhase::Unreadable | SourcePhase::Gone => {
                 warn!(source = %status.name, phase, "{}", status.message);
             }
         }

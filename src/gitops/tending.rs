@@ -1,17 +1,18 @@
 //! Tending: what the sources ask for is written to the store, and what there is to say of them is said. Only by the
 //! controller that acts (SAFETY-6), and only what is not so already (SAFETY-5).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::info;
 
-use super::decide::{Deed, Question, Write, decide};
-use super::telling::{Said, say, status};
-use super::{Desk, Look, SourceOptions};
-use crate::api::{Commit, Name, Place, Route, SourceStatus};
+use super::active::{Active, Part, active, places, relations, unknown};
+use super::decide::{Decision, Deed, Question, Write, decide};
+use super::telling::{self, Said, say, status};
+use super::{Desk, Listing, Look, SourceOptions};
+use crate::api::{Commit, Name, Route, SourceStatus};
 use crate::reconcile::Inbox;
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
@@ -118,10 +119,8 @@ impl Gitops {
     }
 
     fn looks(&self) -> Vec<Look> {
-        let sources = self.sources.iter();
-        sources
-            .map(|source| self.desk.look(&source.place))
-            .collect()
+        let places = places(&self.sources, &self.desk);
+        places.iter().map(|place| self.desk.look(place)).collect()
     }
 
     /// Brings the store, as it was just read, to what the sources say.
@@ -151,7 +150,7 @@ impl Gitops {
             return Ok(Tended::Nothing);
         }
         self.settled = None;
-        match self.bring_about(world, lease, stored, &looks).await {
+        match self.bring_about(world, lease, stored).await {
             Ok(Tended::Nothing) => {
                 self.backoff.reset();
                 self.settled = Some((looks, stored.iter().map(Kernel::of).collect()));
@@ -181,43 +180,38 @@ impl Gitops {
         world: &dyn World,
         lease: &Lease,
         stored: &[Stored],
-        looks: &[Look],
     ) -> Result<Tended, WorldError> {
         let told = match self.told.take() {
             Some(told) => told,
             None => world.sources().await?,
         };
         let mut tended = Tended::Nothing;
+        let all = active(&self.sources, &self.desk, stored);
         let mut statuses = Vec::new();
-        for (source, look) in self.sources.iter().zip(looks) {
-            let before = told.iter().find(|told| told.status.name == source.name);
+        for (index, source) in all.iter().enumerate() {
+            if matches!(source.part, Part::Gone(_)) && tended == Tended::Wrote {
+                // What came from a branch that is gone may be another one's now.
+                continue;
+            }
+            let name = &source.options.name;
+            let before = told.iter().find(|told| told.status.name == *name);
             let before = before
                 .map(|told| &told.status)
-                .filter(|status| status.place == source.place);
-            let decision = look.listing.as_ref().map(|listing| {
-                let others = self.others(&source.place);
-                let none = std::collections::BTreeMap::new();
-                decide(&Question {
-                    listing,
-                    prune: source.prune,
-                    on_drift: source.on_drift,
-                    others: &others,
-                    stored,
-                    before: before.map_or(&none, |status| &status.resources),
-                    now: self.runtime.now(),
-                })
-            });
+                .filter(|status| status.place == source.options.place);
+            let decision = self.decide(&all, index, stored, before);
             if let Some(decision) = &decision
                 && !decision.writes.is_empty()
             {
                 check_epoch(world, lease).await?;
                 for write in &decision.writes {
-                    carry_out(write, source, look, lease, world).await?;
+                    carry_out(write, source, lease, world).await?;
                 }
                 tended = Tended::Wrote;
             }
-            statuses.extend(status(source, look, decision, before));
+            statuses.extend(told_of(source, decision, before));
         }
+        let known = told.iter().map(|told| &told.status);
+        statuses.extend(unknown(&self.sources, &self.desk, known).cloned());
         self.statuses.clone_from(&statuses);
         if tended == Tended::Nothing && say(&statuses, &told, lease, world).await? == Said::Nothing
         {
@@ -226,26 +220,61 @@ impl Gitops {
         Ok(tended)
     }
 
-    fn others(&self, place: &Place) -> BTreeSet<Place> {
-        let places = self.sources.iter().map(|source| &source.place);
-        places.filter(|other| *other != place).cloned().collect()
+    /// What follows from what the source numbered `index` says; nothing if that is not known.
+    fn decide(
+        &self,
+        all: &[Active],
+        index: usize,
+        stored: &[Stored],
+        before: Option<&SourceStatus>,
+    ) -> Option<Decision> {
+        let source = &all[index];
+        let gone = Arc::new(Listing::gone(source.options.place.clone()));
+        let listing = match source.part {
+            Part::Gone(_) => &gone,
+            Part::Whole | Part::Repository | Part::Branch(..) => source.look.listing.as_ref()?,
+        };
+        let none = BTreeMap::new();
+        Some(decide(&Question {
+            listing,
+            edits: &source.edits,
+            prune: source.options.prune,
+            on_drift: source.options.on_drift,
+            others: &relations(all, index),
+            stored,
+            before: before.map_or(&none, |status| &status.resources),
+            now: self.runtime.now(),
+        }))
     }
 
     /// What the metrics say of each source.
     pub fn report(&self) -> Vec<SourceReport> {
-        let told = |name: &Name| self.statuses.iter().find(|status| status.name == *name);
-        let sources = self.sources.iter();
-        sources
-            .map(|source| {
-                let status = told(&source.name);
-                SourceReport {
-                    name: source.name.clone(),
-                    commit: status.and_then(|status| status.commit.clone()),
-                    read_at: self.desk.look(&source.place).read_at,
-                    invalid: status.map_or(0, |status| status.invalid),
-                }
-            })
-            .collect()
+        let report = |source: &Active| {
+            let mut statuses = self.statuses.iter();
+            let status = statuses.find(|status| status.name == source.options.name);
+            SourceReport {
+                name: source.options.name.clone(),
+                commit: status.and_then(|status| status.commit.clone()),
+                read_at: source.look.read_at,
+                invalid: status.map_or(0, |status| status.invalid),
+            }
+        };
+        let all = active(&self.sources, &self.desk, &[]);
+        all.iter().map(report).collect()
+    }
+}
+
+/// What there is to tell of a source.
+fn told_of(
+    source: &Active,
+    decision: Option<Decision>,
+    before: Option<&SourceStatus>,
+) -> Option<SourceStatus> {
+    let (options, look) = (&source.options, &source.look);
+    match source.part {
+        Part::Whole | Part::Branch(..) => status(options, look, decision, before),
+        Part::Repository => telling::repository(options, look, before),
+        Part::Gone(_) => decision.map(|decision| telling::gone(options, decision, before)),
     }
 }
 
@@ -258,7 +287,9 @@ fn same(before: &[Look], now: &[Look]) -> bool {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        before.problem == now.problem && (is_one || kernel(before) == kernel(now))
+        before.problem == now.problem
+            && before.branches == now.branches
+            && (is_one || kernel(before) == kernel(now))
     };
     before.len() == now.len() && before.iter().zip(now).all(is_same)
 }
@@ -311,8 +342,7 @@ pub(super) async fn check_epoch(world: &dyn World, lease: &Lease) -> Result<(), 
 
 async fn carry_out(
     write: &Write,
-    source: &SourceOptions,
-    look: &Look,
+    source: &Active,
     lease: &Lease,
     world: &dyn World,
 ) -> Result<(), WorldError> {
@@ -325,11 +355,9 @@ async fn carry_out(
         Deed::Replace(id, version, new) => world.replace(id, *version, &draft(new)).await?,
         Deed::Remove(id) => world.remove(id).await?,
     }
-    let commit = look
-        .listing
-        .as_ref()
-        .and_then(|listing| listing.commit.as_ref());
+    let listing = source.look.listing.as_ref();
+    let commit = listing.and_then(|listing| listing.commit.as_ref());
     let commit = commit.map_or("-", Commit::short);
-    info!(source = %source.name, resource = %write.target, commit, "{}", write.why);
+    info!(source = %source.options.name, resource = %write.target, commit, "{}", write.why);
     Ok(())
 }

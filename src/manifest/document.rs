@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::diagnostic::{Anchor, Diagnostic, Finding, Findings};
+use super::edits::Edits;
 use super::node::Node;
+use super::overlay::Laid;
 use super::path::FieldPath;
 use super::places::{Place, Places};
 use super::source::Chunk;
@@ -14,7 +16,10 @@ use super::words::{describe, quoted};
 use super::{Located, explain, load, rules};
 use crate::api::{API_VERSION, Kind, Manifest, Resource};
 
+mod edited;
 mod printed;
+
+use edited::Set;
 
 /// A document as far as it could be read.
 #[derive(Debug)]
@@ -29,11 +34,17 @@ pub(super) struct Document {
     pub kind: Option<Kind>,
     /// What was found so far.
     pub findings: Findings,
+    /// The names of the overlays that it has.
+    overlays: Vec<String>,
+    laid: Option<Laid>,
+    /// Its name before an overlay gave it another one.
+    base_name: Option<String>,
+    set: Vec<Set>,
 }
 
 impl Document {
     /// Reads and validates a document by itself: none if it is empty, one for each item if it is a list.
-    pub fn read(source: usize, chunk: Chunk<'_>) -> Vec<Self> {
+    pub fn read(source: usize, chunk: Chunk<'_>, edits: &Edits) -> Vec<Self> {
         let mut document = Self::without_values(source, Findings::default());
         document.lines_before = chunk.lines_before;
         let text = chunk.text;
@@ -46,9 +57,9 @@ impl Document {
                     Ok(value) => {
                         document.value = value;
                         if printed::is_list(&document.value) {
-                            return printed::items(document);
+                            return printed::items(document, edits);
                         }
-                        document.validate();
+                        document.validate(edits);
                         return vec![document];
                     }
                     Err(unreadable) => unreadable,
@@ -101,6 +112,10 @@ impl Document {
             value: Value::Null,
             kind: None,
             findings,
+            overlays: Vec::new(),
+            laid: None,
+            base_name: None,
+            set: Vec::new(),
         }
     }
 
@@ -109,7 +124,7 @@ impl Document {
             .error_at(place, &FieldPath::root(), problem, remedy);
     }
 
-    fn validate(&mut self) {
+    fn validate(&mut self, edits: &Edits) {
         let findings = &mut self.findings;
         if !self.value.is_object() {
             findings.error(
@@ -122,8 +137,11 @@ impl Document {
         printed::strip(&mut self.value, findings);
         self.kind = identify(&Node::root(&self.value), findings);
         if let Some(kind) = self.kind {
+            self.edit(kind, edits);
+            let findings = &mut self.findings;
             let plain = |path: &FieldPath| self.places.as_ref()?.plain(path);
             explain::check(kind, &self.value, &plain, findings);
+            edited::without_overlays(kind, &mut self.value);
             rules::check(kind, &Node::root(&self.value), findings);
             rules::numbers_as_written(&Node::root(&self.value), &plain, findings);
         }
@@ -189,13 +207,14 @@ impl Document {
                     places.of(&finding.path, finding.anchor)
                 })
         });
+        let (field, problem) = self.as_edited(finding);
         Diagnostic {
             severity: finding.severity,
             file: file.to_owned(),
             line: place.line + self.lines_before,
             column: place.column,
-            field: finding.path.to_string(),
-            problem: finding.problem.clone(),
+            field,
+            problem,
             remedy: finding.remedy.clone(),
         }
     }

@@ -2,18 +2,19 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::path::FieldPath;
-use super::{Source, document, read};
+use super::{Edits, Source, document, read};
 use crate::api::{Kind, Name};
 
 /// A finding about the field at `pointer` (RFC 6901) of a resource that is in `sources`: with its place if the
 /// resource is found there.
 pub fn point_at(
     sources: &[Source],
+    edits: &Edits,
     (kind, name, pointer): (Kind, &Name, &str),
     (severity, problem, remedy): (Severity, &str, &str),
 ) -> Diagnostic {
     let documents = sources.iter().enumerate();
-    let mut documents = documents.flat_map(|(index, source)| read(index, source));
+    let mut documents = documents.flat_map(|(index, source)| read(index, source, edits));
     let is_it = |document: &document::Document| {
         document.kind == Some(kind) && document.name() == Some(name.as_str())
     };

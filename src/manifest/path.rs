@@ -39,6 +39,56 @@ impl FieldPath {
         path
     }
 
+    /// Reads a path as it is shown: `stages[1].weight`, `labels["a.b/c"]`. None if the text is no path.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut path = Self::root();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(inside) = rest.strip_prefix('[') {
+                // A key in quotes may hold a bracket.
+                let (segment, after) = if let Some(quoted) = inside.strip_prefix('"') {
+                    let (key, after) = quoted.split_once("\"]")?;
+                    (Segment::Key(key.to_owned()), after)
+                } else {
+                    let (index, after) = inside.split_once(']')?;
+                    (Segment::Index(index.parse().ok()?), after)
+                };
+                path = path.join(segment);
+                rest = after;
+                continue;
+            }
+            let name = if path.0.is_empty() {
+                rest
+            } else {
+                rest.strip_prefix('.')?
+            };
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            if end == 0 {
+                return None;
+            }
+            path = path.key(&name[..end]);
+            rest = &name[end..];
+        }
+        (!path.0.is_empty()).then_some(path)
+    }
+
+    /// Whether the first step is into the field `name`.
+    pub fn begins_with(&self, name: &str) -> bool {
+        matches!(self.0.first(), Some(Segment::Key(key)) if key == name)
+    }
+
+    /// Whether this is `other` or in it.
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// What stands at `inner`, seen from what encloses this.
+    pub fn then(&self, inner: &Self) -> Self {
+        let mut path = self.clone();
+        path.0.extend(inner.0.iter().cloned());
+        path
+    }
+
     /// The last step's field name; none for the root and for items of a list.
     pub fn last_key(&self) -> Option<&str> {
         match self.0.last() {

@@ -31,7 +31,7 @@ const MAX_DEPTH: usize = 64;
 pub(super) const MAX_VALUES: usize = 150_000;
 
 /// The places of a value and of all values in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Places {
     key: Option<Place>,
     value: Place,
@@ -43,7 +43,7 @@ pub(super) struct Places {
 /// The longest plain scalar whose text is kept; numbers are shorter.
 const MAX_PLAIN: usize = 40;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Children {
     None,
     List(Vec<Places>),
@@ -145,6 +145,39 @@ impl Places {
             }
             Some(Children::None | Children::List(_) | Children::Map(_)) | None => bare(self.value),
         }
+    }
+
+    /// What now stands at `to` is what stands at `from`: so is its place. What encloses it must stand somewhere by
+    /// itself, or the place is that of what encloses it.
+    pub fn carry(&mut self, from: &FieldPath, to: &FieldPath) {
+        let found = from
+            .0
+            .iter()
+            .try_fold(&*self, |here, segment| here.child(segment));
+        let (Some(found), Some((Segment::Key(name), before))) = (found.cloned(), to.0.split_last())
+        else {
+            return;
+        };
+        if let Some(Children::Map(fields)) = self.inner(before).map(|parent| &mut parent.children) {
+            fields.insert(name.clone(), found);
+        }
+    }
+
+    /// What now stands at `path` does not come from the text: how the text wrote it counts no more.
+    pub fn forget(&mut self, path: &FieldPath) {
+        if let Some(here) = self.inner(&path.0) {
+            here.text = None;
+            here.children = Children::None;
+        }
+    }
+
+    fn inner(&mut self, path: &[Segment]) -> Option<&mut Self> {
+        path.iter()
+            .try_fold(self, |here, segment| match (&mut here.children, segment) {
+                (Children::Map(map), Segment::Key(key)) => map.get_mut(key),
+                (Children::List(list), Segment::Index(index)) => list.get_mut(*index),
+                (Children::None | Children::Map(_) | Children::List(_), _) => None,
+            })
     }
 
     fn child(&self, segment: &Segment) -> Option<&Self> {

@@ -1,11 +1,14 @@
 //! The JSON Schemas of the kinds (draft 2020-12), from the types of `api`: what editors get and
 //! what [`super::parse`] validates by.
 
+use std::sync::LazyLock;
+
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
+use super::overlay;
 use crate::api::{
     API_VERSION, AnalysisTemplateSpec, Kind, LoadBalancerSpec, Metadata, MetricSourceSpec,
     RolloutSpec, Spec,
@@ -26,6 +29,13 @@ pub fn schema(kind: Kind) -> Value {
     schema.extend(body);
     schema.insert("$defs".to_owned(), Value::Object(definitions));
     Value::Object(schema)
+}
+
+static ROLLOUT: LazyLock<Value> = LazyLock::new(|| schema(Kind::Rollout));
+
+/// The schema of rollouts, made once.
+pub(super) fn rollout() -> &'static Value {
+    &ROLLOUT
 }
 
 /// The schema of a resource of any kind.
@@ -89,9 +99,40 @@ fn parts_of<S: Spec>() -> (Map<String, Value>, Map<String, Value>) {
         "additionalProperties": false,
     });
     match body {
-        Value::Object(body) => (body, definitions),
+        Value::Object(mut body) => {
+            if kind == Kind::Rollout
+                && let Some(Value::Object(properties)) = body.get_mut("properties")
+            {
+                properties.insert(overlay::FIELD.to_owned(), overlays());
+            }
+            (body, definitions)
+        }
         _ => unreachable!("the literal above is an object"),
     }
+}
+
+/// Overlays are not a part of the resource: only manifests have them. What one makes of its manifest is validated, and
+/// not the patch by itself.
+fn overlays() -> Value {
+    json!({
+        "description": "Variants of this manifest, each with a name: `--overlay NAME` chooses one, and a branch of a \
+                        repository the one with its name. Each is a JSON merge patch (RFC 7386): a value replaces, \
+                        null removes, mappings are merged. Another strategy replaces the one that is there.",
+        "type": "object",
+        "additionalProperties": {
+            "description": "A JSON merge patch of this manifest.",
+            "type": "object",
+            "properties": {
+                "metadata": {
+                    "description": "What is changed in `metadata`. In a name, `{{ branch }}` stands for the branch \
+                                    as a DNS label.",
+                    "type": "object",
+                },
+                "spec": {"description": "What is changed in `spec`.", "type": "object"},
+            },
+            "additionalProperties": false,
+        },
+    })
 }
 
 fn reference<T: JsonSchema>(generator: &mut schemars::SchemaGenerator) -> Value {

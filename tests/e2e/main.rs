@@ -13,6 +13,7 @@ mod load;
 mod lossless;
 mod manifest;
 mod pause;
+mod pipelines;
 #[expect(dead_code, reason = "the failure suite uses more of it")]
 mod relay;
 mod replicas;

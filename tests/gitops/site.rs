@@ -54,8 +54,16 @@ impl Site {
 
     /// A site whose sources are really read.
     pub fn reading(store: Arc<Memory>, sources: Vec<SourceOptions>) -> Self {
+        Self::reading_by(Arc::new(Tokio::default()), store, sources)
+    }
+
+    /// The same, with other pauses and time limits.
+    pub fn reading_by(
+        runtime: Arc<dyn Runtime>,
+        store: Arc<Memory>,
+        sources: Vec<SourceOptions>,
+    ) -> Self {
         let mut site = Self::begin(store, sources.clone());
-        let runtime: Arc<dyn Runtime> = Arc::new(Tokio::default());
         for source in &sources {
             runtime.spawn(source.read(site.desk.clone(), runtime.clone()));
         }

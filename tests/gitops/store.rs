@@ -88,6 +88,16 @@ impl Memory {
         inner.sources.first().map(|source| source.status.clone())
     }
 
+    /// What is told of all sources.
+    pub fn all_sources(&self) -> Vec<SourceStatus> {
+        let inner = self.lock();
+        inner
+            .sources
+            .iter()
+            .map(|source| source.status.clone())
+            .collect()
+    }
+
     pub fn lease(&self) -> Lease {
         let lease = Lease {
             id: StoreId("lease".to_owned()),

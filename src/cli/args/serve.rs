@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
-use crate::gitops::{Branch, Folder};
+use crate::gitops::{BranchPattern, Folder};
 
 /// Arguments of `rolloutctl controller`.
 #[derive(Debug, Args)]
@@ -37,9 +37,11 @@ pub struct SourceArgs {
     /// USER@HOST:PATH, file:///PATH or /PATH. The program git must be installed
     #[arg(long, value_name = "URL")]
     pub git: Option<String>,
-    /// The branch of --git
+    /// The branch of --git. May be repeated, and may be a pattern in which * stands for anything, as in 'test/*': each
+    /// branch is a source of its own, and what came from one that matched and is gone is gone with --prune. Manifests are
+    /// read with the overlay that has the branch's name, or else the pattern's
     #[arg(long, default_value = "main", value_name = "NAME", requires = "git")]
-    pub branch: Branch,
+    pub branch: Vec<BranchPattern>,
     /// The folder of --git in which the manifests are; the whole repository if absent
     #[arg(
         long,
@@ -64,6 +66,12 @@ pub struct SourceArgs {
     /// A file with the keys of the hosts that are known, for --git by ssh; ~/.ssh/known_hosts if absent
     #[arg(long, value_name = "FILE", requires = "git")]
     pub known_hosts: Option<PathBuf>,
+    /// A file with certificates in PEM, one of which vouches for --git by https; the system's if absent
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub ca_file: Option<PathBuf>,
+    /// Read manifests with the overlay of this name; --git takes the one with its branch's name if absent
+    #[arg(long, value_name = "NAME")]
+    pub overlay: Option<String>,
     /// Delete resources that a source applied once its manifests are gone; a rollout is drained
     /// first. Nothing is deleted while anything in the source cannot be read
     #[arg(long)]

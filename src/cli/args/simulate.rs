@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Report;
+use super::{EditArgs, Report};
 use crate::api::{Duration, Name};
 use crate::trial::rehearsal::{Gauge, Latency};
 
@@ -14,6 +14,8 @@ pub struct SimulateArgs {
     /// A file, a directory (read with all below it) or `-` for standard input; may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-")]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub edits: EditArgs,
     /// Which rollout, if there are several in the files
     #[arg(long, value_name = "NAME")]
     pub rollout: Option<Name>,

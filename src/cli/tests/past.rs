@@ -109,6 +109,7 @@ pub fn sourced(mut stored: Stored) -> Stored {
         commit: None,
         generation: stored.draft.generation,
         digest: String::new(),
+        yields: std::collections::BTreeMap::new(),
         problem: None,
     });
     stored

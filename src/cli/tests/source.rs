@@ -29,6 +29,7 @@ fn status() -> SourceStatus {
         problems: vec!["shop.yaml:6:3: spec: unknown field".to_owned()],
         drifted: Vec::new(),
         kept: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -91,6 +92,7 @@ async fn applying_by_hand_what_comes_from_a_source_is_warned_of() {
         commit: None,
         generation: 1,
         digest: "d".to_owned(),
+        yields: std::collections::BTreeMap::new(),
         problem: None,
     });
     let memory = Memory::with([owned]);

@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub struct Url(String);
 
 /// The name of a branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Branch(String);
 
 /// A folder of a repository, without `/` at its ends; empty for the whole.
@@ -132,6 +132,56 @@ impl FromStr for Branch {
     }
 }
 
+/// Which branches are meant: one by its name, or all that match a pattern in which `*` stands for any letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchPattern(String);
+
+impl BranchPattern {
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The one branch that it names; none if it is for all that match.
+    pub fn exact(&self) -> Option<Branch> {
+        (!self.0.contains('*')).then(|| Branch(self.0.clone()))
+    }
+
+    /// Whether `branch` is meant. As in a refspec of git, `*` stands for `/` too.
+    pub fn matches(&self, branch: &Branch) -> bool {
+        let Some((first, rest)) = self.0.split_once('*') else {
+            return self.0 == branch.0;
+        };
+        let Some(mut left) = branch.0.strip_prefix(first) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = rest.split('*').collect();
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            match left.find(part) {
+                Some(at) => left = &left[at + part.len()..],
+                None => return false,
+            }
+        }
+        left.ends_with(last)
+    }
+}
+
+impl FromStr for BranchPattern {
+    type Err = GitAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let _: Branch = text.replace('*', "x").parse()?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Folder {
     /// The folder as text.
     pub fn as_str(&self) -> &str {
@@ -214,6 +264,36 @@ mod tests {
         ] {
             let error = bad.parse::<Url>().expect_err(bad).to_string();
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_means_the_branches_that_match_it() {
+        let matches = |pattern: &str, branch: &str| {
+            let pattern: BranchPattern = pattern.parse().expect(pattern);
+            pattern.matches(&branch.parse().expect(branch))
+        };
+        for (pattern, branch) in [
+            ("main", "main"),
+            ("test/*", "test/a"),
+            ("test/*", "test/a/b"),
+            ("*", "main"),
+            ("a*b*c", "aXbYbZc"),
+            ("*-rc*", "1-rc-rc2"),
+        ] {
+            assert!(matches(pattern, branch), "{pattern} {branch}");
+        }
+        for (pattern, branch) in [
+            ("main", "main2"),
+            ("test/*", "tests/a"),
+            ("a*a", "a"),
+            ("a*b*c", "acb"),
+            ("*x", "xy"),
+        ] {
+            assert!(!matches(pattern, branch), "{pattern} {branch}");
+        }
+        for bad in ["", "-*", "a b*", "[ab]", "a?", "../*"] {
+            assert!(bad.parse::<BranchPattern>().is_err(), "{bad}");
         }
     }
 

@@ -15,9 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::objects::{Entry, blobs, entries};
+use super::refusal::gist;
 use super::settings::{environment, settings};
-use super::{Folder, GitSource, MAX_TOTAL, Url};
-use crate::api::{Commit, brief};
+use super::{Branch, Folder, GitAccess, MAX_TOTAL, Url};
+use crate::api::Commit;
 use crate::runtime::Runtime;
 
 /// How long a fetch may take.
@@ -26,8 +27,8 @@ const FETCHING: Duration = Duration::from_secs(120);
 /// How long reading what was fetched may take.
 const READING: Duration = Duration::from_secs(30);
 
-/// Where the branch is kept.
-const HEAD: &str = "refs/rolloutctl/head";
+/// Where branches are kept.
+const HEADS: &str = "refs/rolloutctl/heads";
 
 /// Why a repository cannot be read, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -68,21 +69,29 @@ impl Drop for Git {
 
 impl Git {
     /// An empty repository that nobody else can read.
-    pub async fn new(source: &GitSource, runtime: Arc<dyn Runtime>) -> Result<Self, GitError> {
-        if let Some(file) = &source.access.token_file {
-            readable("read the token", file)?;
-        }
-        if let Some(file) = &source.access.ssh_key {
-            readable("read the ssh key", file)?;
+    pub async fn new(
+        url: &Url,
+        access: &GitAccess,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<Self, GitError> {
+        for (what, file) in [
+            ("read the token", &access.token_file),
+            ("read the ssh key", &access.ssh_key),
+            ("read the known hosts", &access.known_hosts),
+            ("read the certificates", &access.ca_file),
+        ] {
+            if let Some(file) = file {
+                readable(what, file)?;
+            }
         }
         let what = "make a directory for what is fetched";
         let directory = private_directory().map_err(|problem| io_error(what, problem))?;
         let git = Self {
-            environment: environment(source, &directory),
+            environment: environment(access, &directory),
             directory,
             runtime,
         };
-        fs::write(git.directory.join("settings"), settings(source))
+        fs::write(git.directory.join("settings"), settings(url, access))
             .map_err(|problem| io_error(what, problem))?;
         git.run(
             "prepare",
@@ -94,12 +103,29 @@ impl Git {
         Ok(git)
     }
 
-    /// Fetches the branch's newest commit, whatever it was before.
-    pub async fn fetch(&self, source: &GitSource) -> Result<Commit, GitError> {
-        let branch = source.branch.as_str();
-        let what = format!("fetch {branch} of {}", source.url);
-        let refspec = format!("+refs/heads/{branch}:{HEAD}");
-        let arguments = [
+    /// The branches that there are, each with its newest commit.
+    pub async fn heads(&self, url: &Url) -> Result<Vec<(Branch, Commit)>, GitError> {
+        let what = format!("list the branches of {url}");
+        let arguments = ["ls-remote", "--quiet", "--heads", "--", url.as_str()];
+        let said = self.run(&what, &arguments, &[], FETCHING).await?;
+        let text = String::from_utf8_lossy(&said);
+        let heads = text.lines().filter_map(|line| {
+            let (commit, name) = line.split_once('\t')?;
+            let branch = name.strip_prefix("refs/heads/")?.parse().ok()?;
+            Some((branch, commit_hash(commit)?))
+        });
+        Ok(heads.collect())
+    }
+
+    /// Fetches the newest commit of each of these branches at once, whatever they were before.
+    pub async fn fetch(&self, url: &Url, branches: &[Branch]) -> Result<Vec<Commit>, GitError> {
+        let names: Vec<&str> = branches.iter().map(Branch::as_str).collect();
+        let what = format!("fetch {} of {url}", names.join(", "));
+        let refspecs: Vec<String> = names
+            .iter()
+            .map(|name| format!("+refs/heads/{name}:{HEADS}/{name}"))
+            .collect();
+        let mut arguments = vec![
             "fetch",
             "--quiet",
             "--depth=1",
@@ -108,36 +134,36 @@ impl Git {
             "--no-recurse-submodules",
             "--no-auto-maintenance",
             "--",
-            source.url.as_str(),
-            &refspec,
+            url.as_str(),
         ];
+        arguments.extend(refspecs.iter().map(String::as_str));
         match self.run(&what, &arguments, &[], FETCHING).await {
             Ok(_) => {}
             Err(GitError::Refused { said, .. }) if said.contains("couldn't find remote ref") => {
+                let is_named = |name: &&&str| said.contains(**name);
+                let branch = names.iter().find(is_named).or(names.first());
                 return Err(GitError::NoBranch {
-                    branch: branch.to_owned(),
-                    url: source.url.clone(),
+                    branch: branch.copied().unwrap_or_default().to_owned(),
+                    url: url.clone(),
                 });
             }
             Err(error) => return Err(error),
         }
-        let commit = format!("{HEAD}^{{commit}}");
-        let said = self
-            .run(
-                &what,
-                &["rev-parse", "--verify", "--quiet", &commit],
-                &[],
-                READING,
-            )
-            .await?;
-        let text = String::from_utf8_lossy(&said).trim().to_owned();
-        let is_hash =
-            matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_hash {
-            return Ok(Commit(text));
+        let mut commits = Vec::new();
+        for name in names {
+            commits.push(self.commit(&what, name).await?);
         }
-        Err(GitError::Refused {
-            what,
+        Ok(commits)
+    }
+
+    /// The commit of a branch that was fetched.
+    async fn commit(&self, what: &str, branch: &str) -> Result<Commit, GitError> {
+        let commit = format!("{HEADS}/{branch}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "--quiet", &commit];
+        let said = self.run(what, &arguments, &[], READING).await?;
+        let text = String::from_utf8_lossy(&said).trim().to_owned();
+        commit_hash(&text).ok_or_else(|| GitError::Refused {
+            what: what.to_owned(),
             said: format!("{text:?}, which is no commit"),
         })
     }
@@ -247,6 +273,12 @@ impl Git {
     }
 }
 
+fn commit_hash(text: &str) -> Option<Commit> {
+    let is_hash =
+        matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| Commit(text.to_owned()))
+}
+
 fn io_error(what: &str, problem: io::Error) -> GitError {
     GitError::Io {
         what: what.to_owned(),
@@ -259,29 +291,6 @@ fn readable(what: &str, file: &Path) -> Result<(), GitError> {
     opened
         .map(|_| ())
         .map_err(|problem| io_error(&format!("{what} in {}", file.display()), problem))
-}
-
-/// The lines that tell why, in one.
-fn gist(said: &str) -> String {
-    let lines: Vec<&str> = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let telling: Vec<&str> = lines
-        .iter()
-        .filter(|line| {
-            ["fatal:", "error:", "remote:"]
-                .iter()
-                .any(|mark| line.starts_with(mark))
-        })
-        .copied()
-        .collect();
-    let chosen = if telling.is_empty() { lines } else { telling };
-    if chosen.is_empty() {
-        return "nothing".to_owned();
-    }
-    brief(&chosen.join(" "))
 }
 
 /// A new directory that nobody else can enter.
@@ -299,20 +308,5 @@ fn private_directory() -> io::Result<PathBuf> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_many_lines_those_that_tell_why_are_kept() {
-        assert_eq!(
-            gist("Cloning\n\nfatal: no such thing\n"),
-            "fatal: no such thing"
-        );
-        assert_eq!(gist("odd\n"), "odd");
-        assert_eq!(gist(""), "nothing");
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::GitSource;
+use super::{GitAccess, Url};
 
 /// What of the environment `git` needs to reach the world.
 const PASSED_ON: [&str; 14] = [
@@ -28,11 +28,11 @@ const PASSED_ON: [&str; 14] = [
 const HELPER: &str = r#"!f() { test "$1" = get || exit 0; printf 'username=%s\npassword=%s\n' "$ROLLOUTCTL_GIT_USERNAME" "$(head -n 1 -- "$ROLLOUTCTL_GIT_TOKEN_FILE" | tr -d '\r\n')"; }; f"#;
 
 /// What `git` reads in place of the user's settings.
-pub(super) fn settings(source: &GitSource) -> String {
+pub(super) fn settings(url: &Url, access: &GitAccess) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     // Writing to a string cannot fail.
     let mut text = String::new();
-    if let (Some(origin), Some(_)) = (source.url.https_origin(), &source.access.token_file) {
+    if let (Some(origin), Some(_)) = (url.https_origin(), &access.token_file) {
         // For this host alone: where it may send us has no right to the token.
         let _ = write!(
             text,
@@ -41,7 +41,7 @@ pub(super) fn settings(source: &GitSource) -> String {
             quoted(HELPER)
         );
     }
-    if let Some(path) = source.url.local() {
+    if let Some(path) = url.local() {
         // The user has named it: that it is another user's is no reason to refuse it.
         for path in [
             path.to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn settings(source: &GitSource) -> String {
 }
 
 /// The variables that `git` gets; it gets no others.
-pub(super) fn environment(source: &GitSource, directory: &Path) -> Vec<(String, String)> {
+pub(super) fn environment(access: &GitAccess, directory: &Path) -> Vec<(String, String)> {
     let inherited = PASSED_ON
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
@@ -70,25 +70,29 @@ pub(super) fn environment(source: &GitSource, directory: &Path) -> Vec<(String, 
     set("GIT_TERMINAL_PROMPT", "0".to_owned());
     set("GIT_ASKPASS", "true".to_owned());
     set("LC_ALL", "C".to_owned());
-    set("GIT_SSH_COMMAND", ssh(source));
-    if let Some(file) = &source.access.token_file {
-        set("ROLLOUTCTL_GIT_USERNAME", source.access.username.clone());
+    set("GIT_SSH_COMMAND", ssh(access));
+    if let Some(file) = &access.ca_file {
+        // It comes after what is passed on, and so before it.
+        set("GIT_SSL_CAINFO", file.display().to_string());
+    }
+    if let Some(file) = &access.token_file {
+        set("ROLLOUTCTL_GIT_USERNAME", access.username.clone());
         set("ROLLOUTCTL_GIT_TOKEN_FILE", file.display().to_string());
     }
     all
 }
 
 /// How `git` calls ssh. `git` gives this to a shell, so names are quoted.
-fn ssh(source: &GitSource) -> String {
+fn ssh(access: &GitAccess) -> String {
     let mut words = vec!["ssh".to_owned()];
     let mut option = |text: String| words.extend(["-o".to_owned(), text]);
     option("BatchMode=yes".to_owned());
     option("StrictHostKeyChecking=yes".to_owned());
     option("ConnectTimeout=15".to_owned());
-    if let Some(file) = &source.access.known_hosts {
+    if let Some(file) = &access.known_hosts {
         option(format!("UserKnownHostsFile=\"{}\"", file.display()));
     }
-    if let Some(file) = &source.access.ssh_key {
+    if let Some(file) = &access.ssh_key {
         option("IdentitiesOnly=yes".to_owned());
         words.extend(["-i".to_owned(), file.display().to_string()]);
     }
@@ -98,39 +102,35 @@ fn ssh(source: &GitSource) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::gitops::{Folder, GitAccess};
 
-    fn source(url: &str) -> GitSource {
-        GitSource {
-            url: url.parse().expect("an address"),
-            branch: "main".parse().expect("a branch"),
-            folder: Folder::default(),
-            interval: Duration::from_secs(1),
-            access: GitAccess {
-                username: "git".to_owned(),
-                token_file: Some("/run/secrets/token".into()),
-                ssh_key: Some("/run/my keys/id'; touch x".into()),
-                known_hosts: Some("/run/known hosts".into()),
-            },
+    fn access() -> GitAccess {
+        GitAccess {
+            username: "git".to_owned(),
+            token_file: Some("/run/secrets/token".into()),
+            ssh_key: Some("/run/my keys/id'; touch x".into()),
+            known_hosts: Some("/run/known hosts".into()),
+            ca_file: Some("/run/my keys/ca.pem".into()),
         }
+    }
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("an address")
     }
 
     #[test]
     fn a_token_is_for_its_host_alone() {
-        let text = settings(&source("https://git.example:8443/team/specs.git"));
+        let text = settings(&url("https://git.example:8443/team/specs.git"), &access());
         assert!(
             text.starts_with("[credential \"https://git.example:8443\"]\n"),
             "{text}"
         );
-        assert!(!settings(&source("/srv/specs")).contains("credential"));
+        assert!(!settings(&url("/srv/specs"), &access()).contains("credential"));
     }
 
     #[test]
     fn ssh_asks_nobody_and_names_are_quoted() {
-        let command = ssh(&source("git@git.example:specs"));
+        let command = ssh(&access());
         let words = shlex::split(&command).expect("words");
         assert!(words.contains(&"BatchMode=yes".to_owned()), "{words:?}");
         assert!(

@@ -6,6 +6,7 @@ use std::mem;
 use serde_json::Value;
 
 use super::super::diagnostic::Findings;
+use super::super::edits::Edits;
 use super::super::node::Node;
 use super::super::path::FieldPath;
 use super::super::suggest::{either, nearest};
@@ -30,7 +31,7 @@ pub(super) fn is_list(value: &Value) -> bool {
 }
 
 /// A document for each item of `list`, after one for the list itself if there is something to say of it.
-pub(super) fn items(mut list: Document) -> Vec<Document> {
+pub(super) fn items(mut list: Document, edits: &Edits) -> Vec<Document> {
     let value = mem::take(&mut list.value);
     let (of_list, mut of_items) = mem::take(&mut list.findings).by_item("items");
     list.findings = of_list;
@@ -43,15 +44,12 @@ pub(super) fn items(mut list: Document) -> Vec<Document> {
     if let Some(Value::Array(items)) = items {
         for (index, value) in items.into_iter().enumerate() {
             let places = list.places.as_mut();
-            let mut document = Document {
-                source: list.source,
-                lines_before: list.lines_before,
-                places: places.map(|places| places.take_item("items", index)),
-                value,
-                kind: None,
-                findings: of_items.remove(&index).unwrap_or_default(),
-            };
-            document.validate();
+            let findings = of_items.remove(&index).unwrap_or_default();
+            let mut document = Document::without_values(list.source, findings);
+            document.lines_before = list.lines_before;
+            document.places = places.map(|places| places.take_item("items", index));
+            document.value = value;
+            document.validate(edits);
             documents.push(document);
         }
     }

@@ -223,6 +223,7 @@ mod tests {
                 commit: Some(Commit("0123456789abcdef".into())),
                 generation: 3,
                 digest: "d1".into(),
+                yields: std::collections::BTreeMap::new(),
                 problem: None,
             }),
             epoch: 7,

@@ -1,0 +1,99 @@
+//! Sharing: whose a resource is that several sources say.
+//!
+//! Sources that have nothing to do with each other do not share: who has it keeps it, and the other is told. Of branches
+//! of one repository that are named, the one that has changed its manifest last has the resource; the others wait until
+//! they change it. What each of them asked for when it stepped back stands in the mark, so that a change is told from a
+//! first sight by whoever decides, whenever. A branch that only matches a pattern takes nothing from anybody, and gives to
+//! who is named.
+
+use std::collections::BTreeMap;
+
+use super::decide::Question;
+use crate::api::{Origin, Place};
+use crate::manifest::Located;
+use crate::world::Stored;
+
+/// What another source is to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It keeps what it has.
+    Keeps,
+    /// Who changed a resource last has it.
+    Peer,
+    /// It gives what this one wants.
+    Gives,
+}
+
+/// Whether this source may write a resource.
+pub(super) enum Claim {
+    /// It may: it is its own, nobody's, or comes to it.
+    Free,
+    /// It has changed its manifest since it stepped back from another one.
+    Taken,
+    /// Another source says the same: there is nothing to be told.
+    Same,
+    /// It belongs to that source.
+    Theirs(Place),
+    /// It belongs to that source until this one changes its manifest. If this is the first sight of it, the mark is to
+    /// say so.
+    Left(Place, Option<Origin>),
+}
+
+impl Claim {
+    pub fn of(
+        question: &Question,
+        located: &Located,
+        wanted: &str,
+        stored: Option<&Stored>,
+    ) -> Self {
+        let Some(stored) = stored else {
+            return Self::Free;
+        };
+        let Some(origin) = stored.draft.origin.as_ref() else {
+            return Self::Free;
+        };
+        let is_same = stored.draft.resource == located.resource;
+        let place = &question.listing.place;
+        match question.others.get(&origin.source) {
+            None | Some(Relation::Gives) => Self::Free,
+            Some(Relation::Keeps) if is_same => Self::Same,
+            Some(Relation::Keeps) => Self::Theirs(origin.source.clone()),
+            Some(Relation::Peer) => match origin.yields.get(place) {
+                Some(before) if before != wanted => Self::Taken,
+                Some(_) if is_same => Self::Same,
+                Some(_) => Self::Left(origin.source.clone(), None),
+                None => {
+                    let mut origin = origin.clone();
+                    origin.yields.insert(place.clone(), wanted.to_owned());
+                    Self::Left(origin.source.clone(), Some(origin))
+                }
+            },
+        }
+    }
+}
+
+/// Who steps back when this source writes over `before`, each with what it asked for.
+pub(super) fn yields(question: &Question, before: Option<&Origin>) -> BTreeMap<Place, String> {
+    let Some(before) = before else {
+        return BTreeMap::new();
+    };
+    let mut yields = before.yields.clone();
+    yields.insert(before.source.clone(), before.digest.clone());
+    yields.retain(|place, _| question.others.get(place) == Some(&Relation::Peer));
+    yields
+}
+
+/// The mark with which a resource goes to a branch that says it too, when this source does not say it any more.
+pub(super) fn handed_over(question: &Question, origin: &Origin) -> Option<Origin> {
+    let is_peer = |place: &&Place| question.others.get(*place) == Some(&Relation::Peer);
+    let heir = origin.yields.keys().find(is_peer)?.clone();
+    let mut origin = origin.clone();
+    origin.yields.remove(&heir);
+    Some(Origin {
+        source: heir,
+        // It has written nothing yet: whatever it says is a change.
+        digest: String::new(),
+        problem: None,
+        ..origin
+    })
+}
