@@ -122,6 +122,6 @@ mod tests {
         }
         let found = naming(&resources);
         let named: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(named, ["rollout web template", "rollout shop job tests"]);
+        assert_eq!(named, ["rollout shop job tests", "rollout web template"]);
     }
 }
