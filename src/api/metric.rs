@@ -28,7 +28,7 @@ pub enum MetricBy {
     /// A query, and the bounds that its value must keep.
     Query(MetricQuery),
     /// A container that runs to its end: 0 passes, any other exit code fails (ANALYSIS-6).
-    Job(Job),
+    Job(Box<Job>),
 }
 
 /// One query and the bounds that its value must keep.
@@ -75,7 +75,7 @@ impl Metric {
     }
 
     /// The job, unless it is measured by a query.
-    pub const fn job(&self) -> Option<&Job> {
+    pub fn job(&self) -> Option<&Job> {
         match &self.by {
             MetricBy::Query(_) => None,
             MetricBy::Job(job) => Some(job),
@@ -158,7 +158,7 @@ impl TryFrom<Written> for Metric {
                 window: written.window,
                 no_data: written.no_data.unwrap_or_default(),
             }),
-            (None, Some(job)) => MetricBy::Job(job),
+            (None, Some(job)) => MetricBy::Job(Box::new(job)),
             (Some(_), Some(_)) => {
                 return Err(format!(
                     "metric `{name}` has a query and a job; keep one of them"
@@ -184,7 +184,7 @@ impl From<Metric> for Written {
     fn from(metric: Metric) -> Self {
         let (query, job) = match metric.by {
             MetricBy::Query(query) => (Some(query), None),
-            MetricBy::Job(job) => (None, Some(job)),
+            MetricBy::Job(job) => (None, Some(*job)),
         };
         let no_data = query.as_ref().map(|query| query.no_data);
         let window = query.as_ref().and_then(|query| query.window);

@@ -129,7 +129,7 @@ impl Rehearsal {
         let stages = self.cast.rollout.spec.strategy.stages();
         stages.zip(0_u32..).map(|(stage, number)| {
             let metrics = self.cast.resolved.metrics_of(number).iter();
-            let first = metrics.map(|metric| first_measurement(metric)).max();
+            let first = metrics.map(first_measurement).max();
             let bake = stage.bake.map_or(0, Duration::as_millis);
             let approval = match self.approval {
                 Approval::After(time) if stage.approval => time.as_millis(),

@@ -158,14 +158,10 @@ impl Neighbour {
     /// The services that there are.
     /// Leaves a job of a rollout that is not there.
     pub fn leave_a_job(&self) {
-        let key = SampleKey {
-            rollout: "gone".parse().expect("a name"),
-            attempt: 1,
-            stage: 0,
-            since: Timestamp::UNIX_EPOCH,
-            metric: "tests".parse().expect("a name"),
-            number: 1,
-        };
+        let key = json!({
+            "rollout": "gone", "attempt": 1, "stage": 0, "since": Timestamp::UNIX_EPOCH, "metric": "tests", "number": 1,
+        });
+        let key: SampleKey = serde_json::from_value(key).expect("a key");
         let job = JobFact {
             id: "job".into(),
             name: key.job_name(),

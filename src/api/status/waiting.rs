@@ -249,21 +249,7 @@ impl fmt::Display for WaitingOn {
             Self::Source { metric, problem } => {
                 write!(f, "the source of `{metric}` to answer: {problem}")
             }
-            Self::Job {
-                metric,
-                until,
-                problem,
-            } => {
-                match until {
-                    Some(until) => {
-                        write!(f, "the job of `{metric}` to end; it has until {until:.0}")?;
-                    }
-                    None => write!(f, "the job of `{metric}` to run")?,
-                }
-                problem
-                    .as_ref()
-                    .map_or(Ok(()), |problem| write!(f, ": {problem}"))
-            }
+            Self::Job { .. } => self.write_job(f),
             Self::Approval => f.write_str("approval: `rolloutctl promote`"),
             Self::Resume => f.write_str("`rolloutctl resume`"),
             Self::Decision => {
@@ -273,5 +259,26 @@ impl fmt::Display for WaitingOn {
             Self::Spec => f.write_str("a change of the spec, or of what it refers to"),
             Self::Observation => f.write_str("the last step to be observed"),
         }
+    }
+}
+
+impl WaitingOn {
+    fn write_job(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Job {
+            metric,
+            until,
+            problem,
+        } = self
+        else {
+            return Ok(());
+        };
+        match until {
+            Some(until) => write!(f, "the job of `{metric}` to end; it has until {until:.0}")?,
+            None => write!(f, "the job of `{metric}` to run")?,
+        }
+        let Some(problem) = problem else {
+            return Ok(());
+        };
+        write!(f, ": {problem}")
     }
 }

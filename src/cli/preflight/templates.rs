@@ -43,11 +43,11 @@ fn naming(resources: &Resources) -> Vec<Owned<'_>> {
 
 /// The templates of those of `metrics` that are measured by a job.
 fn jobs<'a>(owner: &str, metrics: impl Iterator<Item = &'a Metric>) -> Vec<Owned<'a>> {
-    let owned = |metric: &'a Metric| {
+    let of_job = |metric: &'a Metric| {
         let job = metric.job()?;
         Some((format!("{owner} job {}", metric.name), &job.template))
     };
-    metrics.filter_map(owned).collect()
+    metrics.filter_map(of_job).collect()
 }
 
 fn judge(owners: &[String], missing: Result<Vec<Vec<Absent>>, WorldError>) -> Vec<Finding> {
@@ -122,6 +122,6 @@ mod tests {
         }
         let found = naming(&resources);
         let named: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(named, ["rollout web template", "rollout shop job tests"]);
+        assert_eq!(named, ["rollout shop job tests", "rollout web template"]);
     }
 }

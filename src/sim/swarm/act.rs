@@ -38,8 +38,14 @@ impl State {
                 self.remove_service(who, service)
             }
             Action::ChangeServers(changes) => self.change_servers(who, changes, way),
-            Action::StartJob(new) => self.start_job(who, new, way),
-            Action::RemoveJob(job) => self.remove_job(who, job),
+            Action::StartJob(new) => {
+                self.start_job(who, new);
+                Ok(())
+            }
+            Action::RemoveJob(job) => {
+                self.remove_job(who, job);
+                Ok(())
+            }
             Action::Measure(_) | Action::ReadLog(_) | Action::Forget => Err(WorldError::Refused {
                 what: "act on the Swarm".into(),
                 reason: "the action is not about a service".into(),

@@ -4,7 +4,6 @@
 //! rejected at once; without a node for it, it waits for ever; a removed job's process is stopped.
 
 use super::super::agenda::Event;
-use super::super::faults::Way;
 use super::super::journal::{JobChange, What, Who};
 use super::super::setup::{Ends, Program};
 use super::super::state::State;
@@ -46,13 +45,12 @@ impl Job {
 }
 
 impl State {
-    pub(super) fn start_job(&mut self, who: Who, new: &NewJob, way: Way) -> Result<(), WorldError> {
+    pub(super) fn start_job(&mut self, who: Who, new: &NewJob) {
         let name = new.name();
         let mut known = self.swarm.jobs.values();
         if known.any(|job| job.name == name) {
-            return Ok(()); // From an earlier try whose answer was lost (SAFETY-1).
+            return; // From an earlier try whose answer was lost (SAFETY-1).
         }
-        debug_assert!(way != Way::Lost, "what is lost does not arrive");
         let number = JobNumber(self.swarm.last_job);
         self.swarm.last_job += 1;
         let program = self.program(&new.template.image);
@@ -73,7 +71,6 @@ impl State {
         self.job_changed(who, number, JobChange::Started);
         let delay = self.random.within(self.pace.schedule) + self.random.within(program.start);
         self.plan(delay, Event::Swarm(SwarmEvent::RunJob(number)));
-        Ok(())
     }
 
     fn program(&self, image: &str) -> Program {
@@ -89,16 +86,15 @@ impl State {
         program.ends.get(index).copied().unwrap_or(Ends::With(0))
     }
 
-    pub(super) fn remove_job(&mut self, who: Who, target: &JobTarget) -> Result<(), WorldError> {
+    pub(super) fn remove_job(&mut self, who: Who, target: &JobTarget) {
         let mut jobs = self.swarm.jobs.iter();
         let found = jobs.find(|(_, job)| job.id == target.id);
         let Some(number) = found.map(|(number, _)| *number) else {
-            return Ok(());
+            return;
         };
         self.next_index();
         self.job_changed(who, number, JobChange::Removed);
         self.swarm.jobs.remove(&number);
-        Ok(())
     }
 
     /// The end of what a job wrote.
