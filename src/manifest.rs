@@ -8,8 +8,8 @@
 //! Before they are validated, an [`Overlay`] of theirs may be laid over them and values may be set ([`Edits`]).
 
 pub mod adoption;
-pub mod compose;
 mod branch;
+pub mod compose;
 mod diagnostic;
 mod document;
 mod edits;

@@ -7,6 +7,8 @@ mod toy;
 mod abort;
 #[path = "plan/analysis.rs"]
 mod analysis;
+#[path = "plan/deadline.rs"]
+mod deadline;
 #[path = "plan/deletion.rs"]
 mod deletion;
 #[path = "plan/jobs.rs"]

@@ -15,7 +15,7 @@ use super::target::RolloutRef;
 use super::words::counted;
 use crate::api::{Kind, Name, Reach};
 use crate::manifest::adoption::{self, Adoptee, Choice, Effect, Remark, Terms};
-use crate::manifest::{Edits, self, Known, Source, compose};
+use crate::manifest::{self, Edits, Known, Source, compose};
 use crate::world::docker;
 use crate::world::swarm::{ForeignService, Swarm};
 use crate::world::{Stored, World};

@@ -242,7 +242,10 @@ fn analysis_6_a_job_is_told_what_it_checks() {
     let stable = toy.status.stable_revision.as_ref().expect("a stable");
     for (variable, value) in [
         ("ROLLOUTCTL_ROLLOUT", "news-web".to_owned()),
-        ("ROLLOUTCTL_BACKEND", toy.spec.route().expect("a route").backend),
+        (
+            "ROLLOUTCTL_BACKEND",
+            toy.spec.route().expect("a route").backend,
+        ),
         ("ROLLOUTCTL_CANARY", canary.to_string()),
         ("ROLLOUTCTL_STABLE", stable.to_string()),
         ("ROLLOUTCTL_CANARY_SERVICE", format!("news-web-{canary}")),
