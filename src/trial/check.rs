@@ -19,6 +19,7 @@ mod jobs;
 mod lease;
 mod looks;
 mod measuring;
+mod previews;
 mod recovery;
 mod services;
 mod shares;
@@ -288,6 +289,7 @@ impl Observer for Watch {
         decisions::check(&event, &self.shares, &self.measuring);
         self.services.check(&event, &self.shares);
         self.recovery.check(&event);
+        previews::check(&event);
         self.effects.check(&event, &self.shares);
     }
 }

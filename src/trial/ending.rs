@@ -100,6 +100,9 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         return Ok(end);
     }
     services_fit(*view, rollout, &manifest.spec, status)?;
+    if status.route.is_none() {
+        return Ok(end); // A preview has no servers.
+    }
     let sized = super::check::sized_for(status, Some(&manifest.spec));
     servers_fit(*view, rollout, route, sized, status)?;
     Ok(end)

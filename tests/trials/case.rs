@@ -15,7 +15,7 @@ use rolloutctl::trial::check::{Calls, Terms};
 use rolloutctl::trial::{Deed, Habits, Reading, Seat};
 
 use crate::chance::Chance;
-use crate::spec::{BACKEND, PROGRAMS, name, neighbours, rollout};
+use crate::spec::{BACKEND, PROGRAMS, name, neighbours, preview, rollout};
 
 /// When the faults and the other hands stop, in seconds from the beginning.
 pub const HEALED_AFTER: u64 = 90;
@@ -64,6 +64,9 @@ impl Case {
             deeds.extend(rival(seed));
         }
         deeds.extend(late_command(seed));
+        if is_preview(seed) {
+            become_previews(seed, &mut deeds);
+        }
         deeds.sort_by_key(|(at, _)| *at);
         let habits = Habits {
             resync: chance.one(&[1, 2, 5].map(std::time::Duration::from_secs)),
@@ -197,6 +200,27 @@ fn change(chance: &mut Chance, spec: &mut Manifest<RolloutSpec>, image: &str) {
         next.spec.replicas = spec.spec.replicas;
     }
     *spec = next;
+}
+
+/// One case in twelve is one of previews. The seeds that were kept before there were any are not among them.
+pub const fn is_preview(seed: u64) -> bool {
+    seed % 12 == 3
+}
+
+/// What is applied is a preview; a rival has nothing to wait for, and is left out.
+fn become_previews(seed: u64, deeds: &mut Vec<(u64, Deed)>) {
+    // Chosen apart too.
+    let mut chance = Chance::of_seed(seed.rotate_left(16) ^ u64::MAX);
+    deeds.retain_mut(|(_, deed)| {
+        let Deed::Hand(Hand::Apply(resource)) = deed else {
+            return true;
+        };
+        let Resource::Rollout(manifest) = resource.as_mut() else {
+            return true;
+        };
+        *manifest = preview(&mut chance, manifest);
+        manifest.metadata.name == name("web")
+    });
 }
 
 /// In some cases somebody is late with a command, which is refused (PROGRESS-6).

@@ -14,9 +14,9 @@ use rolloutctl::api::{
 use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
 use rolloutctl::snapshot::TaskId;
 use rolloutctl::trial::check::{Findings, Violation, Watch};
-use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, at_rest};
+use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, Unrest, at_rest};
 
-use crate::case::{Case, HEALED_AFTER, after_a_look};
+use crate::case::{Case, HEALED_AFTER, after_a_look, is_preview};
 use crate::spec::{BACKEND, JOB, name};
 
 /// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
@@ -253,6 +253,13 @@ impl<'a> Play<'a> {
             self.trial.run_for(after_a_look(&self.case.habits));
             let world = self.trial.world();
             let found = world.view(|view| at_rest(view, &self.rollout, &self.route));
+            // A preview has an end, whatever became of it.
+            let found = match found {
+                Ok(End::Healthy | End::Degraded) if is_preview(self.case.seed) => {
+                    Err(Unrest("it has not ended yet".to_owned()))
+                }
+                found => found,
+            };
             match found {
                 Ok(end) if last == Some(end) => return Ok(end),
                 Ok(end) => last = Some(end),

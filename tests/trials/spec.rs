@@ -60,6 +60,30 @@ fn way_back(chance: &mut Chance, spec: &mut Value) {
     }
 }
 
+/// The same rollout as a preview: what was measured in its stages is what it has to pass.
+pub fn preview(chance: &mut Chance, spec: &Manifest<RolloutSpec>) -> Manifest<RolloutSpec> {
+    let mut checks = json!({"bake": format!("{}s", chance.between(1, 10))});
+    if let Some(analysis) = &spec.spec.analysis {
+        checks["analysis"] = serde_json::to_value(analysis).expect("an analysis");
+    }
+    if chance.percent(10) {
+        checks["approval"] = true.into();
+    }
+    let mut terms = json!({"ttl": format!("{}s", chance.between(25, 90)), "checks": checks});
+    if chance.percent(30) {
+        terms["keepUntil"] = "checked".into();
+    }
+    if chance.percent(30) {
+        terms["publish"] = json!({"port": 8080, "hostPort": 18_080});
+    }
+    let mut preview = spec.clone();
+    preview.spec.traffic = None;
+    preview.spec.analysis = None;
+    let strategy = json!({"preview": terms});
+    preview.spec.strategy = serde_json::from_value(strategy).expect("a strategy");
+    preview
+}
+
 /// A rollout of `image`.
 pub fn rollout(chance: &mut Chance, image: &str) -> Manifest<RolloutSpec> {
     let mut spec = json!({

@@ -33,7 +33,9 @@ pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
 
 /// PROGRESS-1.
 fn first_goes_straight(event: &Event, after: &RolloutStatus) {
-    if after.stable_revision.is_none() && matches!(after.step, Step::Running { .. }) {
+    let is_preview = after.attempt > 0 && after.route.is_none();
+    if !is_preview && after.stable_revision.is_none() && matches!(after.step, Step::Running { .. })
+    {
         event.broken(
             "PROGRESS-1",
             "a stage runs although nothing is stable yet".to_owned(),

@@ -1,0 +1,47 @@
+//! Previews: one at a time, and no part in the traffic (PROGRESS-9).
+
+use super::{Calls, Event};
+use crate::sim::{Outcome, ServiceChange, What};
+
+pub(super) fn check(event: &Event) {
+    if event
+        .spec()
+        .is_none_or(|spec| spec.strategy.preview().is_none())
+    {
+        return;
+    }
+    if event.controller().is_none() {
+        return;
+    }
+    if let What::Servers { .. } = event.what {
+        event.broken("PROGRESS-9", "a preview was given servers".to_owned());
+    }
+    if let What::Service {
+        service,
+        change: ServiceChange::Create(_),
+        outcome: Outcome::Done,
+    } = event.what
+    {
+        is_alone(event, service);
+    }
+}
+
+/// Nothing of an earlier preview runs when the next one is made, as far as who makes it can know.
+fn is_alone(event: &Event, created: &str) {
+    if event.terms.calls == Calls::Faulty {
+        return;
+    }
+    let mut tasks = event.view.tasks().filter(|task| task.is_alive);
+    let left = tasks.find(|task| {
+        event.revisions.contains(task.revision) && !created.ends_with(task.revision.as_str())
+    });
+    if let Some(left) = left {
+        event.broken(
+            "PROGRESS-9",
+            format!(
+                "{created} was made while {} of an earlier preview was alive",
+                left.id
+            ),
+        );
+    }
+}
