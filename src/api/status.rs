@@ -353,6 +353,8 @@ pub enum AttemptOutcome {
     Running,
     /// Its revision became stable.
     Completed,
+    /// A preview, it passed its checks.
+    Passed,
     /// It was taken back.
     Aborted,
     /// A newer revision was asked for.

@@ -226,6 +226,7 @@ pub fn outcome(outcome: AttemptOutcome) -> Field {
     let (word, tone) = match outcome {
         AttemptOutcome::Running => ("Running", Tone::Busy),
         AttemptOutcome::Completed => ("Completed", Tone::Good),
+        AttemptOutcome::Passed => ("Passed", Tone::Good),
         AttemptOutcome::Aborted => ("Aborted", Tone::Bad),
         AttemptOutcome::Superseded => ("Superseded", Tone::Warning),
         AttemptOutcome::Reverted => ("Reverted", Tone::Warning),

@@ -65,7 +65,15 @@ pub async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, Fail
         (None, _) => many::tell(&outcome, console)?,
     }
     let all_healthy = outcome.summary.count(Ending::Healthy) == outcome.summary.runs;
-    Ok(if all_healthy { Exit::Done } else { Exit::No })
+    let is_clean = outcome
+        .reports
+        .iter()
+        .all(|report| report.violations.is_empty());
+    Ok(if all_healthy && is_clean {
+        Exit::Done
+    } else {
+        Exit::No
+    })
 }
 
 fn list_faults(console: &mut Console) -> Result<Exit, Failure> {

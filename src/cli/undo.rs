@@ -222,6 +222,7 @@ fn fate(entry: &HistoryEntry) -> String {
     let word = match entry.outcome {
         AttemptOutcome::Running => "is under way",
         AttemptOutcome::Completed => "was completed",
+        AttemptOutcome::Passed => "passed as a preview",
         AttemptOutcome::Aborted => "was aborted",
         AttemptOutcome::Superseded => "was superseded",
         AttemptOutcome::Reverted => "was reverted",

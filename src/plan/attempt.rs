@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, stages};
+use super::{Input, preview, stages};
 use crate::api::{
     Abort, AbortCause, Actor, AttemptOutcome, Event, HistoryEntry, Pause, PauseReason, Revision,
     RevisionRecord, RolloutStatus, Step,
@@ -73,7 +73,7 @@ pub(super) fn begin(
         format!("attempt {}: {revision} begins{asked_by}", status.attempt),
     );
     // A preview is tried even if nothing was before it.
-    if status.stable_revision.is_none() && input.spec.strategy.preview().is_none() {
+    if status.stable_revision.is_none() && preview::terms(status, input).is_none() {
         status.stable_revision = Some(revision);
         status.step = Step::Initial;
     } else {
@@ -231,7 +231,7 @@ pub(super) fn promote(status: &mut RolloutStatus, input: &Input) {
         return;
     };
     let message = format!("{canary} is stable");
-    if let Some(old) = complete(status, input, message) {
+    if let Some(old) = complete(status, input, AttemptOutcome::Completed, message) {
         retire(status, input, old);
     }
     status.measurements.clear();
@@ -241,10 +241,11 @@ pub(super) fn promote(status: &mut RolloutStatus, input: &Input) {
 pub(super) fn complete(
     status: &mut RolloutStatus,
     input: &Input,
+    outcome: AttemptOutcome,
     message: String,
 ) -> Option<Revision> {
     let canary = status.canary_revision.take()?;
-    close(status, input.now, AttemptOutcome::Completed, "");
+    close(status, input.now, outcome, "");
     note(status, input.now, None, message);
     status.step = Step::Idle;
     status.weight = 0;

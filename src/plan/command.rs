@@ -125,7 +125,7 @@ fn promote_full(status: &mut RolloutStatus, input: &Input) -> Result<(), String>
 
 fn pause(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result<(), String> {
     // A preview that has passed may be held too: it would end by itself.
-    let is_preview = input.spec.strategy.preview().is_some();
+    let is_preview = preview::terms(status, input).is_some();
     if !is_preview || status.stable_revision.is_none() {
         no_attempt(status)?;
     }

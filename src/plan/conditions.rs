@@ -102,7 +102,7 @@ fn phase(status: &RolloutStatus, input: &Input, availability: Availability) -> (
     if let Some(pause) = &status.pause {
         return (Phase::Paused, format!("paused: {}", pause.message));
     }
-    if input.spec.strategy.preview().is_some() {
+    if preview::terms(status, input).is_some() {
         if status.waiting_on == Some(WaitingOn::Approval) {
             return (Phase::Paused, "its checks are held for approval".into());
         }

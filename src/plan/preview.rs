@@ -13,6 +13,21 @@ use crate::api::{
     Preview, Revision, RolloutStatus, Step,
 };
 
+/// The terms of the preview, if the rollout is one. One that serves is none, whatever its spec asks for: that is
+/// refused ([`super::SpecProblem::Serves`]), and nothing of what serves may end by it.
+pub(super) fn terms<'a>(status: &RolloutStatus, input: &Input<'a>) -> Option<&'a Preview> {
+    input
+        .spec
+        .strategy
+        .preview()
+        .filter(|_| status.route.is_none())
+}
+
+/// Whether a rollout that serves is asked to be a preview.
+pub(super) fn is_refused(status: &RolloutStatus, input: &Input) -> bool {
+    input.spec.strategy.preview().is_some() && status.route.is_some()
+}
+
 /// The revision that is up: being checked, or checked already.
 fn up(status: &RolloutStatus) -> Option<&Revision> {
     let canary = status.canary_revision.as_ref();
@@ -85,13 +100,13 @@ fn pass(status: &mut RolloutStatus, input: &Input) {
         return;
     };
     let message = format!("{canary} has passed its checks");
-    attempt::complete(status, input, message);
+    attempt::complete(status, input, AttemptOutcome::Passed, message);
 }
 
 /// PROGRESS-10: takes down what has had its time, or is to go once it has passed. Somebody who said `pause` looks at
 /// it still.
 pub(super) fn expire(status: &mut RolloutStatus, input: &Input) {
-    let Some(preview) = input.spec.strategy.preview() else {
+    let Some(preview) = terms(status, input) else {
         status.expires_at = None;
         return;
     };
@@ -139,17 +154,17 @@ fn ends_at(status: &RolloutStatus, preview: &Preview) -> Option<Timestamp> {
 
 /// When something ends by itself.
 pub(super) fn next_end(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
-    let preview = input.spec.strategy.preview()?;
+    let preview = terms(status, input)?;
     let is_awaited = match input.asked_by {
         AskedBy::Hand => !is_held(status),
         AskedBy::Source => up(status).is_some() && !is_held(status),
     };
-    ends_at(status, preview).filter(|_| is_awaited)
+    ends_at(status, preview).filter(|end| is_awaited && *end > input.now)
 }
 
 /// Whether a preview has passed and is gone.
 pub(super) fn is_over(status: &RolloutStatus, input: &Input) -> bool {
-    input.spec.strategy.preview().is_some()
+    terms(status, input).is_some()
         && status.abort.is_none()
         && status.leaving.is_empty()
         && up(status).is_none()
@@ -158,7 +173,7 @@ pub(super) fn is_over(status: &RolloutStatus, input: &Input) -> bool {
 /// PROGRESS-10: once its time is over and nothing of it is left, the rollout itself goes too, unless it stands in a
 /// source, which would only ask for it again.
 pub(super) fn deletion(status: &RolloutStatus, input: &Input) -> Option<Deletion> {
-    let preview = input.spec.strategy.preview()?;
+    let preview = terms(status, input)?;
     let is_over = ends_at(status, preview).is_some_and(|end| input.now >= end);
     let has_services = input.snapshot.services_of(input.name).next().is_some();
     let is_left = up(status).is_some() || !status.leaving.is_empty() || has_services;
@@ -171,12 +186,12 @@ pub(super) fn deletion(status: &RolloutStatus, input: &Input) -> Option<Deletion
 
 /// Whether `revision`'s service must wait for those of earlier previews to be gone: they answer to the same name, and
 /// may have the same port of a node.
-pub(super) fn must_wait(input: &Input, revision: &Revision) -> bool {
+pub(super) fn must_wait(status: &RolloutStatus, input: &Input, revision: &Revision) -> bool {
     let mut others = input
         .snapshot
         .services_of(input.name)
         .filter(|service| service.revision != *revision);
-    input.spec.strategy.preview().is_some()
+    terms(status, input).is_some()
         && others.any(|service| {
             let mut living = input.snapshot.living_tasks_of(&service.id);
             service.replicas > 0 || living.next().is_some()
@@ -208,6 +223,6 @@ pub(super) fn phase(status: &RolloutStatus, is_whole: bool) -> (Phase, &'static 
 /// Whether `retry` may begin the preview once more: it has had its end.
 pub(super) fn may_come_again(status: &RolloutStatus, input: &Input) -> bool {
     let had_its_end =
-        last_attempt(status).is_some_and(|last| last.outcome == AttemptOutcome::Completed);
-    input.spec.strategy.preview().is_some() && had_its_end && up(status).is_none()
+        last_attempt(status).is_some_and(|last| last.outcome == AttemptOutcome::Passed);
+    terms(status, input).is_some() && had_its_end && up(status).is_none()
 }

@@ -25,7 +25,7 @@ pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Reso
         status.stable_revision.clone(),
         status.canary_revision.clone(),
     );
-    if input.spec.strategy.preview().is_some() {
+    if preview::terms(status, input).is_some() {
         if let Some(canary) = canary {
             preview::advance(status, input, &scene, &canary);
         }

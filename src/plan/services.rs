@@ -4,7 +4,7 @@ use super::scene::Scene;
 use super::traffic::Role;
 use super::{Input, hands, leaving, preview, stages};
 use crate::action::{Action, NewService, ServiceTarget};
-use crate::api::{AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
+use crate::api::{Access, AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
 use crate::snapshot::{ServiceFact, TaskState};
 
 /// How long a task may take to become ready before nobody waits for it.
@@ -31,10 +31,11 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
     actions
 }
 
-/// What serves, what is tried and what is kept warm, each with the number of tasks that it should have.
+/// What serves, what is tried and what is kept warm, each with the number of tasks that it should have. A spec that is
+/// refused because it asks for a preview says nothing of how many that are.
 pub(super) fn kept<'a>(
     status: &'a RolloutStatus,
-    input: &Input,
+    input: &Input<'a>,
 ) -> impl Iterator<Item = (&'a Revision, u32)> {
     let stable = status.stable_revision.as_ref();
     let canary = status.canary_revision.as_ref();
@@ -44,11 +45,18 @@ pub(super) fn kept<'a>(
         .warm
         .keys()
         .filter(|revision| status.is_warm(revision));
+    let snapshot = preview::is_refused(status, input).then_some(input.snapshot);
+    let name = input.name;
+    let as_it_is = move |(revision, wanted)| {
+        let seen = snapshot.and_then(|snapshot| snapshot.service(name, revision));
+        (revision, seen.map_or(wanted, |service| service.replicas))
+    };
     stable
         .map(|revision| (revision, all))
         .into_iter()
         .chain(canary.map(|revision| (revision, canary_size)))
         .chain(warm.map(move |revision| (revision, all)))
+        .map(as_it_is)
 }
 
 /// A revision that serves or is tried: its service exists, is as it was made, and has `replicas` tasks.
@@ -67,7 +75,7 @@ fn keep(
         access: record.access,
         replicas,
     };
-    if preview::must_wait(input, revision) {
+    if preview::must_wait(status, input, revision) {
         return None;
     }
     let Some(service) = input.snapshot.service(input.name, revision) else {
@@ -143,12 +151,22 @@ fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item 
             service.created_at,
         )
     });
-    let limit = match input.spec.strategy.preview() {
-        Some(_) => 0, // Nobody goes back to a preview.
-        None => usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX),
-    };
+    let limit = usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX);
+    let (previews, mut former): (Vec<_>, Vec<_>) = former
+        .into_iter()
+        .partition(|service| was_preview(status, &service.revision));
     let surplus = former.len().saturating_sub(limit);
-    former.into_iter().take(surplus)
+    former.truncate(surplus);
+    previews.into_iter().chain(former)
+}
+
+/// Whether a revision was shown as a preview, before the rollout became a release: nobody goes back to it.
+fn was_preview(status: &RolloutStatus, revision: &Revision) -> bool {
+    let record = status.revisions.get(revision);
+    record.is_some_and(|record| match record.access {
+        Access::Proxied { .. } => false,
+        Access::Published { .. } | Access::Named {} => true,
+    })
 }
 
 /// The number of the last attempt that made a revision stable, 0 if none is remembered.

@@ -1,6 +1,5 @@
 //! PROGRESS-9 and PROGRESS-10: previews.
 
-use rolloutctl::action::Action;
 use rolloutctl::api::{
     AttemptOutcome, Dependents, Duration, Phase, Revision, RolloutSpec, Step, Verb, WaitingOn,
 };
@@ -8,7 +7,7 @@ use rolloutctl::plan::AskedBy;
 use rolloutctl::snapshot::SampleOutcome;
 use serde_json::{Value, json};
 
-use crate::toy::{Toy, spec};
+use crate::toy::{BACKEND, Toy, spec};
 
 /// `image` as a preview with two tasks.
 fn preview(image: &str, terms: &Value) -> RolloutSpec {
@@ -64,7 +63,7 @@ fn progress_9_a_preview_comes_up_whole_is_measured_and_has_no_traffic() {
     assert_eq!(toy.status.stable_revision, Some(revision));
     assert_eq!(toy.asked.len(), 1, "ANALYSIS-5");
     assert!(!has_servers(&mut toy));
-    assert_eq!(toy.status.history[0].outcome, AttemptOutcome::Completed);
+    assert_eq!(toy.status.history[0].outcome, AttemptOutcome::Passed);
     toy.turns(5);
     let before = toy.status.clone();
     toy.turns(5);
@@ -252,19 +251,32 @@ fn safety_4_a_rollout_that_serves_does_not_become_a_preview() {
         "{}",
         toy.status.message
     );
+    // Whatever times the preview has: they are none of what serves.
+    toy.wait(Duration::from_secs(86_400));
+    for instance in ["lb-1", "lb-2"] {
+        toy.reload(instance);
+        for proxy in toy.proxies() {
+            proxy.backends.entry(BACKEND.to_owned()).or_default();
+        }
+        toy.turns(5);
+    }
     assert_eq!(toy.share(&v1), [100.0, 100.0]);
+    assert_eq!(toy.replicas(&v1), Some(6));
+    assert_eq!(toy.status.stable_revision, Some(v1));
+    assert_eq!(toy.deletion, None);
     assert_eq!(toy.snapshot.services.len(), 1);
 }
 
 #[test]
 fn progress_9_a_preview_that_becomes_a_release_gives_way() {
-    let (mut toy, _) = passed(&json!({}));
+    let (mut toy, shown) = passed(&json!({}));
     toy.apply(spec("v2"));
     let v2 = toy.revision("v2");
     toy.until("the first revision is stable", |toy| {
         toy.status.phase == Phase::Healthy && toy.status.stable_revision.as_ref() == Some(&v2)
     });
     assert_eq!(toy.share(&v2), [100.0, 100.0]);
-    let removed = |action: &Action| matches!(action, Action::Forget);
-    assert!(!toy.last.iter().any(removed));
+    toy.until("nobody goes back to it", |toy| {
+        toy.replicas(&shown).is_none()
+    });
 }

@@ -82,7 +82,10 @@ fn attempts(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines:
                 lines.push(format!("attempt {number}: Aborted{}", cause(after)));
             }
             AttemptOutcome::Running | AttemptOutcome::Aborted => {}
-            AttemptOutcome::Completed | AttemptOutcome::Superseded | AttemptOutcome::Reverted => {
+            AttemptOutcome::Completed
+            | AttemptOutcome::Passed
+            | AttemptOutcome::Superseded
+            | AttemptOutcome::Reverted => {
                 if is_news {
                     lines.push(format!("attempt {number}: {:?}", entry.outcome));
                 }
