@@ -152,6 +152,12 @@ impl<'a> View<'a> {
         self.0.swarm.tasks.values().map(task)
     }
 
+    /// Whether the managers hear of the node that a task is on; what they do not hear of they give up.
+    pub fn is_heard_of(&self, task: &TaskView<'_>) -> bool {
+        let node = task.node.and_then(|node| self.0.swarm.nodes.get(node));
+        node.is_some_and(|node| node.is_ready)
+    }
+
     /// How many tasks of a revision take requests in truth and are known and meant to run, on nodes
     /// that are not called down.
     pub fn ready_tasks(&self, revision: &Revision) -> u32 {

@@ -303,7 +303,8 @@ impl<'a> Play<'a> {
     fn verdict_stays(&mut self) -> Result<(), Failure> {
         self.command(Verb::Resume);
         self.trial.run_for(after_a_look(&self.case.habits));
-        if self.paused_for() == Some(PauseReason::Failure) {
+        // The time of a preview may be over just then.
+        if self.paused_for() == Some(PauseReason::Failure) || self.status().abort.is_some() {
             return Ok(());
         }
         Err(Failure::Broken(vec![Violation {

@@ -31,7 +31,8 @@ fn is_alone(event: &Event, created: &str) {
     if event.terms.calls == Calls::Faulty {
         return;
     }
-    let mut tasks = event.view.tasks().filter(|task| task.is_alive);
+    let tasks = event.view.tasks();
+    let mut tasks = tasks.filter(|task| task.is_alive && event.view.is_heard_of(task));
     let left = tasks.find(|task| {
         event.revisions.contains(task.revision) && !created.ends_with(task.revision.as_str())
     });
