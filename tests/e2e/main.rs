@@ -14,6 +14,7 @@ mod lossless;
 mod manifest;
 mod pause;
 mod pipelines;
+mod previews;
 #[expect(dead_code, reason = "the failure suite uses more of it")]
 mod relay;
 mod replicas;
