@@ -6,6 +6,7 @@
 
 mod adoption;
 mod daemon;
+mod friday;
 mod gitops;
 mod jobs;
 mod lab;
