@@ -23,5 +23,6 @@ mod rest;
 mod rollback;
 mod rollover;
 mod stages;
+mod storm;
 mod undo;
 mod verbs;
