@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
@@ -80,7 +80,9 @@ fn watch<T>(lab: &Lab, written: &Mutex<Written>, writers: &[ScopedJoinHandle<'_,
     while !writers.iter().all(ScopedJoinHandle::is_finished) {
         let objects = stored(lab);
         let written = writers::lock(written);
-        objects.iter().for_each(|object| written.check(object));
+        for object in &objects {
+            written.check(object);
+        }
         looks += 1;
         drop(written);
         pause(200);
@@ -194,6 +196,38 @@ fn chosen(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
 }
 
+/// Writes for a while; which files there are then.
+fn blow(lab: &Lab, root: &Path, written: &Mutex<Written>, deeds: usize, seed: usize) -> Files {
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let writers = (0..WRITERS).map(|number| {
+            let mut writer = Writer {
+                lab,
+                root,
+                number,
+                random: Random::of_seed((seed * WRITERS + number) as u64),
+                versions: 0,
+                written,
+                files: BTreeMap::new(),
+            };
+            scope.spawn(move || {
+                writer.begin();
+                writer.storm(deeds / WRITERS)
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        let looks = watch(lab, written, &writers);
+        eprintln!(
+            "{deeds} deeds took {:?}, {looks} looks meanwhile",
+            began.elapsed()
+        );
+        let files = writers
+            .into_iter()
+            .map(|writer| writer.join().expect("no panic"));
+        files.flatten().collect::<BTreeMap<_, _>>()
+    })
+}
+
 #[test]
 fn after_a_storm_the_swarm_is_what_the_directory_says_and_no_half_file_was_applied() {
     let Some(lab) = Lab::open() else { return };
@@ -207,34 +241,7 @@ fn after_a_storm_the_swarm_is_what_the_directory_says_and_no_half_file_was_appli
     let controller = Controller::start_with(&lab, "storm", &["--watch", place, "--prune"]);
     let written = Mutex::new(Written::default());
 
-    let began = Instant::now();
-    let files = thread::scope(|scope| {
-        let writers = (0..WRITERS).map(|number| {
-            let mut writer = Writer {
-                lab: &lab,
-                root,
-                number,
-                random: Random::of_seed((seed * WRITERS + number) as u64),
-                versions: 0,
-                written: &written,
-                files: BTreeMap::new(),
-            };
-            scope.spawn(move || {
-                writer.begin();
-                writer.storm(deeds / WRITERS)
-            })
-        });
-        let writers: Vec<_> = writers.collect();
-        let looks = watch(&lab, &written, &writers);
-        eprintln!(
-            "{deeds} deeds took {:?}, {looks} looks meanwhile",
-            began.elapsed()
-        );
-        let files = writers
-            .into_iter()
-            .map(|writer| writer.join().expect("no panic"));
-        files.flatten().collect::<BTreeMap<_, _>>()
-    });
+    let files = blow(&lab, root, &written, deeds, seed);
     let ended = Instant::now();
     until_as_the_directory(&lab, &files);
     eprintln!(
@@ -243,7 +250,9 @@ fn after_a_storm_the_swarm_is_what_the_directory_says_and_no_half_file_was_appli
         ended.elapsed()
     );
     let written = written.into_inner().unwrap_or_else(PoisonError::into_inner);
-    stored(&lab).iter().for_each(|object| written.check(object));
+    for object in stored(&lab) {
+        written.check(&object);
+    }
     let names = made.names();
     eprintln!(
         "{} versions written, {} services made",
