@@ -194,8 +194,13 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
         .resources
         .insert(target.to_string(), wanted.clone());
     match Verdict::of(question, &located.resource, &wanted, stored) {
-        // It must be gone before it can come again.
-        Verdict::Leaving => {}
+        // It must be gone before it can come again. If the source had given it up, it is not missed then, but new.
+        Verdict::Leaving => {
+            let target = target.to_string();
+            decision
+                .resources
+                .retain(|known, _| *known != target || question.before.contains_key(known));
+        }
         Verdict::Removed => decision.drifted.push(format!(
             "{target} was deleted by hand; it comes back when its manifest changes, or by `rolloutctl apply`"
         )),

@@ -29,6 +29,10 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// The time between two looks that no hint asks for.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// What a directory says first waits until all in it has settled, but for no longer: somebody who goes on writing one file
+/// is not to hold up the others.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// A swarm of hints is served by one look.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -49,6 +53,7 @@ impl DirectorySource {
         let mut watch = Watch {
             hints: Hints::new(&self.path),
             settle: Settle::new(SETTLE),
+            began: runtime.steady(),
             path: self.path,
             place,
             desk,
@@ -66,6 +71,8 @@ struct Watch {
     place: Place,
     hints: Hints,
     settle: Settle,
+    /// When the watching began.
+    began: Duration,
     desk: Arc<Desk>,
     runtime: Arc<dyn Runtime>,
 }
@@ -127,7 +134,8 @@ impl Watch {
         };
         // What was there before the first files have settled says nothing.
         let is_first = self.desk.look(&self.place).listing.is_none();
-        if !(is_first && self.settle.is_stirred()) {
+        let is_early = self.runtime.steady() < self.began + FIRST;
+        if !(is_first && is_early && self.settle.is_stirred()) {
             self.desk.deliver(listing, self.runtime.now());
         }
     }

@@ -22,7 +22,7 @@ spec: {influxdb: {url: \"http://127.0.0.1:8086\", database: rollouts}}
 ";
 
 /// Runs git in `directory`, as nobody's configuration has it.
-fn git(directory: &Path, arguments: &[&str]) -> String {
+pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let identity = ["-c", "user.name=Ana", "-c", "user.email=ana@example.com"];
     let output = Command::new("git")
         .args(identity)

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod daemon;
+mod friday;
 mod gitops;
 mod jobs;
 mod lab;
@@ -14,6 +15,7 @@ mod lossless;
 mod manifest;
 mod pause;
 mod pipelines;
+mod previews;
 #[expect(dead_code, reason = "the failure suite uses more of it")]
 mod relay;
 mod replicas;
@@ -21,5 +23,6 @@ mod rest;
 mod rollback;
 mod rollover;
 mod stages;
+mod storm;
 mod undo;
 mod verbs;

@@ -123,6 +123,21 @@ async fn a_file_that_is_being_written_is_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_writer_who_never_ends_keeps_no_other_file_from_its_first_look() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("web.yaml", &rollout("web", "web:1"));
+    let mut file = File::create(bench.directory.path().join("notes.yaml")).expect("cut short");
+    let writer = tokio::spawn(async move {
+        loop {
+            file.write_all(b"# and one more thing\n").expect("written");
+            Tokio::default().sleep(Duration::from_millis(20)).await;
+        }
+    });
+    bench.until_image("web", Some("web:1")).await;
+    writer.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_swapped_as_git_sync_does() {
     let root = tempfile::tempdir().expect("a directory");
     let at = |name: &str| root.path().join(name);

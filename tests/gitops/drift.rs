@@ -95,6 +95,22 @@ async fn what_was_deleted_by_hand_comes_back_or_is_reported() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_comes_back_while_its_rollout_is_drained_is_no_deletion_by_hand() {
+    for on_drift in [OnDrift::Restore, OnDrift::Report] {
+        let mut site = applied(on_drift).await;
+        let manifest = || listing_at(Some("1111111"), &with_edge(&[("web", "web:1")]));
+        site.say(listing(&with_edge(&[]))).await;
+        site.say(manifest()).await;
+        assert_eq!(image(&site), None, "it is drained still");
+        site.store.take("rollout/web");
+        site.settle().await;
+        assert_eq!(image(&site).as_deref(), Some("web:1"), "{on_drift:?}");
+        let drifted = site.store.source().expect("told").drifted;
+        assert!(drifted.is_empty(), "{drifted:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_applied_by_hand_before_is_adopted() {
     let sources = [Source::new(
         "m",
