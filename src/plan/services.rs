@@ -151,7 +151,10 @@ fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item 
             service.created_at,
         )
     });
-    let limit = usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX);
+    let limit = match preview::terms(status, input) {
+        Some(_) => 0, // Nobody goes back to a preview; what it ran may be forgotten already.
+        None => usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX),
+    };
     let (previews, mut former): (Vec<_>, Vec<_>) = former
         .into_iter()
         .partition(|service| was_preview(status, &service.revision));

@@ -21,6 +21,7 @@ pub fn tell(before: &RolloutStatus, after: &RolloutStatus, sight: &Sight, lines:
 /// The last stage lasts for one turn, which who looks now and then may not see. Nothing becomes stable without it.
 fn overlooked(before: &RolloutStatus, after: &RolloutStatus) -> Option<RolloutStatus> {
     let canary = before.canary_revision.as_ref()?;
+    before.route.as_ref()?; // A preview has no last stage.
     let runs = matches!(before.step, Step::Running { .. });
     let is_seen = runs && before.stage == before.stages;
     let completes = after.stable_revision.as_ref() == Some(canary);

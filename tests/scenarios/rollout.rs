@@ -16,6 +16,8 @@ pub struct Changes {
     stages: Option<Vec<Value>>,
     /// A rollover instead of the stages, as in a manifest.
     rollover: Option<Value>,
+    /// A preview instead of the stages and of the traffic, as in a manifest. The usual metric is not measured then.
+    preview: Option<Value>,
     /// How many former revisions come back without stages.
     rollback_window: Option<u32>,
     /// Changes of the one metric, `error-ratio`; `none` for no analysis at all.
@@ -98,6 +100,9 @@ impl Changes {
         set("/traffic/backend", self.backend.clone().map(Into::into));
         if let Some(rollover) = &self.rollover {
             spec["strategy"] = json!({"blueGreen": rollover});
+        }
+        if let Some(preview) = &self.preview {
+            spec["strategy"] = json!({"preview": preview});
         }
         if let Some(revisions) = self.rollback_window {
             spec["rollbackWindow"] = json!({"revisions": revisions});

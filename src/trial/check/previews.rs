@@ -1,6 +1,7 @@
 //! Previews: one at a time, and no part in the traffic (PROGRESS-9).
 
 use super::{Calls, Event};
+use crate::api::Revision;
 use crate::sim::{Outcome, ServiceChange, What};
 
 pub(super) fn check(event: &Event) {
@@ -33,9 +34,13 @@ fn is_alone(event: &Event, created: &str) {
     }
     let tasks = event.view.tasks();
     let mut tasks = tasks.filter(|task| task.is_alive && event.view.is_heard_of(task));
-    let left = tasks.find(|task| {
-        event.revisions.contains(task.revision) && !created.ends_with(task.revision.as_str())
-    });
+    // Tasks whose service another hand has removed are nobody's.
+    let has_service = |revision: &Revision| {
+        let mut services = event.view.services();
+        services.any(|known| known.revision == revision && known.name != created)
+    };
+    let left =
+        tasks.find(|task| event.revisions.contains(task.revision) && has_service(task.revision));
     if let Some(left) = left {
         event.broken(
             "PROGRESS-9",
