@@ -12,9 +12,11 @@ use super::WireError;
 /// used twice). So the defaults of section 5.2 for idle connections are said here, and the back
 /// end's `http-reuse` decides as for any other server. The check is the back end's (`option
 /// httpchk`), or a TCP connection. `rise 1`: the first answer counts, since the server gets
-/// nothing before it. `fall 2` with `fastinter`: a server that died is left after about a second.
-const SERVER_OPTIONS: &str =
-    "check inter 1s fastinter 250ms fall 2 rise 1 pool-max-conn -1 pool-purge-delay 5s weight 0";
+/// nothing before it; `downinter` is also how long a new server waits for its first check (1.0 s
+/// without it, 0.25 s with it). `fall 2` with `fastinter`: a server that died is left after about a
+/// second.
+const SERVER_OPTIONS: &str = "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 \
+                              pool-max-conn -1 pool-purge-delay 5s weight 0";
 
 /// Makes the severity of each message visible: `[3]: No such server.`
 const PREFACE: &str = "set severity-output number";
