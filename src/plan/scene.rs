@@ -301,16 +301,17 @@ fn count_ready(
     tasks: &[ReadyTask],
 ) -> BTreeMap<Revision, u32> {
     let mut ready = BTreeMap::new();
-    let mut count = |revision: &Revision| *ready.entry(revision.clone()).or_insert(0) += 1;
     if status.route.is_some() {
-        tasks.iter().for_each(|task| count(task.server.revision()));
+        for task in tasks {
+            *ready.entry(task.server.revision().clone()).or_insert(0) += 1;
+        }
         return ready;
     }
     for service in input.snapshot.services_of(input.name) {
         let tasks = input.snapshot.tasks_of(&service.id);
-        tasks
-            .filter(|task| is_ready(task, input))
-            .for_each(|_| count(&service.revision));
+        let count = tasks.filter(|task| is_ready(task, input)).count();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        ready.insert(service.revision.clone(), count);
     }
     ready
 }
