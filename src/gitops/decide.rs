@@ -1,7 +1,8 @@
 //! What a listing asks for, against what is stored: which resources are written, which are deleted, which are left
 //! alone and what is said. Pure: it is called again and again, and asks for nothing when all is as it should be.
 //!
-//! - A resource belongs to the source whose mark it carries. What is applied by hand and then appears in a source is adopted.
+//! - A resource belongs to the source whose mark it carries. What is applied by hand and then appears in a source is
+//!   adopted, unless the source is a branch that only matches a pattern.
 //! - Only what carries this source's mark is deleted, only if the user asked for it, and only if it cannot be in
 //!   something that could not be read.
 //! - What is invalid stops nothing else: the last valid one stays in force, and says so.
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::holes::{Doubt, Holes};
-use super::sharing::{self, Claim, Relation};
+use super::sharing::{self, Claim, Relation, Unclaimed};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
@@ -38,6 +39,8 @@ pub struct Question<'a> {
     pub on_drift: OnDrift,
     /// The other sources of this controller, and what they are to this one.
     pub others: &'a BTreeMap<Place, Relation>,
+    /// What it does with what is no source's.
+    pub unclaimed: Unclaimed,
     /// All that is stored.
     pub stored: &'a [Stored],
     /// What was this source's when it was last told of, as in [`crate::api::SourceStatus::resources`].
@@ -63,6 +66,16 @@ pub struct Decision {
     pub kept: Vec<String>,
     /// Resources that it says and another branch has, each with what would change that.
     pub left: Vec<String>,
+}
+
+impl Decision {
+    /// The manifest is not written, for this reason.
+    fn refuse(&mut self, located: &Located, problem: &str) {
+        let (file, line, column) = (&located.file, located.line, located.column);
+        self.invalid += 1;
+        self.problems
+            .push(format!("{file}:{line}:{column}: {problem}"));
+    }
 }
 
 /// One write to the store.
@@ -173,12 +186,15 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
         Claim::Same => return,
         Claim::Theirs(other) => {
             let problem = format!(
-                "{}:{}:{}: metadata.name: {target} comes from the source {other} already; define it in one of the two",
-                located.file, located.line, located.column
+                "metadata.name: {target} comes from the source {other} already; define it in one of the two"
             );
-            decision.problems.push(problem);
-            decision.invalid += 1;
-            return;
+            return decision.refuse(located, &problem);
+        }
+        Claim::ByHand => {
+            let problem = format!(
+                "metadata.name: {target} was applied by hand, and a branch of a pattern takes nothing over; give it a name of its own by an overlay, or name the branch with --branch"
+            );
+            return decision.refuse(located, &problem);
         }
         Claim::Left(other, mark) => {
             decision.left.push(format!(
@@ -288,12 +304,7 @@ fn write(
         ),
         Ok(Step::Nothing) => return,
         Err(error) => {
-            decision.invalid += 1;
-            decision.problems.push(format!(
-                "{}:{}:{}: document: {error}",
-                located.file, located.line, located.column
-            ));
-            return;
+            return decision.refuse(located, &format!("document: {error}"));
         }
     };
     decision.writes.push(Write { target, why, deed });

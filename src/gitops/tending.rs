@@ -241,6 +241,7 @@ impl Gitops {
             prune: source.options.prune,
             on_drift: source.options.on_drift,
             others: &relations(all, index),
+            unclaimed: source.part.unclaimed(),
             stored,
             before: before.map_or(&none, |status| &status.resources),
             now: self.runtime.now(),
