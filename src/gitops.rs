@@ -16,6 +16,7 @@ mod directory;
 mod git;
 mod holes;
 mod listing;
+mod parting;
 mod sharing;
 mod telling;
 mod tending;

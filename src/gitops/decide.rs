@@ -13,18 +13,17 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::holes::{Doubt, Holes};
+use super::holes::Holes;
+use super::parting::gone;
 use super::sharing::{self, Claim, Relation, Unclaimed};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
-    Deletion, Dependents, Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune,
-    Resource, ResourceRef,
+    Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, Resource, ResourceRef,
 };
 use crate::manifest::{self, Applied, Broken, Edits, Known, Located, Parsed, Source};
 use crate::world::applying::{Step, step};
-use crate::world::referrers::referrers;
-use crate::world::{Draft, StoreId, Stored};
+use crate::world::{Draft, StoreId, Stored, Unreadable};
 
 /// All that a decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +42,8 @@ pub struct Question<'a> {
     pub unclaimed: Unclaimed,
     /// All that is stored.
     pub stored: &'a [Stored],
+    /// What is stored, too, and cannot be read.
+    pub unreadable: &'a [Unreadable],
     /// What was this source's when it was last told of, as in [`crate::api::SourceStatus::resources`].
     pub before: &'a BTreeMap<String, String>,
     /// What the clock says.
@@ -170,7 +171,7 @@ fn parse(question: &Question) -> Parsed {
 }
 
 /// The mark of a stored resource, if it is this source's.
-fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Origin> {
+pub(super) fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Origin> {
     let origin = stored.draft.origin.as_ref()?;
     (origin.source == question.listing.place).then_some(origin)
 }
@@ -348,7 +349,7 @@ fn fault_of(
 }
 
 /// The resource stays as it is, with this problem or none in its mark.
-fn report(
+pub(super) fn report(
     stored: &Stored,
     question: &Question,
     problem: Option<OriginProblem>,
@@ -372,7 +373,7 @@ fn report(
 }
 
 /// Writes a mark, if it is another one.
-fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Decision) {
+pub(super) fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Decision) {
     if stored.draft.deletion.is_some() || stored.draft.origin.as_ref() == Some(&origin) {
         return;
     }
@@ -385,64 +386,4 @@ fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Dec
         why,
         deed: Deed::Replace(stored.id.clone(), stored.version, draft),
     });
-}
-
-/// A resource whose manifest is gone.
-fn gone(stored: &Stored, question: &Question, holes: &Holes, decision: &mut Decision) {
-    if stored.draft.deletion.is_some() {
-        return;
-    }
-    let heir = mark(question, stored).and_then(|mark| sharing::handed_over(question, mark));
-    if let (Some(mark), Doubt::None) = (heir, holes.doubt()) {
-        let why = "its manifest is gone, and another branch says it too";
-        return remark(stored, mark, why, decision);
-    }
-    let target = ResourceRef::of(&stored.draft.resource);
-    let mut keep = |reason: Option<String>| {
-        report(stored, question, None, decision);
-        let kept =
-            reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
-        decision.kept.extend(kept);
-    };
-    match (question.prune, holes.doubt()) {
-        (Prune::Keep, _) => keep(Some(format!(
-            "--prune is not set; delete it by `rolloutctl delete {target}`"
-        ))),
-        (Prune::Delete, Doubt::Passing) => keep(None),
-        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
-        (Prune::Delete, Doubt::None) => {
-            let users = referrers(&target, question.stored);
-            let names: Vec<_> = users
-                .iter()
-                .map(|(user, _)| ResourceRef::of(&user.draft.resource).to_string())
-                .collect();
-            if !names.is_empty() {
-                return keep(Some(format!("it is still used by {}", names.join(", "))));
-            }
-            decision.writes.push(Write {
-                deed: deletion(stored, &target, question.now),
-                target,
-                why: "its manifest is gone",
-            });
-        }
-    }
-}
-
-/// A rollout is drained first; nothing has to be cleaned up after the others.
-fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
-    match target.kind {
-        Kind::Rollout => {
-            let draft = Draft {
-                deletion: Some(Deletion {
-                    at: now,
-                    dependents: Dependents::Remove,
-                }),
-                ..stored.draft.clone()
-            };
-            Deed::Replace(stored.id.clone(), stored.version, draft)
-        }
-        Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => {
-            Deed::Remove(stored.id.clone())
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::api::{Commit, Name, Route, SourceStatus};
 use crate::reconcile::Inbox;
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
-use crate::world::{Draft, Lease, Stored, StoredSource, World, WorldError};
+use crate::world::{Contents, Draft, Lease, Stored, StoredSource, Unreadable, World, WorldError};
 
 /// The pauses after writes that were refused.
 const AFTER_FAILURE: Policy = Policy {
@@ -36,9 +36,16 @@ pub struct Gitops {
     /// What there is to say of each source that was read.
     statuses: Vec<SourceStatus>,
     /// What was compared when there was nothing to do.
-    settled: Option<(Vec<Look>, Vec<Kernel>)>,
+    settled: Option<Settled>,
     backoff: Backoff,
     rests_until: Option<Duration>,
+}
+
+/// What was compared when there was nothing to do.
+struct Settled {
+    looks: Vec<Look>,
+    kernels: Vec<Kernel>,
+    unreadable: Vec<Unreadable>,
 }
 
 /// What of a stored resource a source's decision depends on: all but the status, which changes often.
@@ -115,7 +122,7 @@ impl Gitops {
             && self
                 .settled
                 .as_ref()
-                .is_none_or(|(looks, _)| !same(looks, &self.looks()))
+                .is_none_or(|settled| !same(&settled.looks, &self.looks()))
     }
 
     fn looks(&self) -> Vec<Look> {
@@ -131,7 +138,7 @@ impl Gitops {
         &mut self,
         world: &dyn World,
         lease: &Lease,
-        stored: &[Stored],
+        contents: &Contents,
     ) -> Result<Tended, WorldError> {
         if self.sources.is_empty() && self.told.is_some() {
             return Ok(Tended::Nothing);
@@ -141,19 +148,15 @@ impl Gitops {
             return Ok(Tended::Nothing);
         }
         let looks = self.looks();
-        let is_settled = |(before, kernels): &(Vec<Look>, Vec<Kernel>)| {
-            same(before, &looks)
-                && kernels.len() == stored.len()
-                && kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
-        };
+        let is_settled = |settled: &Settled| settled.is_of(&looks, contents);
         if self.told.is_some() && self.settled.as_ref().is_some_and(is_settled) {
             return Ok(Tended::Nothing);
         }
         self.settled = None;
-        match self.bring_about(world, lease, stored).await {
+        match self.bring_about(world, lease, contents).await {
             Ok(Tended::Nothing) => {
                 self.backoff.reset();
-                self.settled = Some((looks, stored.iter().map(Kernel::of).collect()));
+                self.settled = Some(Settled::of(looks, contents));
                 Ok(Tended::Nothing)
             }
             Ok(Tended::Wrote) => {
@@ -179,14 +182,14 @@ impl Gitops {
         &mut self,
         world: &dyn World,
         lease: &Lease,
-        stored: &[Stored],
+        contents: &Contents,
     ) -> Result<Tended, WorldError> {
         let told = match self.told.take() {
             Some(told) => told,
             None => world.sources().await?,
         };
         let mut tended = Tended::Nothing;
-        let all = active(&self.sources, &self.desk, stored);
+        let all = active(&self.sources, &self.desk, &contents.resources);
         let mut statuses = Vec::new();
         for (index, source) in all.iter().enumerate() {
             if matches!(source.part, Part::Gone(_)) && tended == Tended::Wrote {
@@ -198,7 +201,7 @@ impl Gitops {
             let before = before
                 .map(|told| &told.status)
                 .filter(|status| status.place == source.options.place);
-            let decision = self.decide(&all, index, stored, before);
+            let decision = self.decide(&all, index, contents, before);
             if let Some(decision) = &decision
                 && !decision.writes.is_empty()
             {
@@ -225,7 +228,7 @@ impl Gitops {
         &self,
         all: &[Active],
         index: usize,
-        stored: &[Stored],
+        contents: &Contents,
         before: Option<&SourceStatus>,
     ) -> Option<Decision> {
         let source = &all[index];
@@ -242,7 +245,8 @@ impl Gitops {
             on_drift: source.options.on_drift,
             others: &relations(all, index),
             unclaimed: source.part.unclaimed(),
-            stored,
+            stored: &contents.resources,
+            unreadable: &contents.unreadable,
             before: before.map_or(&none, |status| &status.resources),
             now: self.runtime.now(),
         }))
@@ -293,6 +297,24 @@ fn same(before: &[Look], now: &[Look]) -> bool {
             && (is_one || kernel(before) == kernel(now))
     };
     before.len() == now.len() && before.iter().zip(now).all(is_same)
+}
+
+impl Settled {
+    fn of(looks: Vec<Look>, contents: &Contents) -> Self {
+        Self {
+            looks,
+            kernels: contents.resources.iter().map(Kernel::of).collect(),
+            unreadable: contents.unreadable.clone(),
+        }
+    }
+
+    fn is_of(&self, looks: &[Look], contents: &Contents) -> bool {
+        let stored = &contents.resources;
+        same(&self.looks, looks)
+            && self.kernels.len() == stored.len()
+            && self.kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
+            && self.unreadable == contents.unreadable
+    }
 }
 
 impl Kernel {
