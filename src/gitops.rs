@@ -17,6 +17,7 @@ mod git;
 mod holes;
 mod listing;
 mod parting;
+mod setbacks;
 mod sharing;
 mod telling;
 mod tending;

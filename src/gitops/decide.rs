@@ -22,7 +22,7 @@ use crate::api::{
     Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, Resource, ResourceRef,
 };
 use crate::manifest::{self, Applied, Broken, Edits, Known, Located, Parsed, Source};
-use crate::world::applying::{Step, step};
+use crate::world::applying::{Step, fitting, step};
 use crate::world::{Draft, StoreId, Stored, Unreadable};
 
 /// All that a decision depends on.
@@ -176,11 +176,28 @@ pub(super) fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Or
     (origin.source == question.listing.place).then_some(origin)
 }
 
+fn unreadable<'a>(question: &Question<'a>, target: &ResourceRef) -> Option<&'a Unreadable> {
+    let mut all = question.unreadable.iter();
+    all.find(|unreadable| unreadable.target().as_ref() == Some(target))
+}
+
 /// One valid manifest.
 fn one(question: &Question, located: &Located, decision: &mut Decision) {
     let target = ResourceRef::of(&located.resource);
     let stored = target.look_up(question.stored);
     let wanted = digest(&located.resource);
+    if let Some(unreadable) = unreadable(question, &target) {
+        let problem = format!(
+            "metadata.name: {target} is in the store, and this release cannot read it: {}",
+            unreadable.problem
+        );
+        // It is as it was, as far as is known.
+        let before = question.before.get_key_value(&target.to_string());
+        decision
+            .resources
+            .extend(before.map(|(target, digest)| (target.clone(), digest.clone())));
+        return decision.refuse(located, &problem);
+    }
     let claim = Claim::of(question, located, &wanted, stored);
     match claim {
         Claim::Free | Claim::Taken => {}
@@ -290,21 +307,26 @@ fn write(
             problem: None,
         })
     };
-    let deed = match step(&located.resource, stored) {
-        Ok(Step::Create(draft)) => Deed::Create(Draft {
+    let marked = |draft: Draft| {
+        fitting(Draft {
             origin: origin(draft.generation),
             ..draft
-        }),
-        Ok(Step::Replace(stored, draft)) => Deed::Replace(
-            stored.id.clone(),
-            stored.version,
-            Draft {
-                origin: origin(draft.generation),
-                ..draft
-            },
-        ),
+        })
+    };
+    let deed = match step(&located.resource, stored) {
+        Ok(Step::Create(draft)) => marked(draft).map(Deed::Create),
+        Ok(Step::Replace(stored, draft)) => {
+            marked(draft).map(|draft| Deed::Replace(stored.id.clone(), stored.version, draft))
+        }
         Ok(Step::Nothing) => return,
+        Err(error) => Err(error),
+    };
+    let deed = match deed {
+        Ok(deed) => deed,
         Err(error) => {
+            if stored.is_none() {
+                decision.resources.remove(&target.to_string());
+            }
             return decision.refuse(located, &format!("document: {error}"));
         }
     };
