@@ -12,7 +12,7 @@ use crate::gitops::{Gitops, SourceOptions, Tended};
 use crate::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport};
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
-use crate::world::{Lease, Stored, World, WorldError};
+use crate::world::{Contents, Lease, World, WorldError};
 
 mod health;
 mod leadership;
@@ -227,12 +227,12 @@ impl Controller {
             self.metrics.leads();
             let lease = lease.clone();
             if self.gitops.has_news() {
-                let stored = self.world.load().await?;
-                self.tend(&lease, &stored).await;
+                let contents = self.world.contents().await?;
+                self.tend(&lease, &contents).await;
             }
             let mut report = self.reconciler.turn(Mandate::Act(&lease)).await?;
             self.leadership.note(&report);
-            if self.tend(&lease, &report.stored).await == Tended::Wrote {
+            if self.tend(&lease, &report.contents).await == Tended::Wrote {
                 report.look_again(self.runtime.now());
             }
             return Ok(report);
@@ -246,8 +246,8 @@ impl Controller {
     }
 
     /// Writes what the sources ask for. What fails there keeps no turn back.
-    async fn tend(&mut self, lease: &Lease, stored: &[Stored]) -> Tended {
-        let tended = self.gitops.tend(self.world.as_ref(), lease, stored).await;
+    async fn tend(&mut self, lease: &Lease, contents: &Contents) -> Tended {
+        let tended = self.gitops.tend(self.world.as_ref(), lease, contents).await;
         self.metrics.sources(&self.gitops.report());
         tended.unwrap_or_else(|problem| {
             warn!(%problem, "what a source asks for was not written; trying again");

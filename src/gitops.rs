@@ -16,6 +16,8 @@ mod directory;
 mod git;
 mod holes;
 mod listing;
+mod parting;
+mod setbacks;
 mod sharing;
 mod telling;
 mod tending;
@@ -30,7 +32,7 @@ pub use git::{
     MAX_BRANCHES, Url,
 };
 pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
-pub use sharing::Relation;
+pub use sharing::{Relation, Unclaimed};
 pub use tending::{Gitops, SourceReport, Tended};
 
 use std::path::Path;

@@ -84,24 +84,25 @@ impl Reconciler {
     /// When the store or the Swarm cannot be read, when the store shows an older state than before, or when
     /// another controller has taken over: then nothing was changed.
     pub async fn turn(&mut self, mandate: Mandate<'_>) -> Result<TurnReport, TurnError> {
-        let stored = self.world.load().await?;
+        let contents = self.world.contents().await?;
+        let stored = &contents.resources;
         let now = self.runtime.steady();
-        let look = self.horizon.admit(&stored, now);
+        let look = self.horizon.admit(stored, now);
         look.map_err(|horizon::Old| TurnError::Old)?;
         let failures = self.errands_back(now);
-        let resources = resources(&stored);
-        let snapshot = self.observe(&stored, &resources).await?;
-        let planned = self.plan_all(&stored, &resources, &snapshot, mandate);
+        let resources = resources(stored);
+        let snapshot = self.observe(stored, &resources).await?;
+        let planned = self.plan_all(stored, &resources, &snapshot, mandate);
         let mut report = report::of(&planned);
         let Mandate::Act(lease) = mandate else {
             self.tried.clear(); // Another one tries now.
             drop(planned);
-            report.stored = stored;
+            report.contents = contents;
             return Ok(report);
         };
         let busy: Vec<&Planned> = planned.iter().filter(|p| self.is_due(p)).collect();
         let mut outcomes = BTreeMap::new();
-        let strays = strays::jobs(&stored, &snapshot);
+        let strays = strays::jobs(&contents, &snapshot);
         if !busy.is_empty() || !strays.is_empty() {
             self.check_epoch(lease).await?;
             self.remove_strays(strays, &resources).await;
@@ -123,7 +124,7 @@ impl Reconciler {
             self.settle(planned, outcome, &mut report);
         }
         drop(planned);
-        report.stored = stored;
+        report.contents = contents;
         Ok(report)
     }
 

@@ -26,6 +26,7 @@ pub mod store;
 pub mod swarm;
 
 pub use real::RealWorld;
+pub use store::{Contents, Unreadable};
 
 /// What the world can be asked and told.
 ///
@@ -75,6 +76,18 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn load(&self) -> Result<Vec<Stored>, WorldError>;
+
+    /// The same, and what is there and cannot be read: by who deletes what nobody seems to need. A world of which
+    /// everything can be read has no such thing.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn contents(&self) -> Result<Contents, WorldError> {
+        Ok(Contents {
+            resources: self.load().await?,
+            unreadable: Vec::new(),
+        })
+    }
 
     /// Puts a new resource into the store.
     ///

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::git::GitBranches;
-use super::sharing::Relation;
+use super::sharing::{Relation, Unclaimed};
 use super::{Branch, Desk, Look, Reader, SourceOptions, branch_name};
 use crate::api::{Place, SourceStatus};
 use crate::manifest::{Edits, Need, Overlay};
@@ -178,6 +178,16 @@ fn edits(source: &SourceOptions, overlays: Option<&[String]>) -> Edits {
     Edits {
         overlay,
         settings: Vec::new(),
+    }
+}
+
+impl Part {
+    /// What it does with what is no source's.
+    pub(super) const fn unclaimed(self) -> Unclaimed {
+        match self {
+            Self::Whole | Self::Repository | Self::Branch(_, Standing::Named) => Unclaimed::Adopted,
+            Self::Branch(_, Standing::Matching) | Self::Gone(_) => Unclaimed::LeftAlone,
+        }
     }
 }
 

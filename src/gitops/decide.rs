@@ -1,7 +1,8 @@
 //! What a listing asks for, against what is stored: which resources are written, which are deleted, which are left
 //! alone and what is said. Pure: it is called again and again, and asks for nothing when all is as it should be.
 //!
-//! - A resource belongs to the source whose mark it carries. What is applied by hand and then appears in a source is adopted.
+//! - A resource belongs to the source whose mark it carries. What is applied by hand and then appears in a source is
+//!   adopted, unless the source is a branch that only matches a pattern.
 //! - Only what carries this source's mark is deleted, only if the user asked for it, and only if it cannot be in
 //!   something that could not be read.
 //! - What is invalid stops nothing else: the last valid one stays in force, and says so.
@@ -12,18 +13,17 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::holes::{Doubt, Holes};
-use super::sharing::{self, Claim, Relation};
+use super::holes::Holes;
+use super::parting::gone;
+use super::sharing::{self, Claim, Relation, Unclaimed};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
-    Deletion, Dependents, Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune,
-    Resource, ResourceRef,
+    Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, Resource, ResourceRef,
 };
 use crate::manifest::{self, Applied, Broken, Edits, Known, Located, Parsed, Source};
-use crate::world::applying::{Step, step};
-use crate::world::referrers::referrers;
-use crate::world::{Draft, StoreId, Stored};
+use crate::world::applying::{Step, fitting, step};
+use crate::world::{Draft, StoreId, Stored, Unreadable};
 
 /// All that a decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,12 @@ pub struct Question<'a> {
     pub on_drift: OnDrift,
     /// The other sources of this controller, and what they are to this one.
     pub others: &'a BTreeMap<Place, Relation>,
+    /// What it does with what is no source's.
+    pub unclaimed: Unclaimed,
     /// All that is stored.
     pub stored: &'a [Stored],
+    /// What is stored, too, and cannot be read.
+    pub unreadable: &'a [Unreadable],
     /// What was this source's when it was last told of, as in [`crate::api::SourceStatus::resources`].
     pub before: &'a BTreeMap<String, String>,
     /// What the clock says.
@@ -63,6 +67,16 @@ pub struct Decision {
     pub kept: Vec<String>,
     /// Resources that it says and another branch has, each with what would change that.
     pub left: Vec<String>,
+}
+
+impl Decision {
+    /// The manifest is not written, for this reason.
+    fn refuse(&mut self, located: &Located, problem: &str) {
+        let (file, line, column) = (&located.file, located.line, located.column);
+        self.invalid += 1;
+        self.problems
+            .push(format!("{file}:{line}:{column}: {problem}"));
+    }
 }
 
 /// One write to the store.
@@ -157,9 +171,14 @@ fn parse(question: &Question) -> Parsed {
 }
 
 /// The mark of a stored resource, if it is this source's.
-fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Origin> {
+pub(super) fn mark<'a>(question: &Question, stored: &'a Stored) -> Option<&'a Origin> {
     let origin = stored.draft.origin.as_ref()?;
     (origin.source == question.listing.place).then_some(origin)
+}
+
+fn unreadable<'a>(question: &Question<'a>, target: &ResourceRef) -> Option<&'a Unreadable> {
+    let mut all = question.unreadable.iter();
+    all.find(|unreadable| unreadable.target().as_ref() == Some(target))
 }
 
 /// One valid manifest.
@@ -167,18 +186,33 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
     let target = ResourceRef::of(&located.resource);
     let stored = target.look_up(question.stored);
     let wanted = digest(&located.resource);
+    if let Some(unreadable) = unreadable(question, &target) {
+        let problem = format!(
+            "metadata.name: {target} is in the store, and this release cannot read it: {}",
+            unreadable.problem
+        );
+        // It is as it was, as far as is known.
+        let before = question.before.get_key_value(&target.to_string());
+        decision
+            .resources
+            .extend(before.map(|(target, digest)| (target.clone(), digest.clone())));
+        return decision.refuse(located, &problem);
+    }
     let claim = Claim::of(question, located, &wanted, stored);
     match claim {
         Claim::Free | Claim::Taken => {}
         Claim::Same => return,
         Claim::Theirs(other) => {
             let problem = format!(
-                "{}:{}:{}: metadata.name: {target} comes from the source {other} already; define it in one of the two",
-                located.file, located.line, located.column
+                "metadata.name: {target} comes from the source {other} already; define it in one of the two"
             );
-            decision.problems.push(problem);
-            decision.invalid += 1;
-            return;
+            return decision.refuse(located, &problem);
+        }
+        Claim::ByHand => {
+            let problem = format!(
+                "metadata.name: {target} was applied by hand, and a branch of a pattern takes nothing over; give it a name of its own by an overlay, or name the branch with --branch"
+            );
+            return decision.refuse(located, &problem);
         }
         Claim::Left(other, mark) => {
             decision.left.push(format!(
@@ -278,27 +312,27 @@ fn write(
             problem: None,
         })
     };
-    let deed = match step(&located.resource, stored) {
-        Ok(Step::Create(draft)) => Deed::Create(Draft {
+    let marked = |draft: Draft| {
+        fitting(Draft {
             origin: origin(draft.generation),
             ..draft
-        }),
-        Ok(Step::Replace(stored, draft)) => Deed::Replace(
-            stored.id.clone(),
-            stored.version,
-            Draft {
-                origin: origin(draft.generation),
-                ..draft
-            },
-        ),
+        })
+    };
+    let deed = match step(&located.resource, stored) {
+        Ok(Step::Create(draft)) => marked(draft).map(Deed::Create),
+        Ok(Step::Replace(stored, draft)) => {
+            marked(draft).map(|draft| Deed::Replace(stored.id.clone(), stored.version, draft))
+        }
         Ok(Step::Nothing) => return,
+        Err(error) => Err(error),
+    };
+    let deed = match deed {
+        Ok(deed) => deed,
         Err(error) => {
-            decision.invalid += 1;
-            decision.problems.push(format!(
-                "{}:{}:{}: document: {error}",
-                located.file, located.line, located.column
-            ));
-            return;
+            if stored.is_none() {
+                decision.resources.remove(&target.to_string());
+            }
+            return decision.refuse(located, &format!("document: {error}"));
         }
     };
     decision.writes.push(Write { target, why, deed });
@@ -342,7 +376,7 @@ fn fault_of(
 }
 
 /// The resource stays as it is, with this problem or none in its mark.
-fn report(
+pub(super) fn report(
     stored: &Stored,
     question: &Question,
     problem: Option<OriginProblem>,
@@ -366,7 +400,7 @@ fn report(
 }
 
 /// Writes a mark, if it is another one.
-fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Decision) {
+pub(super) fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Decision) {
     if stored.draft.deletion.is_some() || stored.draft.origin.as_ref() == Some(&origin) {
         return;
     }
@@ -379,64 +413,4 @@ fn remark(stored: &Stored, origin: Origin, why: &'static str, decision: &mut Dec
         why,
         deed: Deed::Replace(stored.id.clone(), stored.version, draft),
     });
-}
-
-/// A resource whose manifest is gone.
-fn gone(stored: &Stored, question: &Question, holes: &Holes, decision: &mut Decision) {
-    if stored.draft.deletion.is_some() {
-        return;
-    }
-    let heir = mark(question, stored).and_then(|mark| sharing::handed_over(question, mark));
-    if let (Some(mark), Doubt::None) = (heir, holes.doubt()) {
-        let why = "its manifest is gone, and another branch says it too";
-        return remark(stored, mark, why, decision);
-    }
-    let target = ResourceRef::of(&stored.draft.resource);
-    let mut keep = |reason: Option<String>| {
-        report(stored, question, None, decision);
-        let kept =
-            reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
-        decision.kept.extend(kept);
-    };
-    match (question.prune, holes.doubt()) {
-        (Prune::Keep, _) => keep(Some(format!(
-            "--prune is not set; delete it by `rolloutctl delete {target}`"
-        ))),
-        (Prune::Delete, Doubt::Passing) => keep(None),
-        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
-        (Prune::Delete, Doubt::None) => {
-            let users = referrers(&target, question.stored);
-            let names: Vec<_> = users
-                .iter()
-                .map(|(user, _)| ResourceRef::of(&user.draft.resource).to_string())
-                .collect();
-            if !names.is_empty() {
-                return keep(Some(format!("it is still used by {}", names.join(", "))));
-            }
-            decision.writes.push(Write {
-                deed: deletion(stored, &target, question.now),
-                target,
-                why: "its manifest is gone",
-            });
-        }
-    }
-}
-
-/// A rollout is drained first; nothing has to be cleaned up after the others.
-fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
-    match target.kind {
-        Kind::Rollout => {
-            let draft = Draft {
-                deletion: Some(Deletion {
-                    at: now,
-                    dependents: Dependents::Remove,
-                }),
-                ..stored.draft.clone()
-            };
-            Deed::Replace(stored.id.clone(), stored.version, draft)
-        }
-        Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => {
-            Deed::Remove(stored.id.clone())
-        }
-    }
 }

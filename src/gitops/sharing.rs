@@ -3,8 +3,8 @@
 //! Sources that have nothing to do with each other do not share: who has it keeps it, and the other is told. Of branches
 //! of one repository that are named, the one that has changed its manifest last has the resource; the others wait until
 //! they change it. What each of them asked for when it stepped back stands in the mark, so that a change is told from a
-//! first sight by whoever decides, whenever. A branch that only matches a pattern takes nothing from anybody, and gives to
-//! who is named.
+//! first sight by whoever decides, whenever. A branch that only matches a pattern takes nothing from anybody, not even what
+//! bears no mark or that of a source that is not read here, and gives to who is named.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +24,18 @@ pub enum Relation {
     Gives,
 }
 
+/// What a source does with what is stored and has no mark, or that of a source that is not read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unclaimed {
+    /// It adopts it: somebody has named this source.
+    Adopted,
+    /// It leaves it alone. A branch that only matches a pattern comes and goes, and what it has goes with it.
+    LeftAlone,
+}
+
 /// Whether this source may write a resource.
 pub(super) enum Claim {
-    /// It may: it is its own, nobody's, or comes to it.
+    /// It may: it is not there, its own, or comes to it.
     Free,
     /// It has changed its manifest since it stepped back from another one.
     Taken,
@@ -34,6 +43,8 @@ pub(super) enum Claim {
     Same,
     /// It belongs to that source.
     Theirs(Place),
+    /// It was applied by hand, and is not for this source to adopt.
+    ByHand,
     /// It belongs to that source until this one changes its manifest. If this is the first sight of it, the mark is to
     /// say so.
     Left(Place, Option<Origin>),
@@ -49,13 +60,25 @@ impl Claim {
         let Some(stored) = stored else {
             return Self::Free;
         };
-        let Some(origin) = stored.draft.origin.as_ref() else {
-            return Self::Free;
-        };
         let is_same = stored.draft.resource == located.resource;
+        let Some(origin) = stored.draft.origin.as_ref() else {
+            return match question.unclaimed {
+                Unclaimed::Adopted => Self::Free,
+                Unclaimed::LeftAlone if is_same => Self::Same,
+                Unclaimed::LeftAlone => Self::ByHand,
+            };
+        };
         let place = &question.listing.place;
+        if origin.source == *place {
+            return Self::Free;
+        }
         match question.others.get(&origin.source) {
-            None | Some(Relation::Gives) => Self::Free,
+            Some(Relation::Gives) => Self::Free,
+            None => match question.unclaimed {
+                Unclaimed::Adopted => Self::Free,
+                Unclaimed::LeftAlone if is_same => Self::Same,
+                Unclaimed::LeftAlone => Self::Theirs(origin.source.clone()),
+            },
             Some(Relation::Keeps) if is_same => Self::Same,
             Some(Relation::Keeps) => Self::Theirs(origin.source.clone()),
             Some(Relation::Peer) => match origin.yields.get(place) {

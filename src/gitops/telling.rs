@@ -64,12 +64,16 @@ pub(super) fn gone(
                 "its branch is gone; {} of it stay: {first}",
                 decision.kept.len()
             ),
-            None => "its branch is gone; what came from it is being deleted".to_owned(),
+            None => match decision.problems.first() {
+                Some(first) => cut(&format!("its branch is gone; {first}")),
+                None => "its branch is gone; what came from it is being deleted".to_owned(),
+            },
         },
         commit: before.and_then(|before| before.commit.clone()),
         changed_at: before.and_then(|before| before.changed_at),
         resources: decision.resources,
         kept: decision.kept,
+        problems: decision.problems.iter().map(|text| cut(text)).collect(),
         ..blank(source)
     };
     unless_told(status, before)
@@ -224,6 +228,7 @@ pub(super) async fn say(
         return Ok(Said::Nothing);
     }
     check_epoch(world, lease).await?;
+    let mut failed = None;
     for status in new {
         let phase = status.phase.as_str();
         match status.phase {
@@ -234,10 +239,17 @@ pub(super) async fn say(
                 warn!(source = %status.name, phase, "{}", status.message);
             }
         }
-        world.tell_source(find(status), status).await?;
+        match world.tell_source(find(status), status).await {
+            Ok(()) => {}
+            Err(error @ WorldError::Unreachable { .. }) => return Err(error),
+            // The others are told all the same.
+            Err(error @ (WorldError::Conflict { .. } | WorldError::Refused { .. })) => {
+                failed.get_or_insert(error);
+            }
+        }
     }
     for told in gone {
         world.remove(&told.id).await?;
     }
-    Ok(Said::Something)
+    failed.map_or(Ok(Said::Something), Err)
 }

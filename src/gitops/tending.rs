@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::active::{Active, Part, active, places, relations, unknown};
 use super::decide::{Decision, Deed, Question, Write, decide};
+use super::setbacks::{Again, Setbacks};
 use super::telling::{self, Said, say, status};
 use super::{Desk, Listing, Look, SourceOptions};
-use crate::api::{Commit, Name, Route, SourceStatus};
+use crate::api::{Commit, Name, Place, Route, SourceStatus};
 use crate::reconcile::Inbox;
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
-use crate::world::{Draft, Lease, Stored, StoredSource, World, WorldError};
+use crate::world::{Contents, Draft, Lease, Stored, StoredSource, Unreadable, World, WorldError};
 
 /// The pauses after writes that were refused.
 const AFTER_FAILURE: Policy = Policy {
@@ -36,9 +37,20 @@ pub struct Gitops {
     /// What there is to say of each source that was read.
     statuses: Vec<SourceStatus>,
     /// What was compared when there was nothing to do.
-    settled: Option<(Vec<Look>, Vec<Kernel>)>,
+    settled: Option<Settled>,
+    /// The writes that could not be done.
+    setbacks: Setbacks,
+    /// What the world said when something else was changed meanwhile, if that was the last thing that it said.
+    conflict: Option<(String, String)>,
     backoff: Backoff,
     rests_until: Option<Duration>,
+}
+
+/// What was compared when there was nothing to do.
+struct Settled {
+    looks: Vec<Look>,
+    kernels: Vec<Kernel>,
+    unreadable: Vec<Unreadable>,
 }
 
 /// What of a stored resource a source's decision depends on: all but the status, which changes often.
@@ -97,6 +109,8 @@ impl Gitops {
             told: None,
             statuses: Vec::new(),
             settled: None,
+            setbacks: Setbacks::default(),
+            conflict: None,
             backoff: Backoff::new(AFTER_FAILURE),
             rests_until: None,
         }
@@ -106,6 +120,7 @@ impl Gitops {
     pub fn stand_by(&mut self) {
         self.told = None;
         self.settled = None;
+        self.setbacks.clear();
         self.statuses.clear();
     }
 
@@ -115,7 +130,7 @@ impl Gitops {
             && self
                 .settled
                 .as_ref()
-                .is_none_or(|(looks, _)| !same(looks, &self.looks()))
+                .is_none_or(|settled| !same(&settled.looks, &self.looks()))
     }
 
     fn looks(&self) -> Vec<Look> {
@@ -131,7 +146,7 @@ impl Gitops {
         &mut self,
         world: &dyn World,
         lease: &Lease,
-        stored: &[Stored],
+        contents: &Contents,
     ) -> Result<Tended, WorldError> {
         if self.sources.is_empty() && self.told.is_some() {
             return Ok(Tended::Nothing);
@@ -141,52 +156,66 @@ impl Gitops {
             return Ok(Tended::Nothing);
         }
         let looks = self.looks();
-        let is_settled = |(before, kernels): &(Vec<Look>, Vec<Kernel>)| {
-            same(before, &looks)
-                && kernels.len() == stored.len()
-                && kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
-        };
+        let is_settled =
+            |settled: &Settled| !self.setbacks.are_due(now) && settled.is_of(&looks, contents);
         if self.told.is_some() && self.settled.as_ref().is_some_and(is_settled) {
             return Ok(Tended::Nothing);
         }
         self.settled = None;
-        match self.bring_about(world, lease, stored).await {
+        match self.bring_about(world, lease, contents).await {
             Ok(Tended::Nothing) => {
-                self.backoff.reset();
-                self.settled = Some((looks, stored.iter().map(Kernel::of).collect()));
+                self.recovered();
+                self.settled = Some(Settled::of(looks, contents));
                 Ok(Tended::Nothing)
             }
             Ok(Tended::Wrote) => {
-                self.backoff.reset();
+                self.recovered();
                 Ok(Tended::Wrote)
             }
             // Somebody was quicker: the next look shows what is.
             Err(WorldError::Conflict { what, reason }) => {
                 tracing::debug!(what, reason, "the world has moved on; looking again");
                 self.told = None;
+                let conflict = Some((what, reason));
+                if self.conflict == conflict {
+                    self.rest(now);
+                    return Ok(Tended::Nothing);
+                }
+                self.conflict = conflict;
                 Ok(Tended::Wrote)
             }
             Err(error) => {
                 self.told = None;
-                let pause = self.backoff.next_delay().unwrap_or(AFTER_FAILURE.longest);
-                self.rests_until = Some(now + pause);
+                self.rest(now);
                 Err(error)
             }
         }
+    }
+
+    fn recovered(&mut self) {
+        self.backoff.reset();
+        self.conflict = None;
+    }
+
+    fn rest(&mut self, now: Duration) {
+        let pause = self.backoff.next_delay().unwrap_or(AFTER_FAILURE.longest);
+        self.rests_until = Some(now + pause);
     }
 
     async fn bring_about(
         &mut self,
         world: &dyn World,
         lease: &Lease,
-        stored: &[Stored],
+        contents: &Contents,
     ) -> Result<Tended, WorldError> {
         let told = match self.told.take() {
             Some(told) => told,
             None => world.sources().await?,
         };
         let mut tended = Tended::Nothing;
-        let all = active(&self.sources, &self.desk, stored);
+        let all = active(&self.sources, &self.desk, &contents.resources);
+        let is_active = |place: &Place| all.iter().any(|active| active.options.place == *place);
+        self.setbacks.keep_places(is_active);
         let mut statuses = Vec::new();
         for (index, source) in all.iter().enumerate() {
             if matches!(source.part, Part::Gone(_)) && tended == Tended::Wrote {
@@ -198,14 +227,10 @@ impl Gitops {
             let before = before
                 .map(|told| &told.status)
                 .filter(|status| status.place == source.options.place);
-            let decision = self.decide(&all, index, stored, before);
-            if let Some(decision) = &decision
-                && !decision.writes.is_empty()
+            let mut decision = self.decide(&all, index, contents, before);
+            if let Some(decision) = &mut decision
+                && self.carry_out(decision, source, lease, world).await? == Tended::Wrote
             {
-                check_epoch(world, lease).await?;
-                for write in &decision.writes {
-                    carry_out(write, source, lease, world).await?;
-                }
                 tended = Tended::Wrote;
             }
             statuses.extend(told_of(source, decision, before));
@@ -220,12 +245,51 @@ impl Gitops {
         Ok(tended)
     }
 
+    /// Writes what can be written, and tells in `decision` of what cannot.
+    async fn carry_out(
+        &mut self,
+        decision: &mut Decision,
+        source: &Active,
+        lease: &Lease,
+        world: &dyn World,
+    ) -> Result<Tended, WorldError> {
+        let place = &source.options.place;
+        let now = self.runtime.steady();
+        self.setbacks.keep_only(place, &decision.writes);
+        let mut due = decision.writes.clone();
+        due.retain(|write| !self.setbacks.rests(place, write, now));
+        if !due.is_empty() {
+            check_epoch(world, lease).await?;
+        }
+        let mut tended = Tended::Nothing;
+        for write in &due {
+            match carry_out(write, source, lease, world).await {
+                Ok(()) => {
+                    self.setbacks.over(place, write);
+                    tended = Tended::Wrote;
+                }
+                // Nor would it answer to the others.
+                Err(error @ WorldError::Unreachable { .. }) => return Err(error),
+                Err(error @ (WorldError::Conflict { .. } | WorldError::Refused { .. })) => {
+                    match self.setbacks.note(place, write, &error, now, AFTER_FAILURE) {
+                        Again::AtOnce => tended = Tended::Wrote,
+                        Again::Later => {
+                            warn!(source = %source.options.name, "{error}; the others are written");
+                        }
+                    }
+                }
+            }
+        }
+        self.setbacks.tell(place, decision);
+        Ok(tended)
+    }
+
     /// What follows from what the source numbered `index` says; nothing if that is not known.
     fn decide(
         &self,
         all: &[Active],
         index: usize,
-        stored: &[Stored],
+        contents: &Contents,
         before: Option<&SourceStatus>,
     ) -> Option<Decision> {
         let source = &all[index];
@@ -241,7 +305,9 @@ impl Gitops {
             prune: source.options.prune,
             on_drift: source.options.on_drift,
             others: &relations(all, index),
-            stored,
+            unclaimed: source.part.unclaimed(),
+            stored: &contents.resources,
+            unreadable: &contents.unreadable,
             before: before.map_or(&none, |status| &status.resources),
             now: self.runtime.now(),
         }))
@@ -292,6 +358,24 @@ fn same(before: &[Look], now: &[Look]) -> bool {
             && (is_one || kernel(before) == kernel(now))
     };
     before.len() == now.len() && before.iter().zip(now).all(is_same)
+}
+
+impl Settled {
+    fn of(looks: Vec<Look>, contents: &Contents) -> Self {
+        Self {
+            looks,
+            kernels: contents.resources.iter().map(Kernel::of).collect(),
+            unreadable: contents.unreadable.clone(),
+        }
+    }
+
+    fn is_of(&self, looks: &[Look], contents: &Contents) -> bool {
+        let stored = &contents.resources;
+        same(&self.looks, looks)
+            && self.kernels.len() == stored.len()
+            && self.kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
+            && self.unreadable == contents.unreadable
+    }
 }
 
 impl Kernel {

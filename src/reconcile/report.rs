@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Planned;
 use crate::action::Action;
 use crate::api::{Name, Phase};
-use crate::world::{Stored, WorldError};
+use crate::world::{Contents, WorldError};
 
 /// What a turn found.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct TurnReport {
     /// controller could not either.
     pub in_vain: BTreeMap<Name, u64>,
     /// What the store said when the turn began.
-    pub stored: Vec<Stored>,
+    pub contents: Contents,
     /// When the next turn should be at the latest; none when a hint or the regular look will do.
     pub next: Option<Timestamp>,
 }

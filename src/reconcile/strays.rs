@@ -13,14 +13,15 @@ use crate::action::{Action, JobTarget};
 use crate::api::{Kind, Name};
 use crate::plan::Resources;
 use crate::snapshot::Snapshot;
-use crate::world::Stored;
+use crate::world::Contents;
 
-/// The jobs that no rollout in the store has.
-pub(super) fn jobs(stored: &[Stored], snapshot: &Snapshot) -> Vec<JobTarget> {
-    if snapshot.jobs.is_empty() {
+/// The jobs that no rollout in the store has. While anything there cannot be read, it is not known whose a job is.
+pub(super) fn jobs(contents: &Contents, snapshot: &Snapshot) -> Vec<JobTarget> {
+    if snapshot.jobs.is_empty() || !contents.unreadable.is_empty() {
         return Vec::new();
     }
-    let rollouts: BTreeSet<&Name> = stored
+    let rollouts: BTreeSet<&Name> = contents
+        .resources
         .iter()
         .map(|stored| &stored.draft.resource)
         .filter(|resource| resource.kind() == Kind::Rollout)

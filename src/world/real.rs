@@ -14,7 +14,7 @@ use super::http::reasons;
 use super::influxdb::InfluxDb;
 use super::store::Store;
 use super::swarm::Swarm;
-use super::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
+use super::{Contents, Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
 use crate::action::{Action, JobTarget, Measure, ServerChanges};
 use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name, SourceStatus};
 use crate::snapshot::{InstanceFact, SampleOutcome, Snapshot};
@@ -128,6 +128,10 @@ impl World for RealWorld {
     }
 
     async fn load(&self) -> Result<Vec<Stored>, WorldError> {
+        Ok(self.contents().await?.resources)
+    }
+
+    async fn contents(&self) -> Result<Contents, WorldError> {
         let contents = self.store.load().await?;
         for unreadable in &contents.unreadable {
             tracing::warn!(
@@ -136,7 +140,7 @@ impl World for RealWorld {
                 unreadable.problem
             );
         }
-        Ok(contents.resources)
+        Ok(contents)
     }
 
     async fn create(&self, draft: &Draft) -> Result<(), WorldError> {

@@ -12,7 +12,7 @@ use bollard::query_parameters::{ListConfigsOptions, UpdateConfigOptions};
 
 use super::docker::{Engine, Rejection, ask, change, rejection};
 use super::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
-use crate::api::SourceStatus;
+use crate::api::{Kind, ResourceRef, SourceStatus};
 
 mod lease;
 mod record;
@@ -55,6 +55,17 @@ pub struct Unreadable {
     pub name: String,
     /// What is wrong with it, and what to do about it.
     pub problem: String,
+}
+
+impl Unreadable {
+    /// Which resource it is, by the config's name; nothing if that is none of ours.
+    pub fn target(&self) -> Option<ResourceRef> {
+        let (kind, name) = self.name.strip_prefix("rolloutctl.")?.split_once('.')?;
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|known| known.singular() == kind)?;
+        Some(ResourceRef::to(kind, &name.parse().ok()?))
+    }
 }
 
 impl Store {

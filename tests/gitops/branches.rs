@@ -1,10 +1,12 @@
 //! Several branches of one repository, really: they come, go, share a service, and are too many.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolloutctl::api::{OnDrift, Prune, SourcePhase, SourceStatus};
+use rolloutctl::api::{OnDrift, Origin, Place, Prune, ResourceRef, SourcePhase, SourceStatus};
 use rolloutctl::gitops::{GitAccess, GitBranches, MAX_BRANCHES, SourceOptions};
+use rolloutctl::manifest::{Known, Source, parse};
 
 use crate::git::Repository;
 use crate::manifests::{EDGE, listing, rollout};
@@ -358,4 +360,69 @@ async fn a_directory_is_read_with_the_overlay_that_is_named_and_not_at_all_if_th
         "{}",
         source.message
     );
+}
+
+/// Production as a pipeline has applied it: with the mark of this place, or with none.
+fn production(bench: &Bench, mark: Option<&str>) {
+    let text = format!("{EDGE}---\n{}", rollout("web", "web:0"));
+    for located in parse(&[Source::new("m", &text)], Known::SourcesOnly).resources {
+        let target = ResourceRef::of(&located.resource).to_string();
+        bench.site.store.put(located.resource);
+        bench.site.store.touch(&target, |draft| {
+            draft.origin = mark.map(|place| Origin {
+                source: Place(place.to_owned()),
+                file: "web.yaml".to_owned(),
+                commit: None,
+                generation: 1,
+                digest: "0".to_owned(),
+                yields: BTreeMap::new(),
+                problem: None,
+            });
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_of_a_pattern_takes_nothing_that_is_not_its_own_and_deletes_nothing_of_it() {
+    let elsewhere = "git:https://git.example/other#main:specs";
+    for (mark, said) in [
+        (None, "rollout/web was applied by hand"),
+        (
+            Some(elsewhere),
+            "rollout/web comes from the source git:https://git.example/other#main:specs",
+        ),
+    ] {
+        let mut bench = Bench::new(&["feature/*"], Prune::Delete);
+        production(&bench, mark);
+        let before = bench.site.store.stored();
+        bench.commit("feature/a", "web:2");
+        bench
+            .until_told(said, |source| {
+                source.phase == SourcePhase::Invalid
+                    && source.message.contains(said)
+                    && source.resources.is_empty()
+            })
+            .await;
+        // Of the load balancer, which it says alike, nothing is told.
+        let told = bench.site.store.all_sources();
+        let problems: Vec<_> = told.iter().flat_map(|source| &source.problems).collect();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        bench.drop_branch("feature/a");
+        bench
+            .site
+            .until("it is forgotten", |store| store.all_sources().len() == 1)
+            .await;
+        bench.site.settle().await;
+        assert_eq!(bench.site.store.stored(), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_branch_adopts_what_was_applied_by_hand() {
+    let mut bench = Bench::new(&["main", "feature/*"], Prune::Delete);
+    production(&bench, None);
+    bench.until_images(&[("web", "web:1")]).await;
+    bench.site.settle().await;
+    assert_eq!(bench.owner("rollout/web"), "main:specs");
+    assert_eq!(bench.owner("loadbalancer/edge"), "main:specs");
 }

@@ -9,6 +9,7 @@ mod git;
 mod hosts;
 mod manifests;
 mod properties;
+mod setbacks;
 mod site;
 mod store;
 mod storm;

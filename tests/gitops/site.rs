@@ -72,18 +72,13 @@ impl Site {
     }
 
     pub async fn tend(&mut self) -> Tended {
-        let stored = self.store.stored();
-        let tended = self
-            .gitops
-            .tend(self.store.as_ref(), &self.lease, &stored)
-            .await;
-        tended.expect("a willing store")
+        self.try_tend().await.expect("a willing store")
     }
 
     pub async fn try_tend(&mut self) -> Result<Tended, rolloutctl::world::WorldError> {
-        let stored = self.store.stored();
+        let contents = self.store.all();
         self.gitops
-            .tend(self.store.as_ref(), &self.lease, &stored)
+            .tend(self.store.as_ref(), &self.lease, &contents)
             .await
     }
 

@@ -1,7 +1,7 @@
 //! A store in memory: names are unique, versions are compared before they are swapped. It counts its writes and keeps
 //! every spec that a rollout ever had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,7 +11,9 @@ use rolloutctl::api::{
     LoadBalancerSpec, MetricSourceSpec, Name, Resource, ResourceRef, SourceStatus,
 };
 use rolloutctl::snapshot::{SampleOutcome, Snapshot};
-use rolloutctl::world::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
+use rolloutctl::world::{
+    Contents, Draft, Lease, StoreId, Stored, StoredSource, Unreadable, World, WorldError,
+};
 
 /// The store.
 #[derive(Default)]
@@ -26,6 +28,11 @@ struct Inner {
     /// Every image that a rollout of a name was ever to run.
     images: BTreeMap<String, Vec<String>>,
     refuses: bool,
+    /// What cannot be written, as `kind/name`.
+    barred: BTreeSet<String>,
+    /// Names that are taken by nothing that is ever seen.
+    occupied: BTreeSet<String>,
+    unreadable: Vec<Unreadable>,
     /// Every resource that was ever put here.
     ever: Vec<Resource>,
 }
@@ -47,6 +54,15 @@ impl Memory {
 
     pub fn stored(&self) -> Vec<Stored> {
         self.lock().stored.clone()
+    }
+
+    /// All that is in the store.
+    pub fn all(&self) -> Contents {
+        let inner = self.lock();
+        Contents {
+            resources: inner.stored.clone(),
+            unreadable: inner.unreadable.clone(),
+        }
     }
 
     /// What is stored of `kind/name`.
@@ -121,6 +137,28 @@ impl Memory {
         self.lock().refuses = refuses;
     }
 
+    /// From here on writes of `kind/name` are refused, or not.
+    pub fn bar(&self, target: &str, is_barred: bool) {
+        let mut inner = self.lock();
+        inner.barred.remove(target);
+        inner.barred.extend(is_barred.then(|| target.to_owned()));
+    }
+
+    /// Something has the name `kind/name`, and no look shows it.
+    pub fn occupy(&self, target: &str) {
+        self.lock().occupied.insert(target.to_owned());
+    }
+
+    /// Puts in something of the name `kind/name` that this release cannot read.
+    pub fn spoil(&self, target: &str) {
+        self.occupy(target);
+        self.lock().unreadable.push(Unreadable {
+            id: StoreId(target.to_owned()),
+            name: format!("rolloutctl.{}", target.replace('/', ".")),
+            problem: "it is of a newer release; use that".to_owned(),
+        });
+    }
+
     /// Changes a stored object as another hand would.
     pub fn touch(&self, target: &str, change: impl FnOnce(&mut Draft)) {
         let mut inner = self.lock();
@@ -162,6 +200,20 @@ impl Inner {
         }
         self.writes += 1;
         Ok(())
+    }
+
+    fn may_write_resource(&mut self, draft: &Draft) -> Result<(), WorldError> {
+        self.may_write()?;
+        if !self
+            .barred
+            .contains(&ResourceRef::of(&draft.resource).to_string())
+        {
+            return Ok(());
+        }
+        Err(WorldError::Refused {
+            what: "storing".to_owned(),
+            reason: "not this one".to_owned(),
+        })
     }
 
     fn keep(&mut self, draft: &Draft, place: Option<usize>) {
@@ -213,9 +265,10 @@ impl World for Memory {
 
     async fn create(&self, draft: &Draft) -> Result<(), WorldError> {
         let mut inner = self.lock();
-        inner.may_write()?;
+        inner.may_write_resource(draft)?;
         let target = ResourceRef::of(&draft.resource);
-        if target.look_up(&inner.stored).is_some() {
+        let is_occupied = inner.occupied.contains(&target.to_string());
+        if is_occupied || target.look_up(&inner.stored).is_some() {
             return Err(conflict());
         }
         inner.keep(draft, None);
@@ -224,7 +277,7 @@ impl World for Memory {
 
     async fn replace(&self, id: &StoreId, version: u64, draft: &Draft) -> Result<(), WorldError> {
         let mut inner = self.lock();
-        inner.may_write()?;
+        inner.may_write_resource(draft)?;
         let is_it = |stored: &Stored| stored.id == *id && stored.version == version;
         let place = inner.stored.iter().position(is_it).ok_or_else(conflict)?;
         inner.keep(draft, Some(place));

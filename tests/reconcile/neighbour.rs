@@ -11,14 +11,14 @@ use rolloutctl::api::{
     RolloutSpec, RolloutStatus,
 };
 use rolloutctl::runtime::{Runtime, Task};
-use rolloutctl::snapshot::{
-    InstanceFact, JobFact, JobState, SampleKey, SampleOutcome, Snapshot, TaskId, TaskState,
-};
-use rolloutctl::world::{Draft, Lease, StoreId, Stored, World, WorldError};
+use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
+use rolloutctl::world::{Contents, Draft, Lease, StoreId, Stored, Unreadable, World, WorldError};
 use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::toy::{Toy, resources};
+
+mod jobs;
 
 /// One call that changes something, or asks a metric source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +64,13 @@ pub struct Neighbour {
 struct Inner {
     toy: Toy,
     stored: Vec<Stored>,
+    unreadable: Vec<Unreadable>,
     lease: Option<Lease>,
     journal: Vec<Entry>,
     mood: Mood,
-    /// How many calls have met with silence.
     /// Services that are still to come.
     unheard: Vec<Action>,
+    /// How many calls have met with silence.
     unanswered: u32,
 }
 
@@ -89,6 +90,7 @@ impl Neighbour {
             .map(|(resource, id)| stored(resource, id));
         let inner = Inner {
             stored: stored.collect(),
+            unreadable: Vec::new(),
             toy,
             lease: None,
             journal: Vec::new(),
@@ -156,27 +158,6 @@ impl Neighbour {
     }
 
     /// The services that there are.
-    /// Leaves a job of a rollout that is not there.
-    pub fn leave_a_job(&self) {
-        let key = json!({
-            "rollout": "gone", "attempt": 1, "stage": 0, "since": Timestamp::UNIX_EPOCH, "metric": "tests", "number": 1,
-        });
-        let key: SampleKey = serde_json::from_value(key).expect("a key");
-        let job = JobFact {
-            id: "job".into(),
-            name: key.job_name(),
-            key,
-            created_at: Timestamp::UNIX_EPOCH,
-            state: JobState::Waiting { problem: None },
-        };
-        let jobs = &mut self.lock().toy.snapshot.jobs;
-        jobs.insert(job.name.clone(), job);
-    }
-
-    pub fn has_jobs(&self) -> bool {
-        !self.lock().toy.snapshot.jobs.is_empty()
-    }
-
     pub fn services(&self) -> Vec<String> {
         self.lock().toy.snapshot.services.keys().cloned().collect()
     }
@@ -400,6 +381,14 @@ impl World for Neighbour {
 
     async fn load(&self) -> Result<Vec<Stored>, WorldError> {
         Ok(self.lock().stored.clone())
+    }
+
+    async fn contents(&self) -> Result<Contents, WorldError> {
+        let inner = self.lock();
+        Ok(Contents {
+            resources: inner.stored.clone(),
+            unreadable: inner.unreadable.clone(),
+        })
     }
 
     async fn create(&self, _: &Draft) -> Result<(), WorldError> {

@@ -398,3 +398,17 @@ async fn analysis_6_a_job_of_a_rollout_that_is_gone_is_removed() {
     bench.turn().await;
     assert!(!bench.world.has_jobs());
 }
+
+/// Its rollout may be among what this release cannot read.
+#[tokio::test]
+async fn analysis_6_no_job_is_removed_while_something_in_the_store_cannot_be_read() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    bench.world.leave_a_job();
+    bench.world.spoil(Some("gone"));
+    bench.turn().await;
+    assert!(bench.world.has_jobs());
+    bench.world.spoil(None);
+    bench.turn().await;
+    assert!(!bench.world.has_jobs());
+}

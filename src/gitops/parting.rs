@@ -1,0 +1,84 @@
+//! Parting: what becomes of a resource whose manifest is gone.
+
+use jiff::Timestamp;
+
+use super::decide::{Decision, Deed, Question, Write, mark, remark, report};
+use super::holes::{Doubt, Holes};
+use super::sharing;
+use crate::api::{Deletion, Dependents, Kind, Prune, ResourceRef};
+use crate::world::referrers::referrers;
+use crate::world::{Draft, Stored};
+
+/// A resource whose manifest is gone.
+pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision: &mut Decision) {
+    if stored.draft.deletion.is_some() {
+        return;
+    }
+    let heir = mark(question, stored).and_then(|mark| sharing::handed_over(question, mark));
+    if let (Some(mark), Doubt::None) = (heir, holes.doubt()) {
+        let why = "its manifest is gone, and another branch says it too";
+        return remark(stored, mark, why, decision);
+    }
+    let target = ResourceRef::of(&stored.draft.resource);
+    let mut keep = |reason: Option<String>| {
+        report(stored, question, None, decision);
+        let kept =
+            reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
+        decision.kept.extend(kept);
+    };
+    match (question.prune, holes.doubt()) {
+        (Prune::Keep, _) => keep(Some(format!(
+            "--prune is not set; delete it by `rolloutctl delete {target}`"
+        ))),
+        (Prune::Delete, Doubt::Passing) => keep(None),
+        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
+        (Prune::Delete, Doubt::None) => {
+            let users = referrers(&target, question.stored);
+            let names: Vec<_> = users
+                .iter()
+                .map(|(user, _)| ResourceRef::of(&user.draft.resource).to_string())
+                .collect();
+            if !names.is_empty() {
+                return keep(Some(format!("it is still used by {}", names.join(", "))));
+            }
+            if let (Some(unreadable), true) = (question.unreadable.first(), may_be_used(&target)) {
+                return keep(Some(format!(
+                    "it may be used by {}, which cannot be read: {}",
+                    unreadable.name, unreadable.problem
+                )));
+            }
+            decision.writes.push(Write {
+                deed: deletion(stored, &target, question.now),
+                target,
+                why: "its manifest is gone",
+            });
+        }
+    }
+}
+
+/// Whether anything refers to resources of this kind.
+const fn may_be_used(target: &ResourceRef) -> bool {
+    match target.kind {
+        Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => true,
+        Kind::Rollout => false,
+    }
+}
+
+/// A rollout is drained first; nothing has to be cleaned up after the others.
+fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
+    match target.kind {
+        Kind::Rollout => {
+            let draft = Draft {
+                deletion: Some(Deletion {
+                    at: now,
+                    dependents: Dependents::Remove,
+                }),
+                ..stored.draft.clone()
+            };
+            Deed::Replace(stored.id.clone(), stored.version, draft)
+        }
+        Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => {
+            Deed::Remove(stored.id.clone())
+        }
+    }
+}
