@@ -196,6 +196,11 @@ async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Res
         } else {
             Dependents::Remove
         },
+        absent: if args.ignore_not_found {
+            delete::Absent::Ignored
+        } else {
+            delete::Absent::Refused
+        },
         wait: args.wait.then(|| Patience::from_option(args.timeout)),
         now: clock::now(),
     };

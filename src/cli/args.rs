@@ -163,6 +163,9 @@ pub struct DeleteArgs {
     /// Leave a rollout's services and servers as they are, serving
     #[arg(long)]
     pub orphan: bool,
+    /// Say so and end with 0 when it is not there, as a preview whose time is over
+    #[arg(long)]
+    pub ignore_not_found: bool,
     /// Wait until it is gone
     #[arg(long)]
     pub wait: bool,

@@ -18,10 +18,21 @@ pub struct Request {
     pub targets: Vec<ResourceRef>,
     /// What becomes of what a rollout owns.
     pub dependents: Dependents,
+    /// What it means when one of them is not there.
+    pub absent: Absent,
     /// How long to wait until it is gone; not at all if absent.
     pub wait: Option<Patience>,
     /// The present instant.
     pub now: Timestamp,
+}
+
+/// What it means when something that is to be deleted is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It may be misspelt: nothing is done.
+    Refused,
+    /// Somebody was quicker, or its time was over: the rest is done.
+    Ignored,
 }
 
 /// How often a write is tried when others write the same resource at the same time.
@@ -41,8 +52,13 @@ pub async fn run(
         .targets
         .sort_by_key(|target| Kind::ALL.iter().rev().position(|kind| *kind == target.kind));
     request.targets.dedup();
-    for target in &request.targets {
-        target.find(&store)?;
+    match request.absent {
+        Absent::Refused => {
+            for target in &request.targets {
+                target.find(&store)?;
+            }
+        }
+        Absent::Ignored => pass_over_absent(&mut request.targets, &store, console)?,
     }
     let (rollouts, others): (Vec<_>, Vec<_>) = request
         .targets
@@ -64,6 +80,18 @@ pub async fn run(
         console.answer(format_args!("{target} deleted"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Tells which targets are not there, and leaves the others.
+fn pass_over_absent(
+    targets: &mut Vec<ResourceRef>,
+    store: &[Stored],
+    console: &mut Console,
+) -> Result<(), Failure> {
+    for target in targets.extract_if(.., |target| target.look_up(store).is_none()) {
+        console.answer(format_args!("{target} is not there: nothing to delete"))?;
+    }
+    Ok(())
 }
 
 /// Marks one rollout for deletion.

@@ -20,6 +20,7 @@ use crate::world::docker;
 use crate::world::swarm::{ForeignService, Swarm};
 use crate::world::{Stored, World};
 
+mod names;
 mod servers;
 mod step;
 mod takeover;
@@ -177,7 +178,8 @@ fn print(
 
 /// Tells what is not in the manifest as it was; what is lost comes first.
 fn remark(adoptee: &Adoptee, terms: &Terms, console: &mut Console) {
-    let mut remarks: Vec<&Remark> = adoptee.remarks.iter().collect();
+    let named = names::remark(adoptee, &terms.name);
+    let mut remarks: Vec<&Remark> = adoptee.remarks.iter().chain(&named).collect();
     remarks.sort_by_key(|remark| remark.effect);
     for remark in &remarks {
         console.remark(remark);
@@ -188,7 +190,7 @@ fn remark(adoptee: &Adoptee, terms: &Terms, console: &mut Console) {
             adoptee.service, terms.name
         ));
     }
-    let lost = lost(adoptee);
+    let lost = lost(remarks);
     if lost > 0 {
         let told = format!(
             "{} not taken over; look at each before you apply the manifest",
@@ -202,9 +204,9 @@ fn remark(adoptee: &Adoptee, terms: &Terms, console: &mut Console) {
     }
 }
 
-/// How much tasks would run without.
-fn lost(adoptee: &Adoptee) -> usize {
-    let effects = adoptee.remarks.iter().map(|remark| remark.effect);
+/// How much tasks would run without, or others would not reach.
+fn lost<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> usize {
+    let effects = remarks.into_iter().map(|remark| remark.effect);
     effects.filter(|effect| *effect == Effect::Lost).count()
 }
 
@@ -215,6 +217,7 @@ async fn take_over(
     (world, swarm): (&dyn World, Swarm),
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    names::must_be_free(args, adoptee, &terms.name)?;
     let rollout = RolloutRef(terms.name.clone());
     let store = world.load().await?;
     let target = rollout.resource();
@@ -262,7 +265,7 @@ pub(super) async fn apply(
             missing.join(", ")
         )));
     }
-    if lost(adoptee) > 0 {
+    if lost(&adoptee.remarks) > 0 {
         remark(adoptee, terms, console);
         return Err(Failure::No(format!(
             "nothing was done: write the manifest to a file by `rolloutctl import {}`, see whether the service can do without \
@@ -298,6 +301,7 @@ mod tests {
             template: serde_json::from_value(template).expect("a template"),
             replicas: Some(2),
             ports: ports.to_vec(),
+            names: std::collections::BTreeSet::new(),
             remarks: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 //! that is written from that. Where it is found is elsewhere: a Compose file by `compose`, a running service
 //! by [`crate::world`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub struct Adoptee {
     pub replicas: Option<u32>,
     /// The container's TCP ports that it publishes.
     pub ports: Vec<u16>,
+    /// By which names other services on its networks can call it.
+    pub names: BTreeSet<String>,
     /// What a Rollout cannot express or does in another way.
     pub remarks: Vec<Remark>,
 }
@@ -221,6 +224,7 @@ mod tests {
             template: serde_json::from_value(template).expect("a template"),
             replicas: Some(3),
             ports: vec![8080],
+            names: BTreeSet::new(),
             remarks: Vec::new(),
         }
     }

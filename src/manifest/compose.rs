@@ -4,6 +4,7 @@
 //! Every field of the service is either taken over or told with its place. Nothing here reads a file or the
 //! environment by itself: see [`Surroundings`].
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -114,6 +115,15 @@ fn find(document: &mut Document, service: &str, around: &Surroundings<'_>) -> Op
     None
 }
 
+/// By which names others call the service: its own, and its name in the file, which `docker stack deploy` makes an alias.
+fn called(service: &str, name: &str, aliases: Option<Vec<String>>) -> BTreeSet<String> {
+    let Some(aliases) = aliases else {
+        return BTreeSet::new();
+    };
+    let own = [service, name].map(str::to_owned);
+    own.into_iter().chain(aliases).collect()
+}
+
 fn adoptee<'a>(
     reader: &mut Reader<'a>,
     document: &'a Document,
@@ -129,7 +139,7 @@ fn adoptee<'a>(
         container::field(reader, &root, field, &value, &mut template, &mut about);
     }
     environment::read(reader, &node, &mut template);
-    mounts::networks(reader, &root, &node, &mut template);
+    let names = mounts::networks(reader, &root, &node, &mut template);
     if !node.get("image").is_given() {
         reader.findings.error(
             &node.path,
@@ -143,6 +153,7 @@ fn adoptee<'a>(
             template,
             replicas: about.replicas.or(Some(1)).filter(|_| !about.is_global),
             ports: about.ports,
+            names: called(service, name, names),
             remarks: reader.take_remarks(),
         }),
         Err(error) => {

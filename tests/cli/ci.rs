@@ -126,7 +126,7 @@ fn a_merge_request_is_validated_and_simulated() {
         }
     }
     let told = stdout(&gitlab("validate", &[]));
-    assert_eq!(told, "3 resources valid, also with master, rc, test\n");
+    assert_eq!(told, "3 resources valid, also with master, rc, test/*\n");
     let told = stdout(&gitlab("simulate", &[]));
     assert!(
         told.contains("rollout/news-web: registry.example/news-web:4f0c2e1a replaces"),
@@ -184,7 +184,7 @@ fn a_test_branch_has_one_name() {
     let cut = "news-web-test-login-form-which-has-a-name-tha";
     let arguments = ["simulate", "-f"];
     let manifest = directory().join("rollout.yaml").display().to_string();
-    let options = ["--overlay", "test", "--branch", BRANCH, "--seed", "1"];
+    let options = ["--overlay", "test/*", "--branch", BRANCH, "--seed", "1"];
     let output = super::run(&[&arguments[..], &[&manifest], &options].concat());
     assert!(
         stdout(&output).starts_with(&format!("rollout/{cut}: ")),

@@ -217,6 +217,7 @@ fn traffic_4_a_running_service_is_taken_over_without_losing_a_request() {
         "--port",
         "8080",
         "--take-over",
+        "--drop-names",
     ];
     // Without a controller nothing comes up, and nothing is drained.
     let early = lab.cli(&[&take_over[..], &["--timeout", "2s"]].concat());

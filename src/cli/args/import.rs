@@ -43,6 +43,10 @@ pub struct ImportArgs {
     /// service to 0. It may be broken off and begun again
     #[arg(long, conflicts_with_all = ["file", "output"])]
     pub take_over: bool,
+    /// Others do not call the service by its own name and aliases any more: those that are not the rollout's name may lead
+    /// nowhere
+    #[arg(long, requires = "take_over")]
+    pub drop_names: bool,
     /// A server in the back end that leads to the service, although its address does not tell; may be repeated
     #[arg(long, value_name = "SERVER", requires = "take_over")]
     pub server: Vec<String>,

@@ -5,7 +5,7 @@ use super::fixtures::{at, baking, healthy, load_balancer, name, store, stored, w
 use super::memory::{Memory, touch};
 use crate::api::{Deletion, Dependents, Duration, Resource, RolloutStatus, Route};
 use crate::cli::clock::Patience;
-use crate::cli::delete::{Request, run};
+use crate::cli::delete::{Absent, Request, run};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::target::ResourceRef;
 
@@ -16,6 +16,7 @@ fn request(targets: &[&str], wait: Option<Patience>) -> Request {
             .map(|target| ResourceRef::read(target, None).expect("KIND/NAME"))
             .collect(),
         dependents: Dependents::Remove,
+        absent: Absent::Refused,
         wait,
         now: at(100),
     }
@@ -192,4 +193,46 @@ async fn a_mark_does_not_overwrite_what_the_controller_writes_meanwhile() {
     let draft = memory.find("ro/news-web").expect("stored").draft;
     assert_eq!(draft.epoch, 9);
     assert!(draft.deletion.is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_passed_over_when_that_is_asked_and_the_rest_is_deleted() {
+    let targets = ["ro/gone", "ro/news-web", "lb/gone"];
+    let memory = store(baking());
+    let (mut nowhere, _, _) = console();
+    let refused = run(request(&targets, None), &memory, &mut nowhere).await;
+    assert!(matches!(refused, Err(Failure::No(_))), "{refused:?}");
+
+    let (mut console, answers, _) = console();
+    let ignoring = Request {
+        absent: Absent::Ignored,
+        ..request(&targets, None)
+    };
+    let exit = run(ignoring, &memory, &mut console).await.expect("done");
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(
+        answers.text(),
+        "rollout/gone is not there: nothing to delete\n\
+         loadbalancer/gone is not there: nothing to delete\n\
+         rollout/news-web marked for deletion: it is drained, then its services are removed\n"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_waited_for() {
+    let memory = store(baking());
+    let (mut console, answers, _) = console();
+    let ignoring = Request {
+        absent: Absent::Ignored,
+        ..request(
+            &["ro/gone"],
+            Some(Patience::from_option(Duration::from_secs(1))),
+        )
+    };
+    let exit = run(ignoring, &memory, &mut console).await.expect("done");
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(
+        answers.text(),
+        "rollout/gone is not there: nothing to delete\n"
+    );
 }

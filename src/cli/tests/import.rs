@@ -18,6 +18,7 @@ fn adoptee(effect: Effect) -> Adoptee {
         template: serde_json::from_value(template).expect("a template"),
         replicas: Some(2),
         ports: vec![8080],
+        names: std::collections::BTreeSet::new(),
         remarks: vec![Remark {
             place: "service/news_web".to_owned(),
             field: "TaskTemplate.ContainerSpec.Ulimits".to_owned(),

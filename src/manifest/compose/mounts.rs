@@ -195,18 +195,19 @@ fn driver(reader: &mut Reader<'_>, root: &Node<'_>, key: &str) {
     }
 }
 
-/// The names of the networks, in the order in which `docker stack deploy` attaches them.
+/// The names of the networks, in the order in which `docker stack deploy` attaches them. Gives the names by which others there
+/// can call the service besides its own; none if it is on none of them.
 pub(super) fn networks(
     reader: &mut Reader<'_>,
     root: &Node<'_>,
     service: &Node<'_>,
     template: &mut Map<String, Value>,
-) {
+) -> Option<Vec<String>> {
     if service.get("network_mode").is_given() {
-        return;
+        return None;
     }
     let node = service.get("networks");
-    let mut names = Vec::new();
+    let (mut names, mut all_aliases) = (Vec::new(), Vec::new());
     for item in node.items() {
         if let Some(key) = reader.text(&item) {
             names.push(in_swarm(reader, root, "networks", &key, &item));
@@ -214,17 +215,7 @@ pub(super) fn networks(
     }
     for (key, network) in node.fields() {
         names.push(in_swarm(reader, root, "networks", key, &network));
-        let aliases = reader.texts(&network.get("aliases"));
-        if !aliases.is_empty() {
-            reader.replaced(
-                &network.get("aliases").path,
-                format!(
-                    "other services may call it `{}`, and a rollout's tasks are called by the rollout's name",
-                    aliases.join("`, `")
-                ),
-                "let them call that name",
-            );
-        }
+        all_aliases.extend(reader.texts(&network.get("aliases")));
         reader.others("networks", &network, &["aliases", "priority"]);
     }
     if names.is_empty() {
@@ -232,4 +223,5 @@ pub(super) fn networks(
     }
     names.sort();
     template.insert("networks".to_owned(), json!(names));
+    Some(all_aliases)
 }

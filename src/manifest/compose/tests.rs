@@ -162,7 +162,6 @@ volumes:
     let replaced = fields(&read.remarks, Effect::Replaced);
     for field in [
         "services.web.depends_on",
-        "services.web.networks.default.aliases",
         "services.web.ports[0]",
         "services.web.deploy.endpoint_mode",
     ] {
@@ -172,6 +171,15 @@ volumes:
         );
     }
     assert_eq!((read.replicas, read.ports.as_slice()), (None, &[80][..]));
+    assert_eq!(Vec::from_iter(read.names), ["web", "www"]);
+}
+
+#[test]
+fn a_service_is_called_by_its_own_name_and_the_one_in_the_file() {
+    let read = import(STACK, "news_web", Some("news")).expect("sound");
+    assert_eq!(Vec::from_iter(read.names), ["news_web", "web"]);
+    let apart = "services: {web: {image: web, network_mode: host}}";
+    assert!(import(apart, "web", None).is_ok_and(|read| read.names.is_empty()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Pure. Every field is either taken over or told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -32,7 +32,9 @@ pub(super) fn read(spec: &Value, networks: &BTreeMap<String, String>) -> Result<
         ));
     }
     let mut template = container::read(task.part("ContainerSpec"), &mut remarks);
-    template.networks = attached(&mut spec, &mut task, networks, &mut remarks);
+    let aliases;
+    (template.networks, aliases) = attached(&mut spec, &mut task, networks, &mut remarks);
+    let names = called(&service, &template.networks, aliases);
     template.logging = log_driver(task.part("LogDriver"), &mut remarks);
     let deploy = Deploy {
         resources: deploy::resources(task.part("Resources"), &mut remarks),
@@ -54,6 +56,7 @@ pub(super) fn read(spec: &Value, networks: &BTreeMap<String, String>) -> Result<
         template,
         replicas,
         ports,
+        names,
         remarks: remarks.into_list(),
     })
 }
@@ -101,36 +104,36 @@ pub(super) fn own_labels(
     all
 }
 
+/// By which names others call it. Without a network of its own it has none: only user-defined networks have names.
+fn called(service: &str, networks: &[String], aliases: Vec<String>) -> BTreeSet<String> {
+    if networks.is_empty() {
+        return BTreeSet::new();
+    }
+    let own = service.to_owned();
+    aliases.into_iter().chain([own]).collect()
+}
+
+/// The networks, and the aliases there.
 fn attached(
     spec: &mut Fields,
     task: &mut Fields,
     networks: &BTreeMap<String, String>,
     remarks: &mut Remarks,
-) -> Vec<String> {
+) -> (Vec<String>, Vec<String>) {
     // Before API 1.25 they stood in the service itself.
     let former = spec.parts("Networks");
     let mut attachments = task.parts("Networks");
     if attachments.is_empty() {
         attachments = former;
     }
-    let mut names = Vec::new();
+    let (mut names, mut aliases) = (Vec::new(), Vec::new());
     for mut attachment in attachments {
         let target = attachment.text("Target").unwrap_or_default();
-        let aliases = attachment.texts("Aliases");
-        if !aliases.is_empty() {
-            remarks.replaced(
-                &attachment.path("Aliases"),
-                format!(
-                    "other services may call it `{}`, and a rollout's tasks are called by the rollout's name",
-                    aliases.join("`, `")
-                ),
-                "let them call that name, before the old service is stopped",
-            );
-        }
+        aliases.extend(attachment.texts("Aliases"));
         attachment.finish(remarks);
         names.push(networks.get(&target).cloned().unwrap_or(target));
     }
-    names
+    (names, aliases)
 }
 
 fn log_driver(mut driver: Fields, remarks: &mut Remarks) -> Option<Logging> {

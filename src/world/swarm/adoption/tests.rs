@@ -173,6 +173,7 @@ fn what_a_rollout_cannot_express_is_named() {
     }));
     assert_eq!(read.template, expected);
     assert_eq!((read.replicas, read.ports), (Some(4), vec![80]));
+    assert_eq!(Vec::from_iter(read.names), ["news_web", "web"]);
     assert_eq!(
         named(&read.remarks, Effect::Lost),
         [
@@ -187,7 +188,6 @@ fn what_a_rollout_cannot_express_is_named() {
     assert_eq!(
         named(&read.remarks, Effect::Replaced),
         [
-            "TaskTemplate.Networks[0].Aliases",
             "TaskTemplate.Placement.Platforms",
             "Labels",
             "UpdateConfig",
@@ -206,6 +206,14 @@ fn a_global_service_has_no_number_and_no_scale() {
     let read = spec::read(&spec, &BTreeMap::new()).expect("a service");
     assert_eq!(read.replicas, None);
     assert!(named(&read.remarks, Effect::Lost).contains(&"Mode"));
+}
+
+#[test]
+fn a_service_on_no_network_of_its_own_is_called_by_nobody() {
+    let mut spec = stack_service();
+    spec["TaskTemplate"]["Networks"] = json!([]);
+    let read = spec::read(&spec, &BTreeMap::new()).expect("a service");
+    assert!(read.names.is_empty(), "{:?}", read.names);
 }
 
 fn service(spec: Value) -> ForeignService {
