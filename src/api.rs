@@ -25,7 +25,7 @@ mod template;
 mod weight;
 
 pub use analysis::{Analysis, AnalysisTemplateSpec, Argument, NoData, TemplateRef, Window};
-pub use brief::brief;
+pub use brief::{brief, printable};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use deletion::{Deletion, Dependents};
 pub use duration::{Duration, ParseDurationError};

@@ -1,6 +1,7 @@
 //! Where answers and remarks go, and whether they are painted: standard output and standard error.
 //!
-//! What is said is decided elsewhere.
+//! What is said is decided elsewhere. Parts of it come from others (files' names, a git host's remarks, tasks' errors), so
+//! nothing goes out that a terminal would obey but our own colours.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -8,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use owo_colors::{OwoColorize, Style};
 
 use super::wrap::wrapped;
+use crate::api::printable;
 
 /// The two ways out of the program.
 pub struct Console {
@@ -69,6 +71,12 @@ pub enum Tone {
     Quiet,
 }
 
+/// What follows the escape in all that [`Paint::tint`] writes. Others' colours are not shown: some of them hide text.
+const COLOURS: [&str; 8] = ["[0m", "[39m", "[1m", "[2m", "[31m", "[32m", "[33m", "[36m"];
+
+/// An escape that is not ours, as [`printable`] shows it.
+const ESCAPED: &str = "\\u001b";
+
 impl Paint {
     /// Colours for a terminal, unless `NO_COLOR` is set to something (no-color.org) or the
     /// terminal cannot show them.
@@ -87,6 +95,24 @@ impl Paint {
             Self::Plain => text.to_string(),
             Self::Coloured => text.style(tone.style()).to_string(),
         }
+    }
+}
+
+impl Paint {
+    /// The text without anything that a terminal would obey, but for our own colours if there are any.
+    pub fn harmless(self, text: &str) -> String {
+        let mut pieces = text.split('\u{1b}');
+        let mut shown = printable(pieces.next().unwrap_or_default()).into_owned();
+        for piece in pieces {
+            let is_ours = COLOURS.iter().any(|colour| piece.starts_with(colour));
+            let mark = match self {
+                Self::Coloured if is_ours => "\u{1b}",
+                Self::Coloured | Self::Plain => ESCAPED,
+            };
+            shown.push_str(mark);
+            shown.push_str(&printable(piece));
+        }
+        shown
     }
 }
 
@@ -143,7 +169,7 @@ impl Console {
     /// # Errors
     /// When nobody reads it any more, or the disk is full.
     pub fn answer(&mut self, text: impl Display) -> io::Result<()> {
-        let text = text.to_string();
+        let text = self.paint.harmless(&text.to_string());
         self.answers
             .write_all(text.trim_end_matches('\n').as_bytes())?;
         self.answers.write_all(b"\n")?;
@@ -155,13 +181,58 @@ impl Console {
     /// # Errors
     /// When nobody reads it any more, or the disk is full.
     pub fn tell(&mut self, text: impl Display) -> io::Result<()> {
-        let text = self.screen.wrapped(&text.to_string());
-        self.answer(text)
+        let text = self.paint.harmless(&text.to_string());
+        self.answer(self.screen.wrapped(&text))
     }
 
     /// Remarks something on standard error. That nobody reads it is no reason to stop.
     pub fn remark(&mut self, text: impl Display) {
-        let text = self.margin.wrapped(&text.to_string());
+        let text = self.paint.harmless(&text.to_string());
+        let text = self.margin.wrapped(&text);
         drop(writeln!(self.remarks, "{}", text.trim_end_matches('\n')));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file's name, as somebody else may have chosen it.
+    const NAME: &str = "\u{1b}[2J\u{1b}]0;title\u{7}.yaml";
+    const SHOWN: &str = "\\u001b[2J\\u001b]0;title\\u0007.yaml";
+
+    #[test]
+    fn what_others_say_cannot_command_the_terminal() {
+        let (mut console, answers, remarks) = super::super::tests::console();
+        console.answer(NAME).expect("written");
+        console.tell(NAME).expect("written");
+        console.remark(NAME);
+        assert_eq!(answers.text(), format!("{SHOWN}\n{SHOWN}\n"));
+        assert_eq!(remarks.text(), format!("{SHOWN}\n"));
+        // Without colours nothing is a colour.
+        assert_eq!(Paint::Plain.harmless("\u{1b}[32mgreen"), "\\u001b[32mgreen");
+    }
+
+    #[test]
+    fn our_own_colours_are_kept() {
+        for tone in [
+            Tone::Good,
+            Tone::Busy,
+            Tone::Warning,
+            Tone::Bad,
+            Tone::Strong,
+            Tone::Quiet,
+        ] {
+            let ours = Paint::Coloured.tint(tone, "text");
+            assert!(ours.contains('\u{1b}'));
+            assert_eq!(Paint::Coloured.harmless(&ours), ours);
+            let around = Paint::Coloured.tint(tone, NAME);
+            let shown = Paint::Coloured.tint(tone, SHOWN);
+            assert_eq!(Paint::Coloured.harmless(&around), shown);
+        }
+        assert_eq!(
+            Paint::Coloured.harmless("\u{1b}[8mhidden"),
+            "\\u001b[8mhidden"
+        );
     }
 }

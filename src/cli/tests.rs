@@ -24,10 +24,10 @@ use super::console::Console;
 
 /// What a command printed.
 #[derive(Clone, Debug, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Paper {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
     }
 }
@@ -43,7 +43,7 @@ impl Write for Paper {
 }
 
 /// A console that prints on paper: answers and remarks.
-fn console() -> (Console, Paper, Paper) {
+pub(super) fn console() -> (Console, Paper, Paper) {
     let (answers, remarks) = (Paper::default(), Paper::default());
     let console = Console::to(Box::new(answers.clone()), Box::new(remarks.clone()));
     (console, answers, remarks)

@@ -67,7 +67,7 @@ impl View {
         }
         match &self.shape {
             Shape::Picture(bar) => {
-                let picture = drawing(stored, now, console.paint);
+                let picture = console.paint.harmless(&drawing(stored, now, console.paint));
                 bar.set_message(console.screen.wrapped(&picture));
             }
             Shape::Lines => {
