@@ -25,7 +25,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         if obeyed(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let code = format!("\\u{:04x}", u32::from(c));
+            shown.push_str(&code);
         } else {
             shown.push(c);
         }

@@ -1,6 +1,6 @@
 //! What others have named or said cannot command the terminal on which it is read.
 
-use super::{code, manifest, run, stderr};
+use super::{code, manifest, run, stdout};
 
 #[test]
 fn a_files_name_is_told_without_what_a_terminal_would_obey() {
@@ -12,7 +12,7 @@ fn a_files_name_is_told_without_what_a_terminal_would_obey() {
     );
     let output = run(&["validate", "-f", &file]);
     assert_eq!(code(&output), Some(1), "{output:?}");
-    let told = stderr(&output);
+    let told = stdout(&output);
     assert!(told.contains("\\u001b[2J\\u009b31m.yaml:1:"), "{told}");
     assert!(!told.contains(['\u{1b}', '\u{9b}']), "{told}");
 }
