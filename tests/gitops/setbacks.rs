@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{OnDrift, Prune, SourcePhase, SourceStatus};
+use rolloutctl::api::{OnDrift, Place, Prune, SourcePhase, SourceStatus};
 use rolloutctl::gitops::Tended;
 use rolloutctl::manifest::{Known, Source, parse};
 use rolloutctl::world::{Draft, store};
@@ -17,11 +17,11 @@ const TURNS: u64 = 50;
 fn two_sources() -> Site {
     let mut second = source(Prune::Delete, OnDrift::Restore);
     second.name = "second".parse().expect("a name");
-    second.place.0 = "dir:/second".to_owned();
+    second.place = Place("dir:/second".to_owned());
     let first = source(Prune::Delete, OnDrift::Restore);
     let site = Site::begin(Arc::default(), vec![first, second]);
     let mut theirs = listing(&[("news.yaml", rollout("news", "news:1"))]);
-    theirs.place.0 = "dir:/second".to_owned();
+    theirs.place = Place("dir:/second".to_owned());
     for listing in [
         listing(&with_edge(&[("web", "web:1"), ("shop", "shop:1")])),
         theirs,
