@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::toy::{Toy, name, spec, staged};
 
 /// A rollout of `image` with one stage, in which a job is the only metric; `more` is what else that has.
-fn tested(image: &str, more: Value) -> RolloutSpec {
+fn tested(image: &str, more: &Value) -> RolloutSpec {
     let mut metric = json!({"name": "tests", "job": {
         "template": {"image": "tests:1", "networks": ["news"]}, "timeLimit": "1m",
     }});
@@ -24,7 +24,7 @@ fn tested(image: &str, more: Value) -> RolloutSpec {
 }
 
 /// In the stage whose job was just started.
-fn started(more: Value) -> Toy {
+fn started(more: &Value) -> Toy {
     let mut toy = Toy::in_stage(tested("v2", more), 0);
     toy.until("its job is started", |toy| !toy.started.is_empty());
     toy
@@ -53,7 +53,7 @@ fn lost(toy: &mut Toy, problem: &str) {
 
 #[test]
 fn analysis_6_a_stage_passes_with_the_exit_code_0_of_its_job_and_not_before() {
-    let mut toy = started(json!({}));
+    let mut toy = started(&json!({}));
     running(&mut toy);
     toy.turns(20);
     assert_eq!(toy.status.stage, 0);
@@ -76,7 +76,7 @@ fn analysis_6_a_stage_passes_with_the_exit_code_0_of_its_job_and_not_before() {
 
 #[test]
 fn analysis_6_a_job_that_fails_takes_the_traffic_back_and_its_log_is_told() {
-    let mut toy = started(json!({}));
+    let mut toy = started(&json!({}));
     ends_with(&mut toy, 3);
     toy.until("it is aborted", |toy| toy.status.abort.is_some());
     let record = &toy.status.measurements[0];
@@ -94,7 +94,7 @@ fn analysis_6_a_job_that_fails_takes_the_traffic_back_and_its_log_is_told() {
 
 #[test]
 fn analysis_6_a_job_that_runs_over_its_time_has_failed() {
-    let mut toy = started(json!({}));
+    let mut toy = started(&json!({}));
     running(&mut toy);
     toy.wait(Duration::from_secs(61));
     toy.until("it is aborted", |toy| toy.status.abort.is_some());
@@ -109,7 +109,7 @@ fn analysis_6_a_job_that_runs_over_its_time_has_failed() {
 
 #[test]
 fn analysis_6_a_tolerated_failure_is_tried_again_and_passes_nothing() {
-    let mut toy = started(json!({"failureLimit": 1}));
+    let mut toy = started(&json!({"failureLimit": 1}));
     ends_with(&mut toy, 1);
     toy.until("it is run again", |toy| toy.started.len() == 2);
     assert_eq!(toy.status.stage, 0);
@@ -122,7 +122,7 @@ fn analysis_6_a_tolerated_failure_is_tried_again_and_passes_nothing() {
 
 #[test]
 fn analysis_6_a_job_with_an_interval_is_run_again_after_its_end_and_never_twice_at_once() {
-    let mut toy = Toy::in_stage(tested("v2", json!({"interval": "20s"})), 0);
+    let mut toy = Toy::in_stage(tested("v2", &json!({"interval": "20s"})), 0);
     toy.command(Verb::Pause);
     toy.until("its job is started", |toy| !toy.started.is_empty());
     running(&mut toy);
@@ -138,7 +138,7 @@ fn analysis_6_a_job_with_an_interval_is_run_again_after_its_end_and_never_twice_
 
 #[test]
 fn analysis_6_what_cannot_be_run_is_an_error_and_pauses_as_inconclusive() {
-    let mut toy = started(json!({"consecutiveErrorLimit": 1}));
+    let mut toy = started(&json!({"consecutiveErrorLimit": 1}));
     lost(&mut toy, "No such image: tests:1");
     toy.until("it is tried again", |toy| toy.started.len() == 2);
     assert_eq!(toy.status.measurements[0].failed, 0);
@@ -158,7 +158,7 @@ fn analysis_6_what_cannot_be_run_is_an_error_and_pauses_as_inconclusive() {
 
 #[test]
 fn analysis_6_what_waits_for_a_node_for_all_its_time_is_no_failure() {
-    let mut toy = started(json!({"consecutiveErrorLimit": 0}));
+    let mut toy = started(&json!({"consecutiveErrorLimit": 0}));
     job(&mut toy).state = JobState::Waiting {
         problem: Some("no suitable node".to_owned()),
     };
@@ -173,7 +173,7 @@ fn analysis_6_what_waits_for_a_node_for_all_its_time_is_no_failure() {
 
 #[test]
 fn analysis_6_a_job_on_a_node_that_is_down_is_not_said_to_have_failed() {
-    let mut toy = started(json!({"consecutiveErrorLimit": 0}));
+    let mut toy = started(&json!({"consecutiveErrorLimit": 0}));
     job(&mut toy).state = JobState::Running {
         node: Some(NodeId::from("lost")),
     };
@@ -184,7 +184,7 @@ fn analysis_6_a_job_on_a_node_that_is_down_is_not_said_to_have_failed() {
 
 #[test]
 fn analysis_6_what_the_engine_refuses_for_a_jobs_time_is_an_error() {
-    let mut toy = Toy::in_stage(tested("v2", json!({"consecutiveErrorLimit": 0})), 0);
+    let mut toy = Toy::in_stage(tested("v2", &json!({"consecutiveErrorLimit": 0})), 0);
     toy.turn();
     toy.snapshot.jobs.clear();
     toy.obstacle = Some("there is no Swarm network `news`".to_owned());
@@ -210,7 +210,7 @@ fn analysis_6_nothing_of_a_job_is_left_after_an_abort_a_promotion_or_a_deletion(
         ("deletion", |toy| toy.delete(Dependents::Orphan)),
     ];
     for (what, deed) in deeds {
-        let mut toy = started(json!({}));
+        let mut toy = started(&json!({}));
         running(&mut toy);
         toy.turn();
         deed(&mut toy);
@@ -223,7 +223,7 @@ fn analysis_6_nothing_of_a_job_is_left_after_an_abort_a_promotion_or_a_deletion(
 /// What comes late, as after an answer that was lost, is of no stage at hand.
 #[test]
 fn analysis_6_a_job_that_comes_after_its_rollout_is_to_be_deleted_is_removed_first() {
-    let mut toy = started(json!({}));
+    let mut toy = started(&json!({}));
     toy.delete(Dependents::Remove);
     let (kept_name, kept) = toy.snapshot.jobs.pop_first().expect("a job");
     toy.until("nothing else is left", |toy| {
@@ -236,7 +236,7 @@ fn analysis_6_a_job_that_comes_after_its_rollout_is_to_be_deleted_is_removed_fir
 
 #[test]
 fn analysis_6_a_job_is_told_what_it_checks() {
-    let toy = started(json!({}));
+    let toy = started(&json!({}));
     let told = &toy.started[0].told;
     let canary = toy.status.canary_revision.as_ref().expect("a canary");
     let stable = toy.status.stable_revision.as_ref().expect("a stable");

@@ -52,7 +52,7 @@ pub struct Told {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Step {
     /// Applies the rollout with these changes of what was applied before.
-    Apply(Changes),
+    Apply(Box<Changes>),
     /// Deletes the rollout.
     Delete(Dependents),
     /// Gives a command.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use rolloutctl::action::{Action, ServerChange, ServerVerb};
+use rolloutctl::action::{
+    Action, Measure, NewJob, ReadLog, ServerChange, ServerChanges, ServerVerb,
+};
 use rolloutctl::api::ServerWeight;
 use rolloutctl::snapshot::{
     AdminState, CheckState, InstanceFact, JobFact, JobState, NodeId, OperationalState, Sample,
@@ -38,69 +40,76 @@ impl Toy {
             Action::RemoveService { service } => {
                 self.snapshot.services.remove(&service.name);
             }
-            Action::ChangeServers(changes) => {
-                let open = self.open_requests;
-                let instances = self
-                    .snapshot
-                    .load_balancers
-                    .get_mut("edge")
-                    .expect("the load balancer");
-                let Some(InstanceFact::Reachable(proxy)) = instances.get_mut(&changes.instance)
-                else {
-                    panic!("a change for an instance that does not answer: {changes:?}");
-                };
-                let servers = proxy
-                    .backends
-                    .get_mut(&changes.backend)
-                    .expect("the backend");
-                for change in &changes.changes {
-                    change_server(servers, change, open);
-                }
-            }
-            Action::Measure(question) => {
-                let known = self.asked.iter().any(|asked| asked.key == question.key);
-                if !known {
-                    let (key, window) = (question.key.clone(), question.window);
-                    self.asked.push(question.clone());
-                    self.snapshot.samples.push(Sample {
-                        key,
-                        window,
-                        at: self.now,
-                        outcome: self.answer.clone(),
-                    });
-                }
-            }
-            Action::StartJob(new) => {
-                let job = JobFact {
-                    id: ServiceId::from(format!("id-{}", self.started.len())),
-                    name: new.name(),
-                    key: new.key.clone(),
-                    created_at: self.now,
-                    state: JobState::Waiting { problem: None },
-                };
-                let before = self.snapshot.jobs.insert(new.name(), job);
-                assert_eq!(before, None, "its precondition is that there is none");
-                self.started.push(new.clone());
-            }
-            Action::ReadLog(over) => {
-                let key = over.job.key.clone();
-                let mut samples = self.snapshot.samples.iter();
-                if !samples.any(|sample| sample.key == key) {
-                    self.snapshot.samples.push(Sample {
-                        key,
-                        window: over.window,
-                        at: self.now,
-                        outcome: SampleOutcome::Ran {
-                            end: over.end,
-                            log: vec!["the last line".to_owned()],
-                        },
-                    });
-                }
-            }
+            Action::ChangeServers(changes) => self.change_servers(changes),
+            Action::Measure(question) => self.ask(question),
+            Action::StartJob(new) => self.start_job(new),
+            Action::ReadLog(over) => self.read_log(over),
             Action::RemoveJob(job) => {
                 self.snapshot.jobs.remove(&job.name);
             }
             Action::Forget => self.forgotten = true,
+        }
+    }
+
+    fn change_servers(&mut self, changes: &ServerChanges) {
+        let open = self.open_requests;
+        let instances = self
+            .snapshot
+            .load_balancers
+            .get_mut("edge")
+            .expect("the load balancer");
+        let Some(InstanceFact::Reachable(proxy)) = instances.get_mut(&changes.instance) else {
+            panic!("a change for an instance that does not answer: {changes:?}");
+        };
+        let servers = proxy
+            .backends
+            .get_mut(&changes.backend)
+            .expect("the backend");
+        for change in &changes.changes {
+            change_server(servers, change, open);
+        }
+    }
+
+    fn ask(&mut self, question: &Measure) {
+        let known = self.asked.iter().any(|asked| asked.key == question.key);
+        if !known {
+            let (key, window) = (question.key.clone(), question.window);
+            self.asked.push(question.clone());
+            self.snapshot.samples.push(Sample {
+                key,
+                window,
+                at: self.now,
+                outcome: self.answer.clone(),
+            });
+        }
+    }
+
+    fn start_job(&mut self, new: &NewJob) {
+        let job = JobFact {
+            id: ServiceId::from(format!("id-{}", self.started.len())),
+            name: new.name(),
+            key: new.key.clone(),
+            created_at: self.now,
+            state: JobState::Waiting { problem: None },
+        };
+        let before = self.snapshot.jobs.insert(new.name(), job);
+        assert_eq!(before, None, "its precondition is that there is none");
+        self.started.push(new.clone());
+    }
+
+    fn read_log(&mut self, over: &ReadLog) {
+        let key = over.job.key.clone();
+        let mut samples = self.snapshot.samples.iter();
+        if !samples.any(|sample| sample.key == key) {
+            self.snapshot.samples.push(Sample {
+                key,
+                window: over.window,
+                at: self.now,
+                outcome: SampleOutcome::Ran {
+                    end: over.end,
+                    log: vec!["the last line".to_owned()],
+                },
+            });
         }
     }
 
