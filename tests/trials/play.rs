@@ -303,8 +303,9 @@ impl<'a> Play<'a> {
     fn verdict_stays(&mut self) -> Result<(), Failure> {
         self.command(Verb::Resume);
         self.trial.run_for(after_a_look(&self.case.habits));
-        // The time of a preview may be over just then.
-        if self.paused_for() == Some(PauseReason::Failure) || self.status().abort.is_some() {
+        // The time of a preview may be over just then, so that it is taken down, or forgotten already.
+        let status = self.status();
+        if status.canary_revision.is_none() || self.paused_for() == Some(PauseReason::Failure) {
             return Ok(());
         }
         Err(Failure::Broken(vec![Violation {
