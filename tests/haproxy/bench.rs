@@ -10,6 +10,8 @@ use rolloutctl::api::{HaproxyInstance, Name, ServerWeight};
 use rolloutctl::snapshot::{CheckState, InstanceFact, ProxyFact, ServerFact, ServerName, TaskId};
 use rolloutctl::world::WorldError;
 use rolloutctl::world::haproxy::Haproxy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::{interval, timeout};
 
 use super::site::{Client, Site};
@@ -179,6 +181,18 @@ impl Bench {
                 .collect(),
         };
         self.haproxy.apply(&self.address(), &changes).await
+    }
+
+    /// `set server` of one server, as another hand would send it.
+    pub async fn order(&self, slot: u32, what: &str) {
+        let socket = UnixStream::connect(self.path("admin.sock")).await;
+        let mut socket = socket.expect("the socket");
+        let line = format!("set server web/{} {what}\n", server(slot));
+        socket.write_all(line.as_bytes()).await.expect("to send");
+        let mut answer = String::new();
+        let read = socket.read_to_string(&mut answer).await;
+        read.expect("an answer");
+        assert_eq!(answer.trim(), "", "{line}");
     }
 
     /// Adds a server, enables it, and waits for its check; then it gets the weight 100.

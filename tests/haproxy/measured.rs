@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::join_all;
 use rolloutctl::action::ServerVerb;
 use rolloutctl::api::ServerWeight;
 use rolloutctl::snapshot::{CheckState, Endpoint, OperationalState};
@@ -111,6 +112,35 @@ async fn idle_connections_to_an_added_server_are_kept_and_hinder_its_deletion_bu
         matches!(early, Ok(()) | Err(WorldError::Conflict { .. })),
         "{early:?}"
     );
+    bench.delete(1).await;
+}
+
+#[tokio::test]
+async fn traffic_4_idle_connections_that_maintenance_leaves_open_hinder_a_deletion_for_seconds_only() {
+    let Some(bench) = Bench::start().await else {
+        return;
+    };
+    let site = Site::start("one").await;
+    bench.serve(1, &site).await;
+    // So many at once that HAProxy learns to keep as many for later.
+    let together = async || join_all((0..32).map(|_| bench.get("/held"))).await;
+    for _ in 0..2 {
+        let release = async {
+            bench.until(1, |server| server.sessions == 32).await;
+            (0..32).for_each(|_| site.release());
+        };
+        tokio::join!(together(), release);
+    }
+    // Of a server that is down already maintenance closes nothing, as of one whose last request has just ended
+    // it closes all but the connection of that one.
+    bench.order(1, "health down").await;
+    bench
+        .until(1, |server| server.operational == OperationalState::Stopped)
+        .await;
+    bench
+        .apply(&[(1, ServerVerb::Maintain)])
+        .await
+        .expect("maintenance");
     bench.delete(1).await;
 }
 

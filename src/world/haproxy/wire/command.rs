@@ -9,14 +9,18 @@ use super::WireError;
 ///
 /// A dynamic server takes nothing from `default-server`, and what is not said is 0 rather than the
 /// manual's default (measured on 2.6.12: without `pool-purge-delay` no connection to it is ever
-/// used twice). So the defaults of section 5.2 for idle connections are said here, and the back
-/// end's `http-reuse` decides as for any other server. The check is the back end's (`option
-/// httpchk`), or a TCP connection. `rise 1`: the first answer counts, since the server gets
-/// nothing before it; `downinter` is also how long a new server waits for its first check (1.0 s
-/// without it, 0.25 s with it). `fall 2` with `fastinter`: a server that died is left after about a
-/// second.
+/// used twice). So what section 5.2 has for idle connections is said here, and the back end's
+/// `http-reuse` decides as for any other server. The check is the back end's (`option httpchk`), or
+/// a TCP connection. `rise 1`: the first answer counts, since the server gets nothing before it;
+/// `downinter` is also how long a new server waits for its first check (1.0 s without it, 0.25 s
+/// with it). `fall 2` with `fastinter`: a server that died is left after about a second.
+///
+/// `pool-purge-delay` is 1 s and not the manual's 5 s. Maintenance closes no idle connection of a
+/// server that is down, nor one whose last request is just ending; until HAProxy has purged it, the
+/// server cannot be removed (before 3.0). How many are kept is halved once in a delay: after 32
+/// requests at once that took more than 20 s with 5 s (2.6.12).
 const SERVER_OPTIONS: &str = "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 \
-                              pool-max-conn -1 pool-purge-delay 5s weight 0";
+                              pool-max-conn -1 pool-purge-delay 1s weight 0";
 
 /// Makes the severity of each message visible: `[3]: No such server.`
 const PREFACE: &str = "set severity-output number";
