@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::api::{Access, Name, Revision, ServerWeight, Template};
-use crate::snapshot::{Endpoint, JobEnd, SampleKey, ServerName, ServiceId, Window};
+use crate::snapshot::{Endpoint, JobEnd, JobFact, SampleKey, ServerName, ServiceId, Window};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +162,16 @@ pub struct JobTarget {
     pub name: String,
     /// Which measurement it takes: what its label must say.
     pub key: SampleKey,
+}
+
+impl From<&JobFact> for JobTarget {
+    fn from(job: &JobFact) -> Self {
+        Self {
+            id: job.id.clone(),
+            name: job.name.clone(),
+            key: job.key.clone(),
+        }
+    }
 }
 
 /// A job that is over, and what its sample will say besides the end of its log.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt};
 use tracing::{debug, info, warn};
 
@@ -105,16 +105,15 @@ impl Reconciler {
         let strays = strays::jobs(&contents, &snapshot);
         if !busy.is_empty() || !strays.is_empty() {
             self.check_epoch(lease).await?;
-            self.remove_strays(strays, &resources).await;
             // Made before they are streamed: the compiler cannot tell that a stream's closure is `Send`.
             let batches: Vec<_> = busy
                 .into_iter()
                 .map(|planned| self.carry_out(planned, lease, &resources))
                 .collect();
-            outcomes = stream::iter(batches)
-                .buffer_unordered(ACTING_AT_ONCE)
-                .collect()
-                .await;
+            let acts = stream::iter(batches).buffer_unordered(ACTING_AT_ONCE);
+            // Beside the rollouts: an engine that is slow with a stray must not delay an abort.
+            let strays = self.remove_strays(strays, &resources);
+            (outcomes, ()) = future::join(acts.collect(), strays).await;
         }
         for (name, reason) in failures {
             report.failed(&name, reason);

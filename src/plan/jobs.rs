@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::measuring::{goes_on, next_key};
 use super::{Input, Resolved, ResolvedMetric};
-use crate::action::{Action, JobTarget, NewJob, ReadLog};
+use crate::action::{Action, NewJob, ReadLog};
 use crate::api::{
     Duration, Job, MeasurementPhase, MeasurementStatus, MetricBy, Revision, RolloutStatus, Step,
     WaitingOn, Window,
@@ -101,7 +101,7 @@ pub(super) fn due(
         Stand::Over { job, end, at } => {
             let start = job.created_at.max(key.since);
             Some(Action::ReadLog(ReadLog {
-                job: target(job),
+                job: job.into(),
                 end,
                 window: Window {
                     start,
@@ -193,14 +193,14 @@ fn refused<'a>(record: &MeasurementStatus, job: &Job, input: &Input<'a>) -> Opti
 pub(super) fn void(status: &RolloutStatus, input: &Input, resolved: &Resolved) -> Vec<Action> {
     let jobs = input.snapshot.jobs_of(input.name);
     jobs.filter(|job| !is_awaited(&job.key, status, input, resolved))
-        .map(|job| Action::RemoveJob(target(job)))
+        .map(|job| Action::RemoveJob(job.into()))
         .collect()
 }
 
 /// All jobs of a rollout of which nothing is to stay.
 pub(super) fn all(input: &Input) -> Vec<Action> {
     let jobs = input.snapshot.jobs_of(input.name);
-    jobs.map(|job| Action::RemoveJob(target(job))).collect()
+    jobs.map(|job| Action::RemoveJob(job.into())).collect()
 }
 
 fn is_awaited(key: &SampleKey, status: &RolloutStatus, input: &Input, resolved: &Resolved) -> bool {
@@ -222,14 +222,6 @@ fn is_job(record: &MeasurementStatus, resolved: &Resolved) -> bool {
         Some(MetricBy::Job(_)) => true,
         Some(MetricBy::Query(_)) => false,
         None => resolved.metrics.is_err(),
-    }
-}
-
-fn target(job: &JobFact) -> JobTarget {
-    JobTarget {
-        id: job.id.clone(),
-        name: job.name.clone(),
-        key: job.key.clone(),
     }
 }
 

@@ -29,11 +29,7 @@ pub(super) fn jobs(contents: &Contents, snapshot: &Snapshot) -> Vec<JobTarget> {
         .collect();
     let jobs = snapshot.jobs.values();
     jobs.filter(|job| !rollouts.contains(&job.key.rollout))
-        .map(|job| JobTarget {
-            id: job.id.clone(),
-            name: job.name.clone(),
-            key: job.key.clone(),
-        })
+        .map(JobTarget::from)
         .collect()
 }
 

@@ -48,6 +48,11 @@ pub(super) fn build(new: &NewService, references: &References) -> Result<Value, 
         endpoint_spec: Some(endpoint(new)),
         ..ServiceSpec::default()
     };
+    as_written(&spec)
+}
+
+/// The spec as the engine writes it, with the label that tells how we made it.
+fn as_written(spec: &ServiceSpec) -> Result<Value, String> {
     let mut spec = serde_json::to_value(spec).map_err(|err| err.to_string())?;
     respell(&mut spec["TaskTemplate"]["ContainerSpec"]);
     let made = drift::fingerprint(&spec);

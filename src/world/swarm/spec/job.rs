@@ -7,9 +7,9 @@ use bollard::models::{
 };
 use serde_json::Value;
 
+use super::super::labels;
 use super::super::references::References;
-use super::super::{drift, labels};
-use super::{container, log_driver, placement, respell, task_resources};
+use super::{as_written, container, log_driver, placement, task_resources};
 use crate::action::NewJob;
 use crate::api::Template;
 
@@ -44,11 +44,7 @@ pub(in crate::world::swarm) fn build(
         }),
         ..ServiceSpec::default()
     };
-    let mut spec = serde_json::to_value(spec).map_err(|err| err.to_string())?;
-    respell(&mut spec["TaskTemplate"]["ContainerSpec"]);
-    let made = drift::fingerprint(&spec);
-    spec["Labels"][labels::MADE] = Value::String(made);
-    Ok(spec)
+    as_written(&spec)
 }
 
 /// What says whose it is. It has no revision, so that nobody takes it for what serves.
@@ -101,6 +97,7 @@ mod tests {
 
     use super::*;
     use crate::snapshot::SampleKey;
+    use crate::world::swarm::drift;
 
     fn built(template: Value) -> Value {
         let new = NewJob {
