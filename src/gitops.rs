@@ -17,6 +17,7 @@ mod git;
 mod holes;
 mod listing;
 mod parting;
+mod played;
 mod setbacks;
 mod sharing;
 mod telling;
@@ -32,6 +33,7 @@ pub use git::{
     MAX_BRANCHES, Url,
 };
 pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+pub use played::{PlayedSource, Saying};
 pub use sharing::{Relation, Unclaimed};
 pub use tending::{Gitops, SourceReport, Tended};
 
@@ -120,6 +122,8 @@ pub enum Reader {
     Git(GitSource),
     /// Several branches of a repository are followed.
     Branches(GitBranches),
+    /// What it says is played.
+    Played(PlayedSource),
 }
 
 impl SourceOptions {
@@ -163,11 +167,23 @@ impl SourceOptions {
         }
     }
 
+    /// A repository that is played.
+    pub fn played(source: PlayedSource, prune: Prune, on_drift: OnDrift) -> Self {
+        Self {
+            name: name("git", "played"),
+            place: Place("git:played#main".to_owned()),
+            prune,
+            on_drift,
+            overlay: None,
+            reader: Reader::Played(source),
+        }
+    }
+
     /// What the source is.
     pub const fn kind(&self) -> SourceKind {
         match self.reader {
             Reader::Directory(_) => SourceKind::Directory,
-            Reader::Git(_) | Reader::Branches(_) => SourceKind::Git,
+            Reader::Git(_) | Reader::Branches(_) | Reader::Played(_) => SourceKind::Git,
         }
     }
 
@@ -178,6 +194,7 @@ impl SourceOptions {
             Reader::Directory(directory) => Box::pin(directory.clone().read(place, desk, runtime)),
             Reader::Git(git) => Box::pin(git.clone().read(place, desk, runtime)),
             Reader::Branches(branches) => Box::pin(branches.clone().read(place, desk, runtime)),
+            Reader::Played(played) => Box::pin(played.clone().read(place, desk, runtime)),
         }
     }
 }

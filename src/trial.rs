@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::api::Duration;
+use crate::api::{Duration, OnDrift, Prune};
+use crate::gitops::{PlayedSource, SourceOptions};
 use crate::sim::{ControllerId, Setup, SimWorld, View};
 
 pub mod check;
@@ -29,6 +30,8 @@ use life::Life;
 pub struct Trial {
     world: SimWorld,
     habits: Habits,
+    /// The source that its controllers follow, if they follow one.
+    source: Option<(PlayedSource, SourceOptions)>,
     seats: BTreeMap<Seat, Life>,
     /// How many lives there were.
     lives: u32,
@@ -44,11 +47,19 @@ impl Trial {
         Self {
             world,
             habits,
+            source: None,
             seats: BTreeMap::new(),
             lives: 0,
             agenda: BTreeMap::new(),
             deeds: 0,
         }
+    }
+
+    /// Has the controllers that start from here on follow a source, which says nothing yet.
+    pub fn follow(&mut self, prune: Prune, on_drift: OnDrift) {
+        let source = PlayedSource::default();
+        let options = SourceOptions::played(source.clone(), prune, on_drift);
+        self.source = Some((source, options));
     }
 
     /// The world.
@@ -77,6 +88,11 @@ impl Trial {
         match deed {
             Deed::Hand(hand) => self.world.hand(&hand),
             Deed::Source(source, reading) => self.world.answer(source, reading.answer()),
+            Deed::Say(saying) => {
+                if let Some((source, _)) = &self.source {
+                    source.say(saying);
+                }
+            }
             Deed::Faults(faults) => self.world.set_faults(*faults),
             Deed::Start(seat) => self.start(seat),
             Deed::Kill(seat) => {
@@ -156,8 +172,9 @@ impl Trial {
         }
         self.lives += 1;
         let id = ControllerId(self.lives);
-        self.seats
-            .insert(seat, Life::new(&self.world, id, seat, &self.habits));
+        let sources = self.source.iter().map(|(_, options)| options.clone());
+        let life = Life::new(&self.world, id, seat, &self.habits, sources.collect());
+        self.seats.insert(seat, life);
     }
 
     /// Has the controllers go on until each waits for the world; buries the dead.

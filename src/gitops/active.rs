@@ -159,7 +159,7 @@ fn branch_options(
 fn edits(source: &SourceOptions, overlays: Option<&[String]>) -> Edits {
     let branch = match &source.reader {
         Reader::Git(git) => Some(git.branch.as_str().to_owned()),
-        Reader::Directory(_) | Reader::Branches(_) => None,
+        Reader::Directory(_) | Reader::Branches(_) | Reader::Played(_) => None,
     };
     let branch = overlays.and_then(|names| names.first().cloned()).or(branch);
     let overlay = match (&source.overlay, &branch) {
@@ -228,7 +228,7 @@ pub(super) fn unknown<'a>(
                 desk.look(&source.place).branches.is_none()
                     && branches.branch_at(&status.place).is_some()
             }
-            Reader::Directory(_) | Reader::Git(_) => false,
+            Reader::Directory(_) | Reader::Git(_) | Reader::Played(_) => false,
         })
     })
 }

@@ -187,6 +187,8 @@ impl State {
             | Request::Create(_)
             | Request::Replace(..)
             | Request::Remove(_)
+            | Request::Sources
+            | Request::Tell(..)
             | Request::Lease
             | Request::TakeLease(..)
             | Request::ReadLog(_)
@@ -265,6 +267,10 @@ impl State {
             Request::Remove(id) => {
                 self.remove_stored(Who::Controller(who), id);
                 Reply::Done(Ok(()))
+            }
+            Request::Sources => Reply::Sources(Ok(self.store.told.clone())),
+            Request::Tell(seen, status) => {
+                Reply::Done(self.tell_source(who, seen.as_deref(), status))
             }
             Request::Lease => Reply::Lease(Ok(self.read_lease(&rates))),
             Request::TakeLease(seen, holder) => {

@@ -69,6 +69,13 @@ pub enum What {
         /// Whether it was done.
         outcome: Outcome,
     },
+    /// It was told of a GitOps source, or that was tried.
+    Told {
+        /// The source.
+        source: Name,
+        /// Whether it was done.
+        outcome: Outcome,
+    },
     /// The lease was written, or that was tried.
     Leased {
         /// The new epoch.

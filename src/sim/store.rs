@@ -8,8 +8,9 @@ use super::journal::{ControllerId, Outcome, What, Who, Write};
 use super::setup::Form;
 use super::state::State;
 use super::time::{Time, micros};
+use crate::api::SourceStatus;
 use crate::world::store::MAX_OBJECT;
-use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
+use crate::world::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
 
 /// Everything in the store at one time. Objects that did not change are shared.
 type Contents = Vec<Arc<Stored>>;
@@ -19,6 +20,8 @@ pub(super) struct Store {
     /// By the names of their configs.
     pub contents: Arc<Contents>,
     pub lease: Option<Lease>,
+    /// What was last told of each GitOps source.
+    pub told: Vec<StoredSource>,
     past: VecDeque<(Time, Arc<Contents>)>,
     past_leases: VecDeque<(Time, Option<Lease>)>,
     form: Form,
@@ -30,6 +33,7 @@ impl Store {
         Self {
             contents: Arc::default(),
             lease: None,
+            told: Vec::new(),
             past: VecDeque::new(),
             past_leases: VecDeque::new(),
             form,
@@ -206,12 +210,47 @@ impl State {
     }
 
     pub(super) fn remove_stored(&mut self, who: Who, id: &StoreId) {
+        self.store.told.retain(|told| told.id != *id);
         let Some(stored) = self.store.find(id).cloned() else {
             return;
         };
         self.next_index();
         self.change_store(|contents| contents.retain(|stored| stored.id != *id));
         self.tell_stored(who, &stored.draft, Write::Remove, &Ok(()));
+    }
+
+    /// Tells of a GitOps source, in place of what was `seen`.
+    pub(super) fn tell_source(
+        &mut self,
+        who: ControllerId,
+        seen: Option<&StoredSource>,
+        status: &SourceStatus,
+    ) -> Result<(), WorldError> {
+        let mut told = self.store.told.iter();
+        let known = told.find(|told| told.status.name == status.name).cloned();
+        let version = |told: &StoredSource| (told.id.clone(), told.version);
+        let result = if known.as_ref().map(version) == seen.map(version) {
+            let new = StoredSource {
+                id: known.map_or_else(|| self.store.next_id(), |known| known.id),
+                version: self.next_index(),
+                created_at: seen.map_or(self.now.stamp(), |seen| seen.created_at),
+                updated_at: self.now.stamp(),
+                status: status.clone(),
+            };
+            self.store.told.retain(|told| told.id != new.id);
+            self.store.told.push(new);
+            self.hint_all();
+            Ok(())
+        } else {
+            let what = format!("tell of source/{}", status.name);
+            Err(conflict(what, "update out of sequence"))
+        };
+        let name = status.name.clone();
+        self.journal.note(Who::Controller(who), || What::Told {
+            source: name,
+            outcome: outcome(&result),
+        });
+        result
     }
 
     pub(super) fn change_store(&mut self, change: impl FnOnce(&mut Contents)) {

@@ -8,7 +8,7 @@ use super::state::State;
 use super::swarm::{Process, Task};
 use super::traffic::{Answered, Loss, Losses};
 use crate::api::{Name, Resource, Revision, RolloutStatus, ServerWeight};
-use crate::snapshot::{AdminState, CheckState, Endpoint, SampleKey, TaskId, TaskState};
+use crate::snapshot::{AdminState, CheckState, Endpoint, SampleKey, ServiceId, TaskId, TaskState};
 use crate::world::{Lease, Stored};
 
 use jiff::Timestamp;
@@ -36,6 +36,8 @@ pub struct View<'a>(pub(super) &'a State);
 /// A service of ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceView<'a> {
+    /// Its id.
+    pub id: &'a ServiceId,
     /// Its name.
     pub name: &'a str,
     /// Its rollout.
@@ -66,6 +68,8 @@ pub struct JobView<'a> {
 pub struct TaskView<'a> {
     /// Its id.
     pub id: &'a TaskId,
+    /// Its service, which may be gone.
+    pub service: &'a ServiceId,
     /// Its revision.
     pub revision: &'a Revision,
     /// The image that it runs, which another hand may have changed.
@@ -129,6 +133,7 @@ impl<'a> View<'a> {
     /// Our services, by their age.
     pub fn services(&self) -> impl Iterator<Item = ServiceView<'a>> + use<'a> {
         self.0.swarm.services.values().map(|service| ServiceView {
+            id: &service.id,
             name: &service.name,
             rollout: &service.made.rollout,
             revision: &service.made.revision,
@@ -341,6 +346,7 @@ impl<'a> View<'a> {
 
 fn task(task: &Task) -> TaskView<'_> {
     TaskView {
+        service: &task.service_id,
         id: &task.id,
         revision: task.revision(),
         image: &task.image,

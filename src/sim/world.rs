@@ -8,9 +8,9 @@ use super::SimWorld;
 use super::call::{Answer, Reply, Request};
 use super::hints::Hinted;
 use crate::action::{Action, JobTarget, Measure};
-use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name};
+use crate::api::{LoadBalancerSpec, MetricSourceSpec, Name, SourceStatus};
 use crate::snapshot::{SampleOutcome, Snapshot};
-use crate::world::{Draft, Lease, StoreId, Stored, World, WorldError};
+use crate::world::{Draft, Lease, StoreId, Stored, StoredSource, World, WorldError};
 
 /// Each request has its own kind of reply; another one would be a defect of the simulation.
 const ODD: &str = "a call is answered by a reply of its own kind";
@@ -83,6 +83,23 @@ impl World for SimWorld {
 
     async fn remove(&self, id: &StoreId) -> Result<(), WorldError> {
         self.done(Request::Remove(id.clone())).await
+    }
+
+    async fn sources(&self) -> Result<Vec<StoredSource>, WorldError> {
+        match Answer::to(self, Request::Sources).await {
+            Reply::Sources(result) => result,
+            other => panic!("{ODD}: {other:?}"),
+        }
+    }
+
+    async fn tell_source(
+        &self,
+        seen: Option<&StoredSource>,
+        status: &SourceStatus,
+    ) -> Result<(), WorldError> {
+        let seen = seen.cloned().map(Box::new);
+        self.done(Request::Tell(seen, Box::new(status.clone())))
+            .await
     }
 
     async fn lease(&self) -> Result<Option<Lease>, WorldError> {

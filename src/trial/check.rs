@@ -23,6 +23,7 @@ mod previews;
 mod recovery;
 mod services;
 mod shares;
+mod warm;
 
 use effects::Effects;
 use lease::Leases;
@@ -109,7 +110,8 @@ impl Findings {
             .is_empty()
     }
 
-    pub(super) fn add(&self, violation: Violation) {
+    /// Notes another one.
+    pub fn add(&self, violation: Violation) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -290,6 +292,7 @@ impl Observer for Watch {
         self.services.check(&event, &self.shares);
         self.recovery.check(&event);
         previews::check(&event);
+        warm::check(&event);
         self.effects.check(&event, &self.shares);
     }
 }

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::action::Measure;
 use crate::api::{Duration, Name, Revision};
+use crate::gitops::Saying;
 use crate::sim::{Answer, CrashAt, FaultPlan, Hand, View};
 
 /// A place in which controllers live, one after the other.
@@ -26,6 +27,8 @@ pub enum Deed {
     Hand(Hand),
     /// From here on a metric source, or every one that is not named, answers like this.
     Source(Option<Name>, Reading),
+    /// From here on the GitOps source says this.
+    Say(Saying),
     /// From here on this goes wrong.
     Faults(Box<FaultPlan>),
     /// A controller starts, unless one lives there.

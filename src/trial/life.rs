@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::Seat;
 use super::pool::{Pool, Spawner};
 use crate::controller::{Options, run};
+use crate::gitops::SourceOptions;
 use crate::runtime::{Runtime, Task};
 use crate::sim::{ControllerId, SimWorld};
 
@@ -40,7 +41,13 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub fn new(world: &SimWorld, id: ControllerId, seat: Seat, habits: &Habits) -> Self {
+    pub fn new(
+        world: &SimWorld,
+        id: ControllerId,
+        seat: Seat,
+        habits: &Habits,
+        sources: Vec<SourceOptions>,
+    ) -> Self {
         let seen = world.seen_by(id);
         let spawner = Spawner::default();
         let clock = Arc::new(Virtual {
@@ -53,7 +60,7 @@ impl Life {
             resync: habits.resync,
             identity: format!("{seat}"),
             patience: habits.patience,
-            sources: Vec::new(),
+            sources,
         };
         let stop = Arc::new(Notify::new());
         let (runtime, stopped) = (clock.clone(), stop.clone());

@@ -116,7 +116,8 @@ async fn idle_connections_to_an_added_server_are_kept_and_hinder_its_deletion_bu
 }
 
 #[tokio::test]
-async fn traffic_4_idle_connections_that_maintenance_leaves_open_hinder_a_deletion_for_seconds_only() {
+async fn traffic_4_idle_connections_that_maintenance_leaves_open_hinder_a_deletion_for_seconds_only()
+ {
     let Some(bench) = Bench::start().await else {
         return;
     };

@@ -15,6 +15,7 @@ use rolloutctl::trial::check::{Calls, Terms};
 use rolloutctl::trial::{Deed, Habits, Reading, Seat};
 
 use crate::chance::Chance;
+use crate::commits::{Commits, is_gitops, told};
 use crate::spec::{BACKEND, PROGRAMS, name, neighbours, preview, rollout};
 
 /// When the faults and the other hands stop, in seconds from the beginning.
@@ -29,6 +30,8 @@ pub struct Case {
     pub neighbours: Vec<Resource>,
     /// What is done, with its time in milliseconds from the beginning.
     pub deeds: Vec<(u64, Deed)>,
+    /// What a GitOps source says, if it is one of commits.
+    pub commits: Option<Commits>,
 }
 
 impl Case {
@@ -64,9 +67,12 @@ impl Case {
             deeds.extend(rival(seed));
         }
         deeds.extend(late_command(seed));
+        let edits = edits(seed, &deeds);
+        deeds.extend(edits);
         if is_preview(seed) {
             become_previews(seed, &mut deeds);
         }
+        let commits = is_gitops(seed).then(|| Commits::of_seed(seed, &mut deeds));
         deeds.sort_by_key(|(at, _)| *at);
         let habits = Habits {
             resync: chance.one(&[1, 2, 5].map(std::time::Duration::from_secs)),
@@ -86,6 +92,7 @@ impl Case {
             instances,
             neighbours: neighbours(instances),
             deeds,
+            commits,
         }
     }
 
@@ -114,7 +121,7 @@ impl Case {
                 deed,
                 Deed::Hand(
                     Hand::Apply(_) | Hand::Command(..) | Hand::LateCommand(..) | Hand::Delete(..)
-                )
+                ) | Deed::Say(_)
             )
         };
         self.terms.calls == Calls::Sound && self.deeds.iter().all(|(_, deed)| users(deed))
@@ -231,6 +238,39 @@ fn late_command(seed: u64) -> Option<(u64, Deed)> {
         let late = Hand::LateCommand(name("web"), chance.one(&VERBS));
         (chance.between(5_000, 80_000), Deed::Hand(late))
     })
+}
+
+/// In some cases somebody edits the strategy, and what is measured, of a template that is on its way; some of them while it
+/// is paused.
+fn edits(seed: u64, deeds: &[(u64, Deed)]) -> Vec<(u64, Deed)> {
+    if !matches!(seed % 11, 1 | 3) {
+        return Vec::new();
+    }
+    // Chosen apart too.
+    let mut chance = Chance::of_seed(seed.rotate_left(24) ^ u64::MAX);
+    let applied = deeds.iter().filter_map(|(at, deed)| match deed {
+        Deed::Hand(Hand::Apply(resource)) => match resource.as_ref() {
+            Resource::Rollout(manifest) if manifest.metadata.name == name("web") => {
+                Some((*at, manifest))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    let applied: Vec<_> = applied.collect();
+    let (at, manifest) = chance.one(&applied);
+    let mut next = rollout(&mut chance, &manifest.spec.template.image);
+    next.spec.template = manifest.spec.template.clone();
+    if chance.percent(60) {
+        next.spec.replicas = manifest.spec.replicas;
+    }
+    let at = at + chance.between(2_000, 25_000);
+    let mut edits = vec![(at, apply(&next))];
+    if chance.percent(40) {
+        let pause = Hand::Command(name("web"), Verb::Pause);
+        edits.push((at - chance.between(500, 1_500), Deed::Hand(pause)));
+    }
+    edits
 }
 
 const VERBS: [Verb; 6] = [
@@ -398,6 +438,8 @@ impl fmt::Display for Case {
             let at = std::time::Duration::from_millis(*at);
             if let Deed::Hand(Hand::Apply(resource)) = deed {
                 writeln!(f, "  {at:>9.3?} apply {}", resource.spec_json())?;
+            } else if let Deed::Say(saying) = deed {
+                writeln!(f, "  {at:>9.3?} the source says {}", told(saying))?;
             } else {
                 writeln!(f, "  {at:>9.3?} {deed:?}")?;
             }

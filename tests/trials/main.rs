@@ -8,6 +8,7 @@
 
 mod case;
 mod chance;
+mod commits;
 mod play;
 mod shrink;
 mod spec;

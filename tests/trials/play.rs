@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rolloutctl::api::{
-    AbortCause, Duration, Name, PauseReason, Phase, Resource, Revision, RolloutStatus, Route,
-    SampleRecord, Verb,
+    AbortCause, Duration, Manifest, Name, OnDrift, PauseReason, Phase, Prune, Resource, Revision,
+    RolloutSpec, RolloutStatus, Route, SampleRecord, Verb,
 };
 use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
 use rolloutctl::snapshot::TaskId;
@@ -17,6 +17,7 @@ use rolloutctl::trial::check::{Findings, Violation, Watch};
 use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, Unrest, at_rest};
 
 use crate::case::{Case, HEALED_AFTER, after_a_look, is_preview};
+use crate::commits::Commits;
 use crate::spec::{BACKEND, JOB, name};
 
 /// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
@@ -37,6 +38,8 @@ pub enum Failure {
     WrongEnd(String),
     /// At rest, something was still written.
     Writes(u64),
+    /// In the end the store does not say what the source says.
+    Unsaid(String),
     /// Requests were lost although nothing went wrong.
     Lost(String),
 }
@@ -49,6 +52,7 @@ impl Failure {
             Self::Restless(_) => "restless".to_owned(),
             Self::WrongEnd(_) => "wrong end".to_owned(),
             Self::Writes(_) => "SAFETY-5".to_owned(),
+            Self::Unsaid(_) => "source".to_owned(),
             Self::Lost(_) => "lost".to_owned(),
         }
     }
@@ -66,6 +70,7 @@ impl fmt::Display for Failure {
             Self::Restless(why) => write!(f, "it does not come to rest: {why}"),
             Self::WrongEnd(why) => write!(f, "the wrong end: {why}"),
             Self::Writes(count) => write!(f, "SAFETY-5: {count} writes at rest"),
+            Self::Unsaid(what) => write!(f, "not what the source says: {what}"),
             Self::Lost(what) => write!(f, "lost although nothing went wrong: {what}"),
         }
     }
@@ -94,6 +99,48 @@ struct Counting {
     writes: Arc<AtomicU64>,
     rollouts: Arc<AtomicU64>,
     attempt: u32,
+    said: Said,
+    findings: Findings,
+}
+
+/// What a controller may write of its own accord: what a source has said, whole.
+struct Said {
+    ever: Vec<Manifest<RolloutSpec>>,
+    stored: Option<Manifest<RolloutSpec>>,
+}
+
+impl Said {
+    fn new(commits: Option<&Commits>) -> Self {
+        let ever = commits.iter().flat_map(|commits| commits.wants.values());
+        Self {
+            ever: ever.flatten().cloned().collect(),
+            stored: None,
+        }
+    }
+
+    /// What has been written that no source ever said.
+    fn unheard(&mut self, view: &View<'_>, who: Who, rollout: &Name) -> Option<Violation> {
+        let stored = view.rollout(rollout).map(|stored| &stored.draft.resource);
+        let stored = stored.and_then(|resource| match resource {
+            Resource::Rollout(manifest) => Some(manifest),
+            _ => None,
+        });
+        if stored == self.stored.as_ref() {
+            return None;
+        }
+        self.stored = stored.cloned();
+        let written = self.stored.as_ref()?;
+        let is_heard = matches!(who, Who::Hand) || self.ever.contains(written);
+        (!is_heard).then(|| Violation {
+            rule: "source",
+            at: view.now(),
+            rollout: rollout.clone(),
+            what: format!(
+                "{who:?} wrote what no source said whole: {}",
+                written.spec.template.image
+            ),
+        })
+    }
 }
 
 impl Observer for Counting {
@@ -102,6 +149,7 @@ impl Observer for Counting {
             what,
             What::Stored { .. }
                 | What::Leased { .. }
+                | What::Told { .. }
                 | What::Service { .. }
                 | What::Job(..)
                 | What::Servers { .. }
@@ -113,6 +161,8 @@ impl Observer for Counting {
             let attempt = view
                 .status(&self.rollout)
                 .map_or(0, |status| status.attempt);
+            let unheard = self.said.unheard(view, who, &self.rollout);
+            unheard.into_iter().for_each(|it| self.findings.add(it));
             let begun = u64::from(attempt.saturating_sub(self.attempt));
             self.rollouts.fetch_add(begun, Ordering::Relaxed);
             self.attempt = attempt;
@@ -153,6 +203,9 @@ impl<'a> Play<'a> {
         let findings = Findings::default();
         let (writes, rollouts) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
         let (rollout, route) = (name("web"), route());
+        if let Some(commits) = &case.commits {
+            trial.follow(Prune::Delete, commits.on_drift);
+        }
         let watch = Watch::new(rollout.clone(), route.clone(), case.terms, findings.clone());
         trial.world().observe_with(Counting {
             watch,
@@ -160,6 +213,8 @@ impl<'a> Play<'a> {
             writes: writes.clone(),
             rollouts: rollouts.clone(),
             attempt: 0,
+            said: Said::new(case.commits.as_ref()),
+            findings: findings.clone(),
         });
         trial.perform(Deed::Source(None, Reading::Truth));
         for resource in &case.neighbours {
@@ -203,6 +258,7 @@ impl<'a> Play<'a> {
         let end = self.stays(end?)?;
         self.fits(end)?;
         self.nothing_lost()?;
+        self.is_as_committed()?;
         Ok(end)
     }
 
@@ -394,6 +450,34 @@ impl<'a> Play<'a> {
         )))
     }
 
+    /// What the source said last is what is stored in the end, whatever went wrong.
+    fn is_as_committed(&self) -> Result<(), Failure> {
+        let Some(commits) = &self.case.commits else {
+            return Ok(());
+        };
+        let Some(wanted) = commits.last(&self.case.deeds) else {
+            return Ok(());
+        };
+        // What somebody did by hand may stay.
+        if commits.is_drifted && commits.on_drift == OnDrift::Report {
+            return Ok(());
+        }
+        let world = self.trial.world();
+        world.view(|view| {
+            let stored = view.rollout(&self.rollout).map(|stored| &stored.draft);
+            let said = wanted.clone().map(Resource::Rollout);
+            if stored.map(|draft| &draft.resource) != said.as_ref() {
+                let stored = stored.map(|draft| draft.resource.spec_json());
+                return Err(Failure::Unsaid(format!("{stored:?} is stored")));
+            }
+            let marks = stored.and_then(|draft| draft.origin.as_ref());
+            let problem = marks.and_then(|origin| origin.problem.as_ref());
+            problem.map_or(Ok(()), |problem| {
+                Err(Failure::Unsaid(problem.message.clone()))
+            })
+        })
+    }
+
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method alone is not general enough in its lifetime"
@@ -403,13 +487,16 @@ impl<'a> Play<'a> {
     }
 
     fn image_of(&self, revision: &Revision) -> &str {
-        let mut specs = self.case.deeds.iter().filter_map(|(_, deed)| match deed {
+        let commits = self.case.commits.iter();
+        let said = commits.flat_map(|commits| commits.wants.values().flatten());
+        let applied = self.case.deeds.iter().filter_map(|(_, deed)| match deed {
             Deed::Hand(Hand::Apply(resource)) => match resource.as_ref() {
                 Resource::Rollout(rollout) => Some(&rollout.spec),
                 _ => None,
             },
             _ => None,
         });
+        let mut specs = said.map(|manifest| &manifest.spec).chain(applied);
         let found = specs.find(|spec| Revision::of(spec) == *revision);
         found.map_or("an unknown image", |spec| spec.template.image.as_str())
     }
@@ -423,11 +510,10 @@ impl<'a> Play<'a> {
         let deletes = |(_, deed): &(u64, Deed)| matches!(deed, Deed::Hand(Hand::Delete(..)));
         let all = [Loss::Killed, Loss::Cut, Loss::NoServer, Loss::Refused];
         // Once it is deleted nobody answers, until another one of its name does.
-        let counted = if self.case.deeds.iter().any(deletes) {
-            &all[..2]
-        } else {
-            &all[..]
-        };
+        let drops = |commits: &Commits| commits.wants.values().any(Option::is_none);
+        let is_deleted =
+            self.case.deeds.iter().any(deletes) || self.case.commits.as_ref().is_some_and(drops);
+        let counted = if is_deleted { &all[..2] } else { &all[..] };
         for loss in counted.iter().copied() {
             let lost = losses.by(loss) - self.lost_before.by(loss);
             if lost > 0.01 {

@@ -2,9 +2,9 @@
 
 use super::super::faults::Target;
 use crate::action::{Action, JobTarget, Measure};
-use crate::api::{Duration, Name};
+use crate::api::{Duration, Name, SourceStatus};
 use crate::snapshot::{SampleOutcome, Snapshot};
-use crate::world::{Draft, Lease, StoreId, Stored, WorldError};
+use crate::world::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub(in crate::sim) enum Request {
     Create(Box<Draft>),
     Replace(StoreId, u64, Box<Draft>),
     Remove(StoreId),
+    Sources,
+    Tell(Option<Box<StoredSource>>, Box<SourceStatus>),
     Lease,
     TakeLease(Option<Lease>, String),
     Measure(Box<Measure>, Duration),
@@ -27,6 +29,7 @@ pub(in crate::sim) enum Reply {
     Observed(Result<Snapshot, WorldError>),
     Done(Result<(), WorldError>),
     Loaded(Result<Vec<Stored>, WorldError>),
+    Sources(Result<Vec<StoredSource>, WorldError>),
     Lease(Result<Option<Lease>, WorldError>),
     Taken(Result<Lease, WorldError>),
     Sampled(SampleOutcome),
@@ -49,7 +52,12 @@ impl Request {
                 | Action::RemoveJob(_)
                 | Action::Forget => Target::Swarm,
             },
-            Self::Load | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => Target::Store,
+            Self::Load
+            | Self::Create(_)
+            | Self::Replace(..)
+            | Self::Remove(_)
+            | Self::Sources
+            | Self::Tell(..) => Target::Store,
             Self::Lease | Self::TakeLease(..) => Target::Lease,
             Self::Measure(..) => Target::Source,
         }
@@ -63,11 +71,14 @@ impl Request {
         };
         match self {
             Self::Observe(_) => Reply::Observed(Err(error())),
-            Self::Act(_) | Self::Create(_) | Self::Replace(..) | Self::Remove(_) => {
-                Reply::Done(Err(error()))
-            }
+            Self::Act(_)
+            | Self::Create(_)
+            | Self::Replace(..)
+            | Self::Remove(_)
+            | Self::Tell(..) => Reply::Done(Err(error())),
             Self::ReadLog(_) => Reply::Log(Err(error())),
             Self::Load => Reply::Loaded(Err(error())),
+            Self::Sources => Reply::Sources(Err(error())),
             Self::Lease => Reply::Lease(Err(error())),
             Self::TakeLease(..) => Reply::Taken(Err(error())),
             Self::Measure(..) => Reply::Sampled(SampleOutcome::Error("no answer".into())),

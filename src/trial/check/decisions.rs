@@ -5,9 +5,10 @@ use super::measuring::Measuring;
 use super::shares::{Shares, is_deleted, stable_is_whole};
 use super::{Calls, Event};
 use crate::api::{
-    CommandOutcome, ConditionStatus, ConditionType, MeasurementPhase, MeasurementStatus, Revision,
-    RolloutStatus, Step, Verb,
+    AttemptOutcome, CommandOutcome, ConditionStatus, ConditionType, MeasurementPhase,
+    MeasurementStatus, Name, Revision, RolloutStatus, Step, Verb,
 };
+use crate::snapshot::CheckState;
 
 /// Compares the status that was stored with the one before.
 pub(super) fn check(event: &Event, shares: &Shares, measuring: &Measuring) {
@@ -106,6 +107,9 @@ fn began(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 /// TRAFFIC-3: a stage begins when its share was seen on every instance.
 fn is_seen_everywhere(event: &Event, shares: &Shares) {
     for instance in event.instances() {
+        if event.status.weight == 0 {
+            is_there(event, shares, instance.name);
+        }
         // What another hand has just done could not be seen yet.
         if !shares.was_right(event, instance.name) && !shares.was_hurt(event, instance.name) {
             event.broken(
@@ -119,6 +123,23 @@ fn is_seen_everywhere(event: &Event, shares: &Shares) {
     }
 }
 
+/// TRAFFIC-3: nothing is a share that is easily seen, so a gate without traffic wants the servers themselves.
+fn is_there(event: &Event, shares: &Shares, instance: &Name) {
+    let canary = event.status.canary_revision.as_ref();
+    let mut servers = event.view.servers(instance, &event.route.backend);
+    let is_up =
+        servers.any(|server| server.revision == canary && server.check == CheckState::Passed);
+    if event.status.route.is_some() && !is_up && !shares.was_hurt(event, instance) {
+        event.broken(
+            "TRAFFIC-3",
+            format!(
+                "stage {} began without a server on {instance}",
+                event.status.stage
+            ),
+        );
+    }
+}
+
 /// Whether a stage was passed: the next one, or the end, follows in the same attempt.
 fn passed(before: &RolloutStatus, after: &RolloutStatus) -> bool {
     let is_same = before.attempt == after.attempt
@@ -127,7 +148,11 @@ fn passed(before: &RolloutStatus, after: &RolloutStatus) -> bool {
     let went_on = after.stage > before.stage
         || (before.canary_revision == after.stable_revision
             && before.stable_revision != after.stable_revision);
-    is_same && went_on && matches!(before.step, Step::Running { .. })
+    // A preview may be taken down in the turn in which it passes.
+    let outcome = |status: &RolloutStatus| status.history.last().map(|last| last.outcome);
+    let has_passed = outcome(after) == Some(AttemptOutcome::Passed)
+        && outcome(before) != Some(AttemptOutcome::Passed);
+    is_same && (went_on || has_passed) && matches!(before.step, Step::Running { .. })
 }
 
 /// Whether somebody has waived the measurements of the stage at hand.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Event;
 use crate::api::{Duration, Name, RolloutStatus, Step};
 use crate::sim::{ControllerId, JobChange, What};
-use crate::snapshot::SampleOutcome;
+use crate::snapshot::{SampleKey, SampleOutcome};
 
 /// How long before a question its controller may have looked, when nothing goes wrong.
 const LOOK: Duration = Duration::from_millis(200);
@@ -52,15 +52,10 @@ impl Measuring {
                         ),
                     );
                 }
-                let stage = (key.attempt, key.stage, key.since);
-                let is_on = running(event.status) == Some(stage) || self.ends_now(stage, event);
-                // One that is asked by a controller that was told something old is void later.
-                if !is_on && event.terms.calls == super::Calls::Sound {
-                    event.broken(
-                        "ANALYSIS-2",
-                        format!("{} was measured outside of its stage", key.metric),
-                    );
-                }
+                self.is_in_its_stage(key, event);
+            }
+            What::Job(key, JobChange::Started) if key.rollout == *event.rollout => {
+                self.is_in_its_stage(key, event);
             }
             What::Answered(key, SampleOutcome::Value(_)) | What::Job(key, JobChange::Ended(0))
                 if key.rollout == *event.rollout =>
@@ -69,6 +64,18 @@ impl Measuring {
                 *self.values.entry(metric).or_insert(0) += 1;
             }
             _ => {}
+        }
+    }
+
+    fn is_in_its_stage(&self, key: &SampleKey, event: &Event) {
+        let stage = (key.attempt, key.stage, key.since);
+        let is_on = running(event.status) == Some(stage) || self.ends_now(stage, event);
+        // One that is asked by a controller that was told something old is void later.
+        if !is_on && event.terms.calls == super::Calls::Sound {
+            event.broken(
+                "ANALYSIS-2",
+                format!("{} was measured outside of its stage", key.metric),
+            );
         }
     }
 

@@ -1,8 +1,7 @@
 //! Previews: one at a time, and no part in the traffic (PROGRESS-9).
 
 use super::{Calls, Event};
-use crate::api::Revision;
-use crate::sim::{Outcome, ServiceChange, What};
+use crate::sim::{Outcome, ServiceChange, TaskView, What};
 
 pub(super) fn check(event: &Event) {
     if event
@@ -19,7 +18,7 @@ pub(super) fn check(event: &Event) {
     }
     if let What::Service {
         service,
-        change: ServiceChange::Create(_),
+        change: ServiceChange::Create(_) | ServiceChange::Scale { from: 0, .. },
         outcome: Outcome::Done,
     } = event.what
     {
@@ -34,13 +33,12 @@ fn is_alone(event: &Event, created: &str) {
     }
     let tasks = event.view.tasks();
     let mut tasks = tasks.filter(|task| task.is_alive && event.view.is_heard_of(task));
-    // Tasks whose service another hand has removed are nobody's.
-    let has_service = |revision: &Revision| {
+    // Tasks whose service another hand has removed are nobody's, also where one of its name was made anew.
+    let has_service = |task: &TaskView| {
         let mut services = event.view.services();
-        services.any(|known| known.revision == revision && known.name != created)
+        services.any(|known| known.id == task.service && known.name != created)
     };
-    let left =
-        tasks.find(|task| event.revisions.contains(task.revision) && has_service(task.revision));
+    let left = tasks.find(|task| event.revisions.contains(task.revision) && has_service(task));
     if let Some(left) = left {
         event.broken(
             "PROGRESS-9",

@@ -66,6 +66,7 @@ impl Services {
             ServiceChange::Create(_) => was_stored(event, &revision),
             ServiceChange::Scale { from, to } if to < from => {
                 self.hazard(event);
+                keeps_its_size(event, &revision, to);
                 if to == 0 && !self.has_come_back(event, &revision) {
                     is_drained(event, &revision, "its service was scaled to 0");
                 }
@@ -107,6 +108,28 @@ impl Services {
         let before = self.known.iter().find(|known| known.name == service);
         now.map(|known| known.revision.clone())
             .or_else(|| before.map(|known| known.revision.clone()))
+    }
+}
+
+/// TRAFFIC-1: a canary that has a share keeps the tasks that it was sized for, whatever its stages say by now.
+fn keeps_its_size(event: &Event, revision: &Revision, tasks: u32) {
+    let status = event.status;
+    let stored = event.view.rollout(event.rollout);
+    let is_known =
+        stored.is_some_and(|stored| stored.draft.generation == status.observed_generation);
+    let is_tried = status.canary_revision.as_ref() == Some(revision)
+        && status.weight > 0
+        && !status.leaving.contains_key(revision);
+    let wanted = event.spec().map_or(0, |spec| spec.replicas);
+    let least = status.sized_for.min(wanted);
+    if is_known && is_tried && tasks < least && event.terms.calls == Calls::Sound {
+        event.broken(
+            "TRAFFIC-1",
+            format!(
+                "{revision} has {} % and was sized for {least} tasks, and has {tasks} from here on",
+                status.weight
+            ),
+        );
     }
 }
 

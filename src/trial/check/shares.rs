@@ -174,6 +174,7 @@ fn concerns(event: &Event) -> bool {
         | What::Lent(_) => true,
         What::Stored { .. } => event.before.is_some(),
         What::Leased { .. }
+        | What::Told { .. }
         | What::Service { .. }
         | What::Job(..)
         | What::Asked(..)
@@ -231,6 +232,7 @@ fn hurts(event: &Event, name: &Name) -> bool {
         | What::Listens(_)
         | What::Stored { .. }
         | What::Leased { .. }
+        | What::Told { .. }
         | What::Service { .. }
         | What::Job(..)
         | What::Asked(..)

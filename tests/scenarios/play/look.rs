@@ -34,6 +34,7 @@ impl Observer for Observing {
             what,
             What::Stored { .. }
                 | What::Leased { .. }
+                | What::Told { .. }
                 | What::Service { .. }
                 | What::Job(..)
                 | What::Servers { .. }
@@ -66,6 +67,7 @@ impl Notes {
             | What::Proxy(..) => self.look_at_traffic(view),
             What::Stored { .. }
             | What::Leased { .. }
+            | What::Told { .. }
             | What::Looked
             | What::Asked(..)
             | What::Answered(..)
