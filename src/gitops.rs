@@ -31,7 +31,9 @@ pub use git::{
     Branch, BranchPattern, Folder, GitAccess, GitAddressError, GitBranches, GitSource,
     MAX_BRANCHES, Url,
 };
-pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+pub use listing::{
+    Content, Freshness, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest,
+};
 pub use sharing::{Relation, Unclaimed};
 pub use tending::{Gitops, SourceReport, Tended};
 

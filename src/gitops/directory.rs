@@ -130,6 +130,7 @@ impl Watch {
                 .into_iter()
                 .map(|(path, content)| super::ManifestFile { path, content })
                 .collect(),
+            freshness: self.settle.freshness(self.runtime.steady()),
             presence: Presence::There,
         };
         // What was there before the first files have settled says nothing.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use super::{Content, Desk, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+use super::{
+    Content, Desk, Freshness, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest,
+};
 use crate::api::{Commit, Place};
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
@@ -166,6 +168,7 @@ impl Follower {
             place: self.source.place(),
             commit: Some(commit),
             files,
+            freshness: Freshness::Current,
             presence: Presence::There,
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Content, Listing, Presence};
+use super::{Content, Freshness, Listing, ManifestFile, Presence};
 use crate::manifest::Broken;
 
 /// What of a listing could not be read: a resource that is missing may be in there.
@@ -18,7 +18,7 @@ pub(super) struct Holes<'a> {
 pub(super) enum Doubt {
     /// It is not.
     None,
-    /// It may be, for as long as a file is being written.
+    /// It may be, in a file that is being written or has just been, and is not taken yet.
     Passing,
     /// Until somebody does something about it: why.
     Lasting(String),
@@ -73,10 +73,23 @@ impl<'a> Holes<'a> {
                 "it may have been in {}, which is empty; remove the file if that is meant",
                 file.path
             ))
-        } else if files.iter().any(|file| file.content == Content::Unsettled) {
-            Doubt::Passing
         } else {
-            Doubt::None
+            self.unread()
+        }
+    }
+
+    /// What is missing may have moved into a file whose newest content is not in the listing, whether or not an older
+    /// one is. That holds for as long as it is so, and holds up nothing but deletions; but nobody waits in silence for a
+    /// writer who does not end.
+    fn unread(&self) -> Doubt {
+        let is_unsettled = |file: &ManifestFile| file.content == Content::Unsettled;
+        match &self.listing.freshness {
+            Freshness::Behind(file) => Doubt::Lasting(format!(
+                "it may be in {file}, which has not stopped changing for a while; see who writes it, and rename the file into its place when it is whole"
+            )),
+            Freshness::Changing => Doubt::Passing,
+            Freshness::Current if self.listing.files.iter().any(is_unsettled) => Doubt::Passing,
+            Freshness::Current => Doubt::None,
         }
     }
 }

@@ -27,10 +27,11 @@ pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision
         decision.kept.extend(kept);
     };
     match (question.prune, holes.doubt()) {
-        (Prune::Keep, _) => keep(Some(format!(
+        // Perhaps it is not gone at all.
+        (Prune::Keep | Prune::Delete, Doubt::Passing) => keep(None),
+        (Prune::Keep, Doubt::None | Doubt::Lasting(_)) => keep(Some(format!(
             "--prune is not set; delete it by `rolloutctl delete {target}`"
         ))),
-        (Prune::Delete, Doubt::Passing) => keep(None),
         (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
         (Prune::Delete, Doubt::None) => {
             let users = referrers(&target, question.stored);

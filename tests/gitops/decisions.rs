@@ -1,7 +1,7 @@
 //! What becomes of manifests that come, change, go and are wrong.
 
 use rolloutctl::api::{Dependents, OnDrift, Prune, SourcePhase};
-use rolloutctl::gitops::{Content, ManifestFile};
+use rolloutctl::gitops::{Content, Freshness, ManifestFile};
 
 use crate::manifests::{EDGE, listing, listing_at, rollout, with_edge};
 use crate::site::{Site, source};
@@ -185,6 +185,33 @@ async fn nothing_is_deleted_that_may_be_in_what_cannot_be_read() {
             "{content:?}: {kept:?}"
         );
     }
+}
+
+/// What is missing may be in a file that has changed and of which the listing still has the old content.
+#[tokio::test]
+async fn nothing_is_deleted_while_a_file_is_not_taken_as_it_stands() {
+    let mut site = pruning();
+    site.say(listing(&with_edge(&[("web", "web:1"), ("shop", "shop:1")])))
+        .await;
+    for (freshness, words) in [
+        (Freshness::Changing, None),
+        (Freshness::Behind("edge.yaml".to_owned()), Some("edge.yaml")),
+    ] {
+        let mut now = listing(&with_edge(&[("web", "web:2")]));
+        now.freshness = freshness;
+        site.say(now).await;
+        // Nothing else waits for it.
+        assert_eq!(
+            images(&site),
+            [pair("shop", "shop:1"), pair("web", "web:2")]
+        );
+        let kept = site.store.source().expect("told").kept;
+        let told = kept.first().map(String::as_str);
+        assert_eq!(kept.len(), usize::from(words.is_some()), "{kept:?}");
+        assert!(words.is_none_or(|words| told.is_some_and(|told| told.contains(words))));
+    }
+    site.say(listing(&with_edge(&[("web", "web:2")]))).await;
+    assert_eq!(images(&site), [pair("web", "web:2")]);
 }
 
 #[tokio::test]

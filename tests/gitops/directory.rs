@@ -51,6 +51,18 @@ impl Bench {
             .await;
     }
 
+    /// Waits until the rollout's manifest is in this file, through which it lives.
+    async fn until_in_file(&mut self, name: &str, file: &str) {
+        let target = format!("rollout/{name}");
+        let is_there = |store: &Memory| {
+            let draft = store.find(&target).expect("it is not removed").draft;
+            let deleted = format!("{target} is deleted while it moves to {file}");
+            assert_eq!(draft.deletion, None, "{deleted}");
+            draft.origin.is_some_and(|origin| origin.file == file)
+        };
+        self.site.until(file, is_there).await;
+    }
+
     async fn until_phase(&mut self, phase: SourcePhase) {
         let is_so = |store: &Memory| store.source().is_some_and(|source| source.phase == phase);
         self.site.until(&format!("{phase:?}"), is_so).await;
@@ -158,6 +170,60 @@ async fn a_link_is_swapped_as_git_sync_does() {
     fs::remove_dir_all(at("rev-1")).expect("removed");
     bench.until_image("web", Some("web:2")).await;
     assert_eq!(bench.site.store.all_images()["web"], ["web:1", "web:2"]);
+}
+
+/// What moves from one file into another one is in neither for a while: the first is gone, and the second has not settled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_moves_into_another_file_by_a_swap_is_not_deleted() {
+    let root = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| root.path().join(name);
+    let (web, shop) = (rollout("web", "web:1"), rollout("shop", "shop:1"));
+    let both = format!("{shop}---\n{web}");
+    for (revision, files) in [
+        ("rev-1", vec![("a.yaml", &web), ("b.yaml", &shop)]),
+        ("rev-2", vec![("b.yaml", &both)]),
+    ] {
+        fs::create_dir(at(revision)).expect("a directory");
+        fs::write(at(revision).join("edge.yaml"), EDGE).expect("written");
+        for (file, text) in files {
+            fs::write(at(revision).join(file), text).expect("written");
+        }
+    }
+    symlink("rev-1", at("current")).expect("a link");
+    let mut bench = Bench {
+        site: watching(&at("current"), Prune::Delete),
+        directory: root,
+    };
+    bench.until_image("web", Some("web:1")).await;
+    let at = |name: &str| bench.directory.path().join(name);
+    symlink("rev-2", at("next")).expect("a link");
+    fs::rename(at("next"), at("current")).expect("swapped");
+    bench.until_in_file("web", "b.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_moves_into_a_file_that_is_written_slowly_is_not_deleted() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("a.yaml", &rollout("web", "web:1"));
+    bench.write("b.yaml", &rollout("shop", "shop:1"));
+    bench.until_image("web", Some("web:1")).await;
+    bench.until_image("shop", Some("shop:1")).await;
+    let at = |name: &str| bench.directory.path().join(name);
+    let mut file = File::create(at("b.yaml")).expect("cut short");
+    fs::remove_file(at("a.yaml")).expect("removed");
+    file.write_all(rollout("shop", "shop:1").as_bytes())
+        .expect("written");
+    // Much longer than a file that is gone takes to be gone; others' changes come through.
+    bench.write("news.yaml", &rollout("news", "news:1"));
+    bench.until_image("news", Some("news:1")).await;
+    bench.write("news.yaml", &rollout("news", "news:2"));
+    bench.until_image("news", Some("news:2")).await;
+    bench.site.settle().await;
+    assert!(bench.site.store.images().contains_key("web"));
+    let rest = format!("---\n{}", rollout("web", "web:1"));
+    file.write_all(rest.as_bytes()).expect("written");
+    drop(file);
+    bench.until_in_file("web", "b.yaml").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

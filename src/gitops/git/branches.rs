@@ -13,7 +13,7 @@ use super::{
     pauses, place,
 };
 use crate::api::{Commit, Place};
-use crate::gitops::{Branches, Desk, Followed, Listing, Presence, Standing};
+use crate::gitops::{Branches, Desk, Followed, Freshness, Listing, Presence, Standing};
 use crate::runtime::Runtime;
 
 /// The most branches of one repository that are followed.
@@ -217,6 +217,7 @@ impl Follower {
                     place,
                     commit: Some(commit.clone()),
                     files,
+                    freshness: Freshness::Current,
                     presence: Presence::There,
                 };
                 self.desk.deliver(listing, self.runtime.now());
