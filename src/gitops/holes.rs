@@ -1,6 +1,6 @@
 //! Holes: what of a source could not be read. What is missing may be in there, and must not be taken for gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Content, Freshness, Listing, ManifestFile, Presence};
 use crate::manifest::Broken;
@@ -12,6 +12,8 @@ pub(super) struct Holes<'a> {
     pub unreadable: BTreeMap<String, String>,
     /// The first file with a document of which it cannot be told which resource it is.
     nameless: Option<&'a str>,
+    /// The files with a document that cannot be applied.
+    broken: BTreeSet<&'a str>,
 }
 
 /// Whether a missing resource may be somewhere else.
@@ -38,6 +40,7 @@ impl<'a> Holes<'a> {
             listing,
             unreadable,
             nameless: nameless.map(|broken| broken.file.as_str()),
+            broken: broken.iter().map(|broken| broken.file.as_str()).collect(),
         }
     }
 
@@ -46,8 +49,8 @@ impl<'a> Holes<'a> {
         self.unreadable.values().cloned()
     }
 
-    /// Whether a resource that is missing may be in there.
-    pub fn doubt(&self) -> Doubt {
+    /// Whether a resource that is missing, and that came from `origin`, may be in there.
+    pub fn doubt(&self, origin: &str) -> Doubt {
         let is_blank = |content: &Content| match content {
             // A file of a repository is never half written.
             Content::Whole(bytes) => {
@@ -73,9 +76,20 @@ impl<'a> Holes<'a> {
                 "it may have been in {}, which is empty; remove the file if that is meant",
                 file.path
             ))
+        } else if let Some(file) = self.broken_from(origin) {
+            Doubt::Lasting(format!(
+                "it may have been in {file}, in which something is wrong, as if its end were missing; put that right"
+            ))
         } else {
             self.unread()
         }
+    }
+
+    /// A file in which a document is broken, and which may be where a resource came from. A copy that broke off ends
+    /// anywhere, also where it can be told which resource the broken document is: what stood behind it is missing then.
+    fn broken_from(&self, origin: &str) -> Option<&'a str> {
+        let mut broken = self.broken.iter().copied();
+        broken.find(|file| origin.is_empty() || *file == origin)
     }
 
     /// What is missing may have moved into a file whose newest content is not in the listing, whether or not an older

@@ -114,6 +114,8 @@ pub(super) fn handed_over(question: &Question, origin: &Origin) -> Option<Origin
     origin.yields.remove(&heir);
     Some(Origin {
         source: heir,
+        // Where it says it is not known yet.
+        file: String::new(),
         // It has written nothing yet: whatever it says is a change.
         digest: String::new(),
         problem: None,
