@@ -168,6 +168,7 @@ impl Follower {
             place: self.source.place(),
             commit: Some(commit),
             files,
+            hollow: Vec::new(),
             freshness: Freshness::Current,
             presence: Presence::There,
         }))

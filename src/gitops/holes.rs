@@ -80,6 +80,10 @@ impl<'a> Holes<'a> {
             Doubt::Lasting(format!(
                 "it may have been in {file}, in which something is wrong, as if its end were missing; put that right"
             ))
+        } else if let Some(directory) = self.hollow_above(origin) {
+            Doubt::Lasting(format!(
+                "it may have been in {directory}, which holds no manifest, as if it were not mounted; remove the directory if that is meant"
+            ))
         } else {
             self.unread()
         }
@@ -90,6 +94,16 @@ impl<'a> Holes<'a> {
     fn broken_from(&self, origin: &str) -> Option<&'a str> {
         let mut broken = self.broken.iter().copied();
         broken.find(|file| origin.is_empty() || *file == origin)
+    }
+
+    /// A directory without manifests from which a resource came.
+    fn hollow_above(&self, origin: &str) -> Option<&'a str> {
+        let is_above = |directory: &&String| {
+            let rest = origin.strip_prefix(directory.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let found = self.listing.hollow.iter().find(is_above);
+        found.map(String::as_str)
     }
 
     /// What is missing may have moved into a file whose newest content is not in the listing, whether or not an older

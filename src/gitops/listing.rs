@@ -19,6 +19,9 @@ pub struct Listing {
     pub commit: Option<Commit>,
     /// Its manifest files, by path.
     pub files: Vec<ManifestFile>,
+    /// The directories that are there and hold no manifest, though they may have: not those whose last one was seen to be
+    /// removed.
+    pub hollow: Vec<String>,
     /// Whether they are in it as they now stand.
     pub freshness: Freshness,
     /// Whether the source is still there.
@@ -55,6 +58,7 @@ impl Listing {
             place,
             commit: None,
             files: Vec::new(),
+            hollow: Vec::new(),
             freshness: Freshness::Current,
             presence: Presence::Gone,
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolloutctl::api::{OnDrift, Prune, SourcePhase};
+use rolloutctl::api::{OnDrift, Place, Prune, SourcePhase};
 use rolloutctl::gitops::{MAX_FILE, SourceOptions};
 use rolloutctl::runtime::{Runtime, Tokio};
 use tempfile::TempDir;
@@ -24,6 +24,12 @@ struct Bench {
 fn watching(path: &Path, prune: Prune) -> Site {
     let source = SourceOptions::directory(path, prune, OnDrift::Restore).expect("a path");
     Site::reading(Arc::default(), vec![source])
+}
+
+/// Another controller with the same store, which prunes.
+fn reading(store: &Arc<Memory>, path: &Path) -> Site {
+    let source = SourceOptions::directory(path, Prune::Delete, OnDrift::Restore).expect("a path");
+    Site::reading(store.clone(), vec![source])
 }
 
 impl Bench {
@@ -61,6 +67,20 @@ impl Bench {
             draft.origin.is_some_and(|origin| origin.file == file)
         };
         self.site.until(file, is_there).await;
+    }
+
+    /// Waits until it is told that the rollout stays, with these words.
+    async fn until_kept(&mut self, name: &str, words: &str) {
+        let start = format!("rollout/{name}: ");
+        let is_told = |store: &Memory| {
+            let draft = store.find(&format!("rollout/{name}"));
+            let draft = draft.expect("it is not removed").draft;
+            assert_eq!(draft.deletion, None, "{name} is deleted, without {words}");
+            let kept = store.source().map(|source| source.kept);
+            let mut kept = kept.iter().flatten();
+            kept.any(|kept| kept.starts_with(&start) && kept.contains(words))
+        };
+        self.site.until(words, is_told).await;
     }
 
     async fn until_phase(&mut self, phase: SourcePhase) {
@@ -274,6 +294,60 @@ async fn a_directory_that_vanishes_and_comes_back_deletes_nothing() {
     bench.write("specs/edge.yaml", EDGE);
     bench.write("specs/web.yaml", &rollout("web", "web:2"));
     bench.until_image("web", Some("web:2")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_behind_a_link_to_nowhere_is_kept() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("..rev-1/web.yaml", &rollout("web", "web:1"));
+    let root = bench.directory.path();
+    symlink("..rev-1", root.join("team")).expect("a link");
+    bench.until_image("web", Some("web:1")).await;
+    // As git-sync leaves it when it breaks off.
+    fs::remove_dir_all(bench.directory.path().join("..rev-1")).expect("removed");
+    bench.until_kept("web", "team").await;
+    bench.write("..rev-2/web.yaml", &rollout("web", "web:2"));
+    let root = bench.directory.path();
+    symlink("..rev-2", root.join("..next")).expect("a link");
+    fs::rename(root.join("..next"), root.join("team")).expect("swapped");
+    bench.until_image("web", Some("web:2")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_a_directory_in_whose_place_there_is_an_empty_one_is_kept() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("team/web.yaml", &rollout("web", "web:1"));
+    bench.until_image("web", Some("web:1")).await;
+    let at = |name: &str| bench.directory.path().join(name);
+    // As a mount that goes: at once there is the empty directory on which it stood.
+    fs::create_dir(at("..under")).expect("a directory");
+    fs::rename(at("team"), at("..mounted")).expect("renamed");
+    fs::rename(at("..under"), at("team")).expect("renamed");
+    bench
+        .until_kept("web", "team, which holds no manifest")
+        .await;
+    // A controller that begins now has not seen what was there.
+    bench.site = reading(&bench.site.store, bench.directory.path());
+    let desk = bench.site.desk.clone();
+    let place = Place(format!("dir:{}", bench.directory.path().display()));
+    let is_read = |_: &Memory| desk.look(&place).listing.is_some();
+    bench.site.until("it is read", is_read).await;
+    bench.site.settle().await;
+    bench
+        .until_kept("web", "team, which holds no manifest")
+        .await;
+    // The directory itself goes: that is meant.
+    fs::remove_dir(bench.directory.path().join("team")).expect("removed");
+    bench.until_image("web", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_manifest_of_a_directory_may_be_removed() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("team/web.yaml", &rollout("web", "web:1"));
+    bench.until_image("web", Some("web:1")).await;
+    fs::remove_file(bench.directory.path().join("team/web.yaml")).expect("removed");
+    bench.until_image("web", None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

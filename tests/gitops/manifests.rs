@@ -41,6 +41,7 @@ pub fn listing_at(commit: Option<&str>, files: &[(&str, String)]) -> Listing {
         place: place(),
         commit: commit.map(|commit| Commit(commit.to_owned())),
         files,
+        hollow: Vec::new(),
         freshness: Freshness::Current,
         presence: Presence::There,
     }

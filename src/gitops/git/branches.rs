@@ -217,6 +217,7 @@ impl Follower {
                     place,
                     commit: Some(commit.clone()),
                     files,
+                    hollow: Vec::new(),
                     freshness: Freshness::Current,
                     presence: Presence::There,
                 };
