@@ -22,6 +22,7 @@ mod objects;
 mod program;
 mod refusal;
 mod settings;
+mod suspects;
 
 pub use address::{Branch, BranchPattern, Folder, GitAddressError, Url};
 pub use branches::{GitBranches, MAX_BRANCHES};
@@ -74,9 +75,13 @@ fn place(url: &Url, branch: &str, folder: &Folder) -> Place {
 
 /// The pauses after a repository that could not be read.
 fn pauses(interval: Duration) -> Backoff {
+    pauses_between(Duration::from_secs(1).min(interval), interval)
+}
+
+fn pauses_between(first: Duration, longest: Duration) -> Backoff {
     Backoff::new(Policy {
-        first: Duration::from_secs(1).min(interval),
-        longest: interval,
+        first,
+        longest,
         give_up_after: None,
         spread: Spread::Half,
     })

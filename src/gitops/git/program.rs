@@ -53,6 +53,20 @@ pub(super) enum GitError {
     TooMuch(String),
 }
 
+impl GitError {
+    /// Whether it is this machine that cannot, whatever is asked for.
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Missing | Self::Io { .. } => true,
+            Self::Late { .. }
+            | Self::Refused { .. }
+            | Self::NoBranch { .. }
+            | Self::NoFolder { .. }
+            | Self::TooMuch(_) => false,
+        }
+    }
+}
+
 /// A bare repository of our own. It goes when this does.
 pub(super) struct Git {
     directory: PathBuf,

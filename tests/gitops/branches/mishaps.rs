@@ -1,0 +1,65 @@
+//! What befalls branches that nobody has asked for: one cannot be fetched.
+
+use rolloutctl::api::{Prune, SourcePhase};
+
+use super::Bench;
+
+impl Bench {
+    /// Makes a branch with a commit of which one object is lost.
+    fn break_branch(&self, branch: &str) {
+        self.commit("broken", "web:lost");
+        let id = self.repository.git(&["rev-parse", "broken:specs/web.yaml"]);
+        self.repository.git(&["checkout", "--quiet", "main"]);
+        let (folder, file) = id.split_at(2);
+        let object = self.repository.path().join(".git/objects").join(folder);
+        std::fs::remove_file(object.join(file)).expect("a loose object");
+        // Nobody has seen it when it was whole.
+        self.repository.git(&["branch", branch, "broken"]);
+    }
+}
+
+/// A branch whose commit cannot be handed out, as one is whose push is too large to be fetched in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_cannot_be_fetched_stops_no_other_one() {
+    let mut bench = Bench::new(&["main", "test/*"], Prune::Delete);
+    bench.until_images(&[("web", "web:1")]).await;
+    bench.commit("test/a", "web:2");
+    bench
+        .until_images(&[("web", "web:1"), ("web-test-a", "web:2")])
+        .await;
+    bench.break_branch("test/bad");
+    bench.commit("test/a", "web:3");
+    bench.commit("main", "web:4");
+    bench
+        .until_images(&[("web", "web:4"), ("web-test-a", "web:3")])
+        .await;
+    bench
+        .until_told("it is told of the branch", |source| {
+            source.place.0.contains("#test/bad")
+                && source.phase == SourcePhase::Unreadable
+                && source.message.contains("fetch test/bad of")
+        })
+        .await;
+    bench.site.settle().await;
+    for source in bench.site.store.all_sources() {
+        let is_bad = source.place.0.contains("#test/bad");
+        assert_eq!(
+            source.phase == SourcePhase::Unreadable,
+            is_bad,
+            "{source:?}"
+        );
+    }
+    // Nor does it while it rests.
+    bench.commit("main", "web:5");
+    bench
+        .until_images(&[("web", "web:5"), ("web-test-a", "web:3")])
+        .await;
+    // It is tried again.
+    bench.drop_branch("test/bad");
+    let commit = bench.commit("test/bad", "web:6");
+    bench
+        .until_told("it is read", |source| {
+            source.commit.as_ref().is_some_and(|read| read.0 == commit)
+        })
+        .await;
+}
