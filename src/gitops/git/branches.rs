@@ -179,7 +179,7 @@ impl Follower {
         let moved = self.moved(&branches, &heads);
         let alone = self.fetch_together(moved).await?;
         // After what they say, and before those for which nobody is to wait.
-        self.desk.follow(&self.place, branches, self.runtime.now());
+        self.follow(branches);
         self.fetch_alone(alone).await?;
         if self.is_due_anew() {
             self.git = None;
@@ -315,6 +315,22 @@ impl Follower {
         let longest = self.suspects.note(branch, problem, now);
         let place = self.source.branch(branch).place();
         self.desk.fail(&place, &in_force(problem, longest));
+    }
+
+    /// Says which branches are followed. What one said that is not any more is forgotten: should it come back, it says
+    /// something new or nothing.
+    fn follow(&self, branches: Branches) {
+        let before = self.desk.look(&self.place).branches;
+        let left: Vec<Branch> = before
+            .iter()
+            .flat_map(|before| &before.followed)
+            .filter(|followed| !branches.has(&followed.branch))
+            .map(|followed| followed.branch.clone())
+            .collect();
+        self.desk.follow(&self.place, branches, self.runtime.now());
+        for branch in left {
+            self.desk.forget(&self.source.branch(&branch).place());
+        }
     }
 
     /// Whether so much was fetched that the repository is to be made anew: what nobody needs any more goes with it.

@@ -1,4 +1,4 @@
-//! What befalls branches that nobody has asked for: one cannot be fetched.
+//! What befalls branches that nobody has asked for: one cannot be fetched, one comes back with less than it had.
 
 use rolloutctl::api::{Prune, SourcePhase};
 
@@ -62,4 +62,31 @@ async fn a_branch_that_cannot_be_fetched_stops_no_other_one() {
             source.commit.as_ref().is_some_and(|read| read.0 == commit)
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_comes_back_is_not_heard_with_what_it_said_before() {
+    let mut bench = Bench::new(&["main", "test/*"], Prune::Delete);
+    bench.commit("test/a", "web:2");
+    bench
+        .until_images(&[("web", "web:1"), ("web-test-a", "web:2")])
+        .await;
+    bench.drop_branch("test/a");
+    bench.until_images(&[("web", "web:1")]).await;
+    bench.site.store.take("rollout/web-test-a");
+    bench.site.settle().await;
+    // It comes back without the folder.
+    bench
+        .repository
+        .git(&["checkout", "--quiet", "-b", "test/a"]);
+    bench.repository.git(&["mv", "specs", "elsewhere"]);
+    bench.repository.commit("moved");
+    bench
+        .until_told("there is no folder", |source| {
+            source.place.0.contains("#test/a")
+                && source.message.contains("there is no folder specs")
+        })
+        .await;
+    bench.site.settle().await;
+    assert!(!bench.site.store.images().contains_key("web-test-a"));
 }
