@@ -10,6 +10,7 @@
 //! What a rollout does with a new spec is not decided here.
 
 mod active;
+mod asked;
 mod decide;
 mod desk;
 mod directory;
@@ -24,7 +25,7 @@ mod tending;
 mod verdict;
 
 pub use active::{Branches, Followed, Standing};
-pub use decide::{Decision, Deed, Question, Write, decide, digest};
+pub use decide::{Decision, Deed, Question, Write, decide};
 pub use desk::{Desk, Look};
 pub use directory::DirectorySource;
 pub use git::{

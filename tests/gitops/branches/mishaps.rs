@@ -1,4 +1,5 @@
-//! What befalls branches that nobody has asked for: one cannot be fetched, one comes back with less than it had.
+//! What befalls branches that nobody has asked for: one cannot be fetched, one comes back with less than it had, and another
+//! release reads the marks.
 
 use rolloutctl::api::{Prune, SourcePhase};
 
@@ -89,4 +90,38 @@ async fn a_branch_that_comes_back_is_not_heard_with_what_it_said_before() {
         .await;
     bench.site.settle().await;
     assert!(!bench.site.store.images().contains_key("web-test-a"));
+}
+
+/// Another release writes a field that this one does not know: its digests of the same manifests are others.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_release_is_no_change_of_a_manifest() {
+    let mut bench = Bench::new(&["main", "rc"], Prune::Delete);
+    bench.until_images(&[("web", "web:1")]).await;
+    bench.site.settle().await;
+    bench.commit("rc", "web:2");
+    bench
+        .until_told("rc is left behind", |source| !source.left.is_empty())
+        .await;
+    bench.site.settle().await;
+    let marked = bench.site.store.find("rollout/web").expect("applied");
+    let marked = marked.draft.origin.expect("a mark");
+    // Of the release that does not write down what stands in the manifest, there is its digest of the resource alone.
+    for kept in [usize::MAX, 32] {
+        let other = |digest: &mut String| {
+            let rest = digest.get(32..kept.min(digest.len())).unwrap_or_default();
+            *digest = format!("{}{rest}", "0".repeat(32));
+        };
+        bench.site.store.touch("rollout/web", |draft| {
+            let origin = draft.origin.as_mut().expect("a mark");
+            other(&mut origin.digest);
+            origin.yields.values_mut().for_each(other);
+        });
+        bench.site.settle().await;
+        let web = bench.site.store.find("rollout/web").expect("there").draft;
+        assert_eq!(bench.site.store.images()["web"], "web:1");
+        assert_eq!(web.origin, Some(marked.clone()), "it is brought up to date");
+        assert_eq!(web.generation, 1);
+    }
+    bench.commit("rc", "web:3");
+    bench.until_images(&[("web", "web:3")]).await;
 }
