@@ -18,6 +18,7 @@ use crate::runtime::Runtime;
 
 mod address;
 mod branches;
+mod group;
 mod objects;
 mod program;
 mod refusal;
