@@ -10,6 +10,7 @@
 //! What a rollout does with a new spec is not decided here.
 
 mod active;
+mod asked;
 mod decide;
 mod desk;
 mod directory;
@@ -25,14 +26,16 @@ mod tending;
 mod verdict;
 
 pub use active::{Branches, Followed, Standing};
-pub use decide::{Decision, Deed, Question, Write, decide, digest};
+pub use decide::{Decision, Deed, Question, Write, decide};
 pub use desk::{Desk, Look};
 pub use directory::DirectorySource;
 pub use git::{
     Branch, BranchPattern, Folder, GitAccess, GitAddressError, GitBranches, GitSource,
     MAX_BRANCHES, Url,
 };
-pub use listing::{Content, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+pub use listing::{
+    Content, Freshness, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest,
+};
 pub use played::{PlayedSource, Saying};
 pub use sharing::{Relation, Unclaimed};
 pub use tending::{Gitops, SourceReport, Tended};

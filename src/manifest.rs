@@ -79,6 +79,8 @@ impl From<Resource> for Applied {
 pub struct Located {
     /// The resource.
     pub resource: Resource,
+    /// What is written of it, after overlays and settings and before defaults.
+    pub written: serde_json::Value,
     /// The source's name.
     pub file: String,
     /// The line of its first field, from 1.

@@ -52,10 +52,11 @@ pub struct Origin {
     pub commit: Option<Commit>,
     /// The generation that the source wrote. Another one was written by hand.
     pub generation: u64,
-    /// The digest of the resource as the source wrote it.
+    /// What the source asked for: the digest of the resource as it wrote it, `-`, and that of what its manifest says,
+    /// which no other release changes. The first alone if an older release wrote it.
     pub digest: String,
-    /// Other branches of the source's repository that say the resource too and have stepped back, each with the digest
-    /// of what it asked for then: one that asks for something else takes it over.
+    /// Other branches of the source's repository that say the resource too and have stepped back, each with
+    /// what it asked for then, as in `digest`: one that asks for something else takes it over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub yields: BTreeMap<Place, String>,
     /// What is wrong between the source and the resource, if anything is.

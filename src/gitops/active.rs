@@ -21,6 +21,14 @@ pub struct Branches {
     pub is_empty: bool,
 }
 
+impl Branches {
+    /// Whether `branch` is among those that are followed.
+    pub fn has(&self, branch: &Branch) -> bool {
+        let mut followed = self.followed.iter();
+        followed.any(|followed| followed.branch == *branch)
+    }
+}
+
 /// A branch that is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Followed {
@@ -131,12 +139,7 @@ fn gone_branches(branches: &GitBranches, known: &Branches, stored: &[Stored]) ->
     origins
         .filter_map(|origin| branches.branch_at(&origin.source))
         .filter(|branch| branches.standing(branch) == Some(Standing::Matching))
-        .filter(|branch| {
-            known
-                .followed
-                .iter()
-                .all(|followed| followed.branch != *branch)
-        })
+        .filter(|branch| !known.has(branch))
         .filter(|branch| !known.beyond.contains(branch))
         .collect()
 }

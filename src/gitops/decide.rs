@@ -8,18 +8,17 @@
 //! - What is invalid stops nothing else: the last valid one stays in force, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
+use super::asked::{Asked, asked};
 use super::holes::Holes;
 use super::parting::gone;
 use super::sharing::{self, Claim, Relation, Unclaimed};
 use super::verdict::Verdict;
 use super::{Content, Listing};
 use crate::api::{
-    Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, Resource, ResourceRef,
+    Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, ResourceRef,
 };
 use crate::manifest::{self, Applied, Broken, Edits, Known, Located, Parsed, Source};
 use crate::world::applying::{Step, fitting, step};
@@ -101,15 +100,6 @@ pub enum Deed {
     Remove(StoreId),
 }
 
-/// Distinguishes what a source asked for from anything else.
-pub fn digest(resource: &Resource) -> String {
-    let hash = Sha256::digest(resource.to_json().to_string());
-    hash.iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // Writing to a string cannot fail.
-        text
-    })
-}
-
 /// Compares what the source says with what is stored.
 pub fn decide(question: &Question) -> Decision {
     let parsed = parse(question);
@@ -185,7 +175,7 @@ fn unreadable<'a>(question: &Question<'a>, target: &ResourceRef) -> Option<&'a U
 fn one(question: &Question, located: &Located, decision: &mut Decision) {
     let target = ResourceRef::of(&located.resource);
     let stored = target.look_up(question.stored);
-    let wanted = digest(&located.resource);
+    let wanted = asked(located);
     if let Some(unreadable) = unreadable(question, &target) {
         let problem = format!(
             "metadata.name: {target} is in the store, and this release cannot read it: {}",
@@ -201,7 +191,7 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
     let claim = Claim::of(question, located, &wanted, stored);
     match claim {
         Claim::Free | Claim::Taken => {}
-        Claim::Same => return,
+        Claim::Same(mark) => return stepped_back(stored, mark, decision),
         Claim::Theirs(other) => {
             let problem = format!(
                 "metadata.name: {target} comes from the source {other} already; define it in one of the two"
@@ -218,10 +208,7 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
             decision.left.push(format!(
                 "{target} is as {other} has it, which changed it last; it comes here when its manifest changes here"
             ));
-            if let (Some(mark), Some(stored)) = (mark, stored) {
-                remark(stored, mark, "another branch says it too", decision);
-            }
-            return;
+            return stepped_back(stored, mark, decision);
         }
     }
     decision
@@ -245,7 +232,7 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
                 kind: OriginProblemKind::Drifted,
                 message: message.to_owned(),
             };
-            report(stored, question, Some(fault), decision);
+            drifted(stored, question, &wanted, fault, decision);
         }
         Verdict::InForce(stored) => refresh(stored, question, located, &wanted, decision),
         Verdict::Write(_) if matches!(claim, Claim::Taken) => {
@@ -254,6 +241,37 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
         }
         Verdict::Write(why) => write(question, located, &wanted, stored, why, decision),
     }
+}
+
+/// Another branch has it; the mark is to say what this one asks for, if it does not yet.
+fn stepped_back(stored: Option<&Stored>, mark: Option<Origin>, decision: &mut Decision) {
+    if let (Some(mark), Some(stored)) = (mark, stored) {
+        remark(stored, mark, "another branch says it too", decision);
+    }
+}
+
+/// It stays as a hand has left it, until something else is asked for than is `wanted` now.
+fn drifted(
+    stored: &Stored,
+    question: &Question,
+    wanted: &str,
+    fault: OriginProblem,
+    decision: &mut Decision,
+) {
+    let Some(origin) = mark(question, stored) else {
+        return;
+    };
+    let origin = Origin {
+        digest: wanted.to_owned(),
+        problem: Some(fault),
+        ..origin.clone()
+    };
+    remark(
+        stored,
+        origin,
+        "what is wrong with its source is said",
+        decision,
+    );
 }
 
 /// The store says what the manifest says: only the mark may be missing, or be another one.
@@ -296,10 +314,11 @@ fn write(
 ) {
     let target = ResourceRef::of(&located.resource);
     let asked_before = stored.and_then(|stored| mark(question, stored));
-    let commit = match asked_before.filter(|origin| origin.digest == wanted) {
-        Some(origin) => origin.commit.clone(),
-        None => question.listing.commit.clone(),
-    };
+    let commit =
+        match asked_before.filter(|origin| Asked::of(&origin.digest, wanted) == Asked::Same) {
+            Some(origin) => origin.commit.clone(),
+            None => question.listing.commit.clone(),
+        };
     let yields = sharing::yields(question, stored.and_then(|s| s.draft.origin.as_ref()));
     let origin = |generation| {
         Some(Origin {

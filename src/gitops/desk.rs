@@ -101,6 +101,11 @@ impl Desk {
         }
     }
 
+    /// Nothing is known of a source any more.
+    pub fn forget(&self, place: &Place) {
+        self.lock().remove(place);
+    }
+
     /// What is known of a source.
     pub fn look(&self, place: &Place) -> Look {
         self.lock().get(place).cloned().unwrap_or_default()

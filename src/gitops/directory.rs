@@ -16,10 +16,12 @@ use crate::api::Place;
 use crate::runtime::Runtime;
 
 mod hints;
+mod hollows;
 mod scan;
 mod settle;
 
 use hints::{Hint, Hints};
+use hollows::Hollows;
 use scan::{Scan, ScanError, Stamp, scan};
 use settle::Settle;
 
@@ -53,6 +55,7 @@ impl DirectorySource {
         let mut watch = Watch {
             hints: Hints::new(&self.path),
             settle: Settle::new(SETTLE),
+            hollows: Hollows::default(),
             began: runtime.steady(),
             path: self.path,
             place,
@@ -71,6 +74,7 @@ struct Watch {
     place: Place,
     hints: Hints,
     settle: Settle,
+    hollows: Hollows,
     /// When the watching began.
     began: Duration,
     desk: Arc<Desk>,
@@ -114,7 +118,7 @@ impl Watch {
         }
     }
 
-    fn tell(&self, found: &Scan) {
+    fn tell(&mut self, found: &Scan) {
         let mut files: BTreeMap<String, Content> = self.settle.contents();
         for (path, (problem, remedy)) in &found.problems {
             let content = Content::Unreadable {
@@ -130,6 +134,8 @@ impl Watch {
                 .into_iter()
                 .map(|(path, content)| super::ManifestFile { path, content })
                 .collect(),
+            hollow: self.hollows.look(found),
+            freshness: self.settle.freshness(self.runtime.steady()),
             presence: Presence::There,
         };
         // What was there before the first files have settled says nothing.

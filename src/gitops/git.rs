@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use super::{Content, Desk, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest};
+use super::{
+    Content, Desk, Freshness, Listing, MAX_FILE, MAX_FILES, ManifestFile, Presence, is_manifest,
+};
 use crate::api::{Commit, Place};
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
 
 mod address;
 mod branches;
+mod group;
 mod objects;
 mod program;
 mod refusal;
 mod settings;
+mod suspects;
 
 pub use address::{Branch, BranchPattern, Folder, GitAddressError, Url};
 pub use branches::{GitBranches, MAX_BRANCHES};
@@ -72,9 +76,13 @@ fn place(url: &Url, branch: &str, folder: &Folder) -> Place {
 
 /// The pauses after a repository that could not be read.
 fn pauses(interval: Duration) -> Backoff {
+    pauses_between(Duration::from_secs(1).min(interval), interval)
+}
+
+fn pauses_between(first: Duration, longest: Duration) -> Backoff {
     Backoff::new(Policy {
-        first: Duration::from_secs(1).min(interval),
-        longest: interval,
+        first,
+        longest,
         give_up_after: None,
         spread: Spread::Half,
     })
@@ -166,6 +174,8 @@ impl Follower {
             place: self.source.place(),
             commit: Some(commit),
             files,
+            hollow: Vec::new(),
+            freshness: Freshness::Current,
             presence: Presence::There,
         }))
     }

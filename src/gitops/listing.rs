@@ -19,8 +19,26 @@ pub struct Listing {
     pub commit: Option<Commit>,
     /// Its manifest files, by path.
     pub files: Vec<ManifestFile>,
+    /// The directories that are there and hold no manifest, though they may have: not those whose last one was seen to be
+    /// removed.
+    pub hollow: Vec<String>,
+    /// Whether they are in it as they now stand.
+    pub freshness: Freshness,
     /// Whether the source is still there.
     pub presence: Presence,
+}
+
+/// Whether a listing holds each file as it now stands. One that it does not may say more by now than it did: what is
+/// missing may have moved there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// It does.
+    #[default]
+    Current,
+    /// Some file has just come, changed or gone, and is not taken yet.
+    Changing,
+    /// This file has not been taken for longer than a writer needs.
+    Behind(String),
 }
 
 /// Whether a source is still there.
@@ -40,6 +58,8 @@ impl Listing {
             place,
             commit: None,
             files: Vec::new(),
+            hollow: Vec::new(),
+            freshness: Freshness::Current,
             presence: Presence::Gone,
         }
     }

@@ -14,8 +14,12 @@ pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision
     if stored.draft.deletion.is_some() {
         return;
     }
-    let heir = mark(question, stored).and_then(|mark| sharing::handed_over(question, mark));
-    if let (Some(mark), Doubt::None) = (heir, holes.doubt()) {
+    let Some(mark) = mark(question, stored) else {
+        return;
+    };
+    let doubt = holes.doubt(&mark.file);
+    let heir = sharing::handed_over(question, mark);
+    if let (Some(mark), Doubt::None) = (heir, &doubt) {
         let why = "its manifest is gone, and another branch says it too";
         return remark(stored, mark, why, decision);
     }
@@ -26,11 +30,12 @@ pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision
             reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
         decision.kept.extend(kept);
     };
-    match (question.prune, holes.doubt()) {
-        (Prune::Keep, _) => keep(Some(format!(
+    match (question.prune, doubt) {
+        // Perhaps it is not gone at all.
+        (Prune::Keep | Prune::Delete, Doubt::Passing) => keep(None),
+        (Prune::Keep, Doubt::None | Doubt::Lasting(_)) => keep(Some(format!(
             "--prune is not set; delete it by `rolloutctl delete {target}`"
         ))),
-        (Prune::Delete, Doubt::Passing) => keep(None),
         (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
         (Prune::Delete, Doubt::None) => {
             let users = referrers(&target, question.stored);

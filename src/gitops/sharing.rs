@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::asked::Asked;
 use super::decide::Question;
 use crate::api::{Origin, Place};
 use crate::manifest::Located;
@@ -39,14 +40,14 @@ pub(super) enum Claim {
     Free,
     /// It has changed its manifest since it stepped back from another one.
     Taken,
-    /// Another source says the same: there is nothing to be told.
-    Same,
+    /// Another source says the same: there is nothing to be told. The mark may have to say what this one asks for.
+    Same(Option<Origin>),
     /// It belongs to that source.
     Theirs(Place),
     /// It was applied by hand, and is not for this source to adopt.
     ByHand,
-    /// It belongs to that source until this one changes its manifest. If this is the first sight of it, the mark is to
-    /// say so.
+    /// It belongs to that source until this one changes its manifest. If the mark does not say what that is now, it is
+    /// to: at the first sight of it, and when another release or another form of the same has changed nothing but that.
     Left(Place, Option<Origin>),
 }
 
@@ -64,7 +65,7 @@ impl Claim {
         let Some(origin) = stored.draft.origin.as_ref() else {
             return match question.unclaimed {
                 Unclaimed::Adopted => Self::Free,
-                Unclaimed::LeftAlone if is_same => Self::Same,
+                Unclaimed::LeftAlone if is_same => Self::Same(None),
                 Unclaimed::LeftAlone => Self::ByHand,
             };
         };
@@ -76,21 +77,31 @@ impl Claim {
             Some(Relation::Gives) => Self::Free,
             None => match question.unclaimed {
                 Unclaimed::Adopted => Self::Free,
-                Unclaimed::LeftAlone if is_same => Self::Same,
+                Unclaimed::LeftAlone if is_same => Self::Same(None),
                 Unclaimed::LeftAlone => Self::Theirs(origin.source.clone()),
             },
-            Some(Relation::Keeps) if is_same => Self::Same,
+            Some(Relation::Keeps) if is_same => Self::Same(None),
             Some(Relation::Keeps) => Self::Theirs(origin.source.clone()),
-            Some(Relation::Peer) => match origin.yields.get(place) {
-                Some(before) if before != wanted => Self::Taken,
-                Some(_) if is_same => Self::Same,
-                Some(_) => Self::Left(origin.source.clone(), None),
-                None => {
-                    let mut origin = origin.clone();
-                    origin.yields.insert(place.clone(), wanted.to_owned());
-                    Self::Left(origin.source.clone(), Some(origin))
-                }
-            },
+            Some(Relation::Peer) => Self::of_peer(origin, place, wanted, is_same),
+        }
+    }
+
+    /// Another named branch of the repository has it.
+    fn of_peer(origin: &Origin, place: &Place, wanted: &str, is_same: bool) -> Self {
+        let before = origin.yields.get(place);
+        let asked = before.map(|before| Asked::of(before, wanted));
+        match asked {
+            Some(Asked::Anew) => return Self::Taken,
+            Some(Asked::Same | Asked::Unknown) | None => {}
+        }
+        let mark = (before.map(String::as_str) != Some(wanted)).then(|| {
+            let mut origin = origin.clone();
+            origin.yields.insert(place.clone(), wanted.to_owned());
+            origin
+        });
+        match asked {
+            Some(_) if is_same => Self::Same(mark),
+            Some(_) | None => Self::Left(origin.source.clone(), mark),
         }
     }
 }
@@ -114,6 +125,8 @@ pub(super) fn handed_over(question: &Question, origin: &Origin) -> Option<Origin
     origin.yields.remove(&heir);
     Some(Origin {
         source: heir,
+        // Where it says it is not known yet.
+        file: String::new(),
         // It has written nothing yet: whatever it says is a change.
         digest: String::new(),
         problem: None,

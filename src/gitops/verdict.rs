@@ -1,7 +1,8 @@
 //! What is to become of one resource that a source says validly. Who changed it last is told by its mark: the digest
 //! of what the source wrote.
 
-use super::decide::{Question, digest};
+use super::asked::{Asked, is_of};
+use super::decide::Question;
 use crate::api::{OnDrift, Resource, ResourceRef};
 use crate::world::Stored;
 
@@ -29,7 +30,8 @@ impl<'a> Verdict<'a> {
     ) -> Self {
         let Some(stored) = stored else {
             let target = ResourceRef::of(resource).to_string();
-            let was_there = question.before.get(&target).map(String::as_str) == Some(wanted);
+            let before = question.before.get(&target);
+            let was_there = before.is_some_and(|before| Asked::of(before, wanted) != Asked::Anew);
             return match (question.on_drift, was_there) {
                 (OnDrift::Report, true) => Self::Removed,
                 (OnDrift::Restore, true) => Self::Write("deleted by hand; put back"),
@@ -46,12 +48,16 @@ impl<'a> Verdict<'a> {
         let Some(origin) = mark.filter(|origin| origin.source == question.listing.place) else {
             return Self::Write("adopted");
         };
-        if origin.digest != wanted {
-            return Self::Write("changed");
-        }
-        if origin.digest == digest(&stored.draft.resource) {
+        let asked = Asked::of(&origin.digest, wanted);
+        // Who writes by hand makes a generation that the mark does not know.
+        let is_by_hand = origin.generation != stored.draft.generation
+            && !is_of(&origin.digest, &stored.draft.resource);
+        match (asked, is_by_hand) {
+            (Asked::Anew, _) => return Self::Write("changed"),
+            (Asked::Unknown, false) => return Self::Write("changed, or read anew"),
             // Neither has changed, and yet they differ: a newer release reads more of the same text.
-            return Self::Write("read anew");
+            (Asked::Same, false) => return Self::Write("read anew"),
+            (Asked::Same | Asked::Unknown, true) => {}
         }
         match question.on_drift {
             OnDrift::Restore => Self::Write("changed by hand; put back"),

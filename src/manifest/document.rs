@@ -172,6 +172,7 @@ impl Document {
         let place = self.places.as_ref()?.of(&FieldPath::root(), Anchor::Value);
         Some(Located {
             resource,
+            written: self.value.clone(),
             file: file.to_owned(),
             line: place.line + self.lines_before,
             column: place.column,

@@ -13,6 +13,8 @@ use crate::manifests::{EDGE, listing, rollout};
 use crate::site::Site;
 use crate::store::Memory;
 
+mod mishaps;
+
 fn options(repository: &Repository, patterns: &[&str], prune: Prune) -> SourceOptions {
     let path = repository.path().to_str().expect("a path in UTF-8");
     let branches = GitBranches {

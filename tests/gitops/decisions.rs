@@ -1,7 +1,7 @@
 //! What becomes of manifests that come, change, go and are wrong.
 
 use rolloutctl::api::{Dependents, OnDrift, Prune, SourcePhase};
-use rolloutctl::gitops::{Content, ManifestFile};
+use rolloutctl::gitops::{Content, Freshness, ManifestFile};
 
 use crate::manifests::{EDGE, listing, listing_at, rollout, with_edge};
 use crate::site::{Site, source};
@@ -187,6 +187,33 @@ async fn nothing_is_deleted_that_may_be_in_what_cannot_be_read() {
     }
 }
 
+/// What is missing may be in a file that has changed and of which the listing still has the old content.
+#[tokio::test]
+async fn nothing_is_deleted_while_a_file_is_not_taken_as_it_stands() {
+    let mut site = pruning();
+    site.say(listing(&with_edge(&[("web", "web:1"), ("shop", "shop:1")])))
+        .await;
+    for (freshness, words) in [
+        (Freshness::Changing, None),
+        (Freshness::Behind("edge.yaml".to_owned()), Some("edge.yaml")),
+    ] {
+        let mut now = listing(&with_edge(&[("web", "web:2")]));
+        now.freshness = freshness;
+        site.say(now).await;
+        // Nothing else waits for it.
+        assert_eq!(
+            images(&site),
+            [pair("shop", "shop:1"), pair("web", "web:2")]
+        );
+        let kept = site.store.source().expect("told").kept;
+        let told = kept.first().map(String::as_str);
+        assert_eq!(kept.len(), usize::from(words.is_some()), "{kept:?}");
+        assert!(words.is_none_or(|words| told.is_some_and(|told| told.contains(words))));
+    }
+    site.say(listing(&with_edge(&[("web", "web:2")]))).await;
+    assert_eq!(images(&site), [pair("web", "web:2")]);
+}
+
 #[tokio::test]
 async fn a_source_that_is_empty_or_cannot_be_read_deletes_nothing() {
     let mut site = pruning();
@@ -218,6 +245,59 @@ async fn a_broken_manifest_that_names_its_resource_keeps_no_other_from_being_del
     files[1].1 = files[1].1.replace("replicas: 2", "replicas: many");
     site.say(listing(&files)).await;
     assert_eq!(images(&site), [pair("web", "web:1")]);
+}
+
+/// A copy that broke off, or a full disk: what is behind the place where the file ends was in it.
+#[tokio::test]
+async fn of_half_a_file_nothing_is_deleted_that_came_from_it() {
+    let mut site = pruning();
+    let all = ["web", "shop", "news"].map(|name| rollout(name, &format!("{name}:1")));
+    let files = |text: String| {
+        listing(&[
+            ("all.yaml", text),
+            ("edge.yaml", EDGE.to_owned()),
+            ("other.yaml", rollout("other", "other:1")),
+        ])
+    };
+    site.say(files(all.join("---\n"))).await;
+    assert_eq!(site.store.images().len(), 4);
+    // It ends within the second document, after its name.
+    let half = format!(
+        "{}---\n{}",
+        all[0],
+        &all[1][..all[1].find("  traffic").expect("there")]
+    );
+    let mut halved = files(half);
+    // What came from another file has nothing to do with it.
+    halved.files.retain(|file| file.path != "other.yaml");
+    site.say(halved).await;
+    let names: Vec<_> = site.store.images().into_keys().collect();
+    assert_eq!(names, ["news", "shop", "web"]);
+    let source = site.store.source().expect("told");
+    assert_eq!(source.invalid, 1, "{:?}", source.problems);
+    assert!(
+        source
+            .kept
+            .iter()
+            .any(|kept| kept.starts_with("rollout/news: ") && kept.contains("all.yaml")),
+        "{:?}",
+        source.kept
+    );
+}
+
+#[tokio::test]
+async fn where_it_is_not_known_from_which_file_something_came_a_broken_one_keeps_it() {
+    let mut site = pruning();
+    site.say(listing(&with_edge(&[("web", "web:1"), ("shop", "shop:1")])))
+        .await;
+    site.store.touch("rollout/shop", |draft| {
+        draft.origin.as_mut().expect("a mark").file.clear();
+    });
+    let mut files = with_edge(&[("web", "web:1")]);
+    files[1].1 = files[1].1.replace("replicas: 2", "replicas: many");
+    site.say(listing(&files)).await;
+    let names: Vec<_> = site.store.images().into_keys().collect();
+    assert_eq!(names, ["shop", "web"]);
 }
 
 #[tokio::test]

@@ -138,3 +138,25 @@ async fn what_was_applied_by_hand_before_is_adopted() {
     let edge = store.find("loadbalancer/edge").map(|s| s.draft.generation);
     assert_eq!(edge, Some(1), "only its mark was written");
 }
+
+/// Another release writes a field that this one does not know, or knew nothing of what is written in a manifest.
+#[tokio::test]
+async fn another_release_undoes_no_change_by_hand_that_is_reported() {
+    for kept in [usize::MAX, 32] {
+        let mut site = applied(OnDrift::Report).await;
+        site.store
+            .touch("rollout/web", |draft| edit(draft, "web:by-hand"));
+        site.settle().await;
+        site.store.touch("rollout/web", |draft| {
+            let digest = &mut draft.origin.as_mut().expect("a mark").digest;
+            let rest = digest.get(32..kept.min(digest.len())).unwrap_or_default();
+            *digest = format!("{}{rest}", "0".repeat(32));
+        });
+        site.settle().await;
+        assert_eq!(image(&site).as_deref(), Some("web:by-hand"));
+        assert_eq!(site.store.source().map(|s| s.drifted.len()), Some(1));
+        site.say(listing_at(Some("2222222"), &with_edge(&[("web", "web:2")])))
+            .await;
+        assert_eq!(image(&site).as_deref(), Some("web:2"));
+    }
+}

@@ -146,3 +146,39 @@ async fn a_host_that_hangs_is_told_after_its_time_limit() {
         .await;
     }
 }
+
+/// The processes whose arguments hold this word.
+fn processes(word: &str) -> Vec<u32> {
+    let all = fs::read_dir("/proc").expect("processes");
+    let ids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut found = Vec::new();
+    for id in ids {
+        let arguments = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        if arguments.starts_with("ssh ") && arguments.contains(word) {
+            found.push(id);
+        }
+    }
+    found
+}
+
+/// git is ended when its time is over, and so is the ssh that it has called.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_time_limit_ssh_does_not_live_on() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port().to_string();
+    let url = format!("ssh://git@127.0.0.1:{port}/specs.git");
+    let options = SourceOptions::git(source(&url, "main", ""), Prune::Delete, OnDrift::Restore);
+    let hurried = Arc::new(Hurried(Tokio::default()));
+    let mut site = Site::reading_by(hurried, Arc::default(), vec![options]);
+    site.until("ssh is called", |_| !processes(&port).is_empty())
+        .await;
+    let first = processes(&port);
+    told(&mut site, &["no end within 120s"], &[]).await;
+    // By itself it gives up after 15 s.
+    let ended = site.until("it is gone", |_| {
+        processes(&port).iter().all(|id| !first.contains(id))
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+    assert!(ended.is_ok(), "{first:?} live on");
+}

@@ -1,7 +1,7 @@
 //! Manifests that the tests write.
 
 use rolloutctl::api::{Commit, Place};
-use rolloutctl::gitops::{Content, Listing, ManifestFile, Presence};
+use rolloutctl::gitops::{Content, Freshness, Listing, ManifestFile, Presence};
 
 /// The load balancer that all rollouts use.
 pub const EDGE: &str = "apiVersion: rolloutctl.dev/v1alpha1
@@ -41,6 +41,8 @@ pub fn listing_at(commit: Option<&str>, files: &[(&str, String)]) -> Listing {
         place: place(),
         commit: commit.map(|commit| Commit(commit.to_owned())),
         files,
+        hollow: Vec::new(),
+        freshness: Freshness::Current,
         presence: Presence::There,
     }
 }

@@ -96,12 +96,28 @@ fn said(files: &BTreeMap<usize, Text>) -> (BTreeMap<String, String>, bool) {
     (valid.collect(), is_unclear)
 }
 
+/// Whether something is wrong in a file, and it can be told with which rollout.
+fn is_misspelt(files: &BTreeMap<usize, Text>, is_meant: impl Fn(usize, usize) -> bool) -> bool {
+    let mut files = files.iter();
+    files.any(|(file, text)| matches!(text, Text::Misspelt { name } if is_meant(*file, *name)))
+}
+
+/// The files from which the rollouts came.
+fn origins(site: &Site) -> BTreeMap<String, String> {
+    let origin = |name: String| {
+        let stored = site.store.find(&format!("rollout/{name}"))?;
+        Some((name, stored.draft.origin?.file))
+    };
+    site.store.images().into_keys().filter_map(origin).collect()
+}
+
 async fn play(prune: Prune, steps: Vec<Step>) {
     let mut site = Site::new(prune, OnDrift::Restore);
     let mut latest = BTreeMap::new();
     site.say(say(&latest)).await;
     for step in steps {
-        let before = site.store.images();
+        let before = origins(&site);
+        let mut by_hand = None;
         match step {
             Step::Say(files) => {
                 latest = files;
@@ -118,7 +134,10 @@ async fn play(prune: Prune, steps: Vec<Step>) {
                     });
                 }
             }
-            Step::DeleteByHand { name } => site.store.take(&format!("rollout/{}", NAMES[name])),
+            Step::DeleteByHand { name } => {
+                by_hand = Some(NAMES[name]);
+                site.store.take(&format!("rollout/{}", NAMES[name]));
+            }
         }
         // What is being deleted is gone at once here.
         for stored in site.store.stored() {
@@ -137,21 +156,24 @@ async fn play(prune: Prune, steps: Vec<Step>) {
                 "{name} as its manifest says: {latest:?}"
             );
         }
-        for name in before.keys().filter(|name| !images.contains_key(*name)) {
-            let by_us =
-                site.store.find(&format!("rollout/{name}")).is_none() && prune == Prune::Delete;
-            let by_hand = !valid.contains_key(name);
+        let may_be_broken = |name: &String, from: Option<&String>| {
+            is_misspelt(&latest, |file, it| {
+                NAMES[it] == name || from.is_some_and(|from| FILES[file] == from)
+            })
+        };
+        for (name, file) in before {
+            let is_prunable = prune == Prune::Delete
+                && !is_unclear
+                && !valid.contains_key(&name)
+                && !may_be_broken(&name, Some(&file));
             assert!(
-                by_us && !is_unclear || by_hand,
-                "{name} is gone: {latest:?}"
+                images.contains_key(&name) || by_hand == Some(name.as_str()) || is_prunable,
+                "{name} of {file} is gone: {latest:?}"
             );
         }
         if prune == Prune::Delete && !is_unclear {
-            let broken = |name: &String| {
-                latest
-                    .values()
-                    .any(|text| matches!(text, Text::Misspelt { name: n } if NAMES[*n] == name))
-            };
+            let origins = origins(&site);
+            let broken = |name: &String| may_be_broken(name, origins.get(name));
             let surplus: Vec<_> = images
                 .keys()
                 .filter(|name| !valid.contains_key(*name) && !broken(name))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rolloutctl::api::{Commit, Kind, Manifest, OnDrift, Place, Resource, RolloutSpec};
-use rolloutctl::gitops::{Content, Listing, ManifestFile, Presence, Saying};
+use rolloutctl::gitops::{Content, Freshness, Listing, ManifestFile, Presence, Saying};
 use rolloutctl::manifest::{Known, Source, parse};
 use rolloutctl::sim::Hand;
 use rolloutctl::trial::Deed;
@@ -200,6 +200,8 @@ fn says(commit: Commit, rollout: Option<Content>) -> Saying {
         place: Place(PLACE.to_owned()),
         commit: Some(commit),
         files: files.into_iter().flatten().collect(),
+        hollow: Vec::new(),
+        freshness: Freshness::Current,
         presence: Presence::There,
     }))
 }

@@ -25,6 +25,13 @@ pub(super) struct Stamp {
     pub changed: i128,
 }
 
+/// What distinguishes a directory from another one in its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub device: u64,
+    pub inode: u64,
+}
+
 /// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -36,6 +43,8 @@ pub(super) struct Scan {
     pub problems: BTreeMap<String, (String, String)>,
     /// The directories that were read, without links, with their paths from the root; the root's own is empty.
     pub directories: BTreeMap<PathBuf, Vec<String>>,
+    /// Those below the root, by path from it.
+    pub identities: BTreeMap<String, Identity>,
 }
 
 /// Why the directory itself cannot be looked at.
@@ -90,10 +99,14 @@ impl Scan {
     fn entry(&mut self, real: &Path, name: &str, path: String, above: &mut Vec<PathBuf>) {
         let target = match fs::canonicalize(real) {
             Ok(target) => target,
-            // It went away since, or is a link to nowhere.
+            // It went away since, or is a link to nowhere: to a file, or to a directory full of them.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if is_manifest(name) && fs::symlink_metadata(real).is_ok() {
-                    self.problem(&path, &error);
+                if fs::symlink_metadata(real).is_ok_and(|metadata| metadata.is_symlink()) {
+                    self.refuse(
+                        path,
+                        "it is a link to nowhere",
+                        "see that what it leads to is there and mounted, or remove the link",
+                    );
                 }
                 return;
             }
@@ -119,6 +132,8 @@ impl Scan {
                 let problem = format!("directories are read {MAX_DEPTH} deep");
                 return self.refuse(path, &problem, "move its manifests up");
             }
+            self.identities
+                .insert(path.clone(), Identity::of(&metadata));
             above.push(target.clone());
             self.enter(&target, &path, above);
             above.pop();
@@ -182,6 +197,13 @@ pub(super) fn read(path: &Path, stamp: &Stamp) -> Option<Content> {
     let is_there = fs::metadata(path).is_ok_and(|metadata| Stamp::of(&metadata) == *stamp);
     let is_whole = is_same(&file) && is_there && u64::try_from(bytes.len()) == Ok(stamp.size);
     is_whole.then(|| Content::Whole(bytes.into()))
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        let Stamp { device, inode, .. } = Stamp::of(metadata);
+        Self { device, inode }
+    }
 }
 
 impl Stamp {

@@ -11,13 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::scan::Stamp;
-use crate::gitops::Content;
+use crate::gitops::{Content, Freshness};
 
 /// A writer who has not closed a file is waited for so long after the last write.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 
 /// A writer who began before a directory was watched is waited for so long.
 const UNSEEN: Duration = Duration::from_secs(1);
+
+/// A file that has not been taken for so long is not only being written: whoever does it needs not so long, and has not
+/// stopped either.
+const LONG: Duration = Duration::from_secs(30);
 
 /// All files, as seen and as taken. Instants are those of [`crate::runtime::Runtime::steady`].
 #[derive(Debug)]
@@ -32,6 +36,8 @@ struct File {
     seen: Option<Stamp>,
     /// Since when it was seen so.
     since: Duration,
+    /// Since when it is not as it was taken, if it is not.
+    untaken: Option<Duration>,
     /// The last write that no closing followed.
     written: Option<Duration>,
     /// Since when writers are seen; before, somebody may have begun to write who is not done.
@@ -46,6 +52,7 @@ impl File {
         Self {
             seen: None,
             since: now,
+            untaken: None,
             written: None,
             watched: None,
             taken: None,
@@ -68,6 +75,15 @@ impl File {
 
     fn is_taken(&self) -> bool {
         self.seen.as_ref() == self.taken.as_ref().map(|(stamp, _)| stamp)
+    }
+
+    /// Notes since when it is not as it was taken.
+    fn note_taken(&mut self, now: Duration) {
+        if self.is_taken() {
+            self.untaken = None;
+        } else {
+            self.untaken.get_or_insert(now);
+        }
     }
 }
 
@@ -100,6 +116,7 @@ impl Settle {
                 file.seen = seen;
                 file.since = now;
             }
+            file.note_taken(now);
         }
         let time = self.time;
         self.files.retain(|_, file| {
@@ -120,6 +137,7 @@ impl Settle {
     pub fn take(&mut self, path: &str, stamp: Stamp, content: Content) {
         if let Some(file) = self.files.get_mut(path) {
             file.written = None;
+            file.untaken = None;
             file.taken = Some((stamp, content));
         }
     }
@@ -159,6 +177,18 @@ impl Settle {
         files
             .filter_map(|(path, file)| Some((path.clone(), content(file)?)))
             .collect()
+    }
+
+    /// Whether [`Self::contents`] are the files as they stand at `now`. They are not, either, where an older content of a
+    /// file is still in force.
+    pub fn freshness(&self, now: Duration) -> Freshness {
+        let mut stirred = self.files.iter().filter(|(_, file)| !file.is_taken());
+        let is_behind = |file: &File| file.untaken.is_some_and(|at| now >= at + LONG);
+        match stirred.clone().find(|(_, file)| is_behind(file)) {
+            Some((path, _)) => Freshness::Behind(path.clone()),
+            None if stirred.next().is_some() => Freshness::Changing,
+            None => Freshness::Current,
+        }
     }
 
     /// Whether anything has not settled.
@@ -285,6 +315,52 @@ mod tests {
         settle.closed("team/a", ms(999));
         let due = settle.look(&files, &BTreeSet::new(), ms(1_249));
         assert!(due.iter().any(|(path, _)| path == "team/a"), "{due:?}");
+    }
+
+    #[test]
+    fn while_a_file_is_not_taken_as_it_stands_the_contents_are_not_current() {
+        let mut settle = Settle::new(TIME);
+        let at = |settle: &Settle, now: u64| settle.freshness(ms(now));
+        look(&mut settle, &[("a", 1), ("b", 1)], ms(0));
+        assert_eq!(at(&settle, 0), Freshness::Changing);
+        look(&mut settle, &[("a", 1), ("b", 1)], ms(250));
+        assert_eq!(at(&settle, 250), Freshness::Current);
+        // One is gone and one is changed: what is not in the first any more may be in the second.
+        look(&mut settle, &[("b", 2)], ms(1_000));
+        settle.written("b", ms(1_000));
+        look(&mut settle, &[("b", 2)], ms(1_250));
+        assert_eq!(
+            settle.contents(),
+            BTreeMap::from([("b".to_owned(), whole(1))])
+        );
+        assert_eq!(at(&settle, 1_250), Freshness::Changing);
+        settle.closed("b", ms(1_300));
+        look(&mut settle, &[("b", 2)], ms(1_550));
+        assert_eq!(at(&settle, 1_550), Freshness::Current);
+    }
+
+    #[test]
+    fn a_file_that_is_written_without_end_is_named_after_a_while() {
+        let mut settle = Settle::new(TIME);
+        look(&mut settle, &[("a", 1), ("b", 1)], ms(0));
+        look(&mut settle, &[("a", 1), ("b", 1)], ms(250));
+        for second in 1..31 {
+            settle.written("b", ms(second * 1_000));
+            look(
+                &mut settle,
+                &[("a", 1), ("b", 1 + second)],
+                ms(second * 1_000),
+            );
+            assert_eq!(settle.freshness(ms(second * 1_000)), Freshness::Changing);
+        }
+        let behind = Freshness::Behind("b".to_owned());
+        assert_eq!(settle.freshness(ms(31_000)), behind);
+        // Others are taken meanwhile.
+        look(&mut settle, &[("a", 2), ("b", 31)], ms(31_000));
+        assert_eq!(look(&mut settle, &[("a", 2), ("b", 31)], ms(31_250)), ["a"]);
+        settle.closed("b", ms(32_000));
+        assert_eq!(look(&mut settle, &[("a", 2), ("b", 31)], ms(32_250)), ["b"]);
+        assert_eq!(settle.freshness(ms(32_250)), Freshness::Current);
     }
 
     #[test]

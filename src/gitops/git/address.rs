@@ -53,54 +53,76 @@ impl FromStr for Url {
     type Err = GitAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const KNOWN: &str =
-            "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH or /PATH";
         if text.is_empty() || text.starts_with('-') || text.contains(is_odd) {
             return refuse(format!("this is no address of a repository; {KNOWN}"));
         }
-        let url = Self(text.to_owned());
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let authority = rest.split('/').next().unwrap_or_default();
-            let user = authority.rsplit_once('@').map(|(user, _)| user);
-            return match (scheme, user) {
-                // Never printed: there may be a secret in it.
-                ("https", Some(_)) => refuse(
-                    "an address is stored and shown, and may hold no user or token; name the file of the token by --token-file and its user by --username",
-                ),
-                ("ssh", Some(user)) if user.contains(':') => refuse(
-                    "an address is stored and shown, and may hold no password; name the file of the key by --ssh-key",
-                ),
-                ("https" | "ssh", _)
-                    if authority.trim_start_matches(['@', '-']) != authority
-                        || authority.is_empty() =>
-                {
-                    refuse(format!("this address has no host; {KNOWN}"))
-                }
-                ("https" | "ssh", _) => Ok(url),
-                ("file", _) if rest.starts_with('/') => Ok(url),
-                ("http", _) => {
-                    refuse("http:// would show a token to everybody on the way; write https://")
-                }
-                _ => refuse(format!("only https, ssh and file are spoken; {KNOWN}")),
-            };
+        match text.split_once("://") {
+            Some((scheme, rest)) => with_scheme(scheme, rest)?,
+            None if text.starts_with('/') => {}
+            None => on_host(text)?,
         }
-        if text.starts_with('/') {
-            return Ok(url);
-        }
-        // `ext::sh -c …` would run a program.
-        match text.split_once(':') {
-            Some((host, path))
-                if !path.starts_with(':') && !path.is_empty() && !host.contains('/') =>
-            {
-                let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
-                if name.is_empty() || name.starts_with('-') {
-                    return refuse(format!("this address has no host; {KNOWN}"));
-                }
-                Ok(url)
-            }
-            _ => refuse(format!("this is no address of a repository; {KNOWN}")),
-        }
+        Ok(Self(text.to_owned()))
     }
+}
+
+/// What an address looks like.
+const KNOWN: &str =
+    "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH or /PATH";
+
+/// An address is a mark in the store and stands in each log. No error repeats it: there may be a secret in it.
+const SHOWN: &str = "an address is stored and shown";
+
+/// Whether `scheme://rest` may be asked for.
+fn with_scheme(scheme: &str, rest: &str) -> Result<(), GitAddressError> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    match (scheme, user) {
+        ("https", Some(_)) => refuse(format!(
+            "{SHOWN}, and may hold no user or token; name the file of the token by --token-file and its user by --username"
+        )),
+        ("ssh", Some(user)) if user.contains(':') => refuse(format!(
+            "{SHOWN}, and may hold no password; name the file of the key by --ssh-key"
+        )),
+        ("https" | "ssh", _) if rest.contains(['?', '#']) => refuse(format!(
+            "{SHOWN}, and may hold nothing after `?` or `#`, where tokens stand; leave that out, and name the file of the token by --token-file"
+        )),
+        ("https" | "ssh", _)
+            if authority.trim_start_matches(['@', '-']) != authority || authority.is_empty() =>
+        {
+            refuse(format!("this address has no host; {KNOWN}"))
+        }
+        ("https" | "ssh", _) => Ok(()),
+        ("file", _) if rest.starts_with('/') => Ok(()),
+        ("http", _) => refuse("http:// would show a token to everybody on the way; write https://"),
+        _ => refuse(format!("only https, ssh and file are spoken; {KNOWN}")),
+    }
+}
+
+/// Whether `user@host:path` may be asked for.
+fn on_host(text: &str) -> Result<(), GitAddressError> {
+    let no_address = || refuse(format!("this is no address of a repository; {KNOWN}"));
+    let Some((host, path)) = text.split_once(':') else {
+        return no_address();
+    };
+    // `ext::sh -c …` would run a program.
+    if path.starts_with(':') || path.is_empty() || host.contains('/') {
+        return no_address();
+    }
+    let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+    if name.is_empty() || name.starts_with('-') {
+        return refuse(format!("this address has no host; {KNOWN}"));
+    }
+    let schemes = ["http", "https", "ssh", "git", "file"];
+    if schemes.contains(&host.to_ascii_lowercase().as_str()) {
+        return refuse(format!("`//` is missing after the first `:`; {KNOWN}"));
+    }
+    // As in `oauth2:TOKEN@host/path`.
+    if path.contains('@') {
+        return refuse(format!(
+            "{SHOWN}, and may hold no token or password: there is an `@` after the first `:`; {KNOWN}, and name the file of a token by --token-file"
+        ));
+    }
+    Ok(())
 }
 
 impl Branch {
@@ -261,6 +283,19 @@ mod tests {
             "https://git.example/a b",
             "file://host/specs",
             "a\nb:c",
+            "oauth2:secret@git.example/specs.git",
+            "git:secret@git.example:team/specs.git",
+            "https:/user:secret@git.example/specs",
+            "https:user@git.example/specs",
+            "HTTPS:/secret/specs",
+            "http:/git.example/secret",
+            "ssh:/git@git.example/secret",
+            "git:/git.example/secret",
+            "file:/srv/secret",
+            "https://git.example/specs.git?private_token=secret",
+            "https://git.example/specs.git#secret",
+            "https://git.example?secret",
+            "ssh://git@git.example/specs?secret",
         ] {
             let error = bad.parse::<Url>().expect_err(bad).to_string();
             assert!(!error.contains("secret"), "{error}");

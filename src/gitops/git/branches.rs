@@ -1,23 +1,28 @@
 //! Several branches of one repository, which come and go: listed at each look, and those that have moved fetched at once.
-//! What each says is laid on the desk under a place of its own.
+//! One that cannot be is fetched by itself from then on, and rests by itself (`suspects`), so that it stops no other. What each says is laid on the desk under a place of its own.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
 
 use super::program::{Git, GitError};
+use super::suspects::Suspects;
 use super::{
     Branch, BranchPattern, COMMITS_KEPT, Folder, GitAccess, GitSource, Url, files, in_force,
     pauses, place,
 };
 use crate::api::{Commit, Place};
-use crate::gitops::{Branches, Desk, Followed, Listing, Presence, Standing};
+use crate::gitops::{Branches, Desk, Followed, Freshness, Listing, Presence, Standing};
 use crate::runtime::Runtime;
 
 /// The most branches of one repository that are followed.
 pub const MAX_BRANCHES: usize = 50;
+
+/// How long branches are fetched one by one, until all are looked at again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The branches that are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +136,7 @@ impl GitBranches {
             place,
             git: None,
             commits: BTreeMap::new(),
+            suspects: Suspects::new(interval),
             read: 0,
             desk,
             runtime: runtime.clone(),
@@ -157,6 +163,7 @@ struct Follower {
     git: Option<Git>,
     /// The commits that were read last.
     commits: BTreeMap<Branch, Commit>,
+    suspects: Suspects,
     read: u32,
     desk: Arc<Desk>,
     runtime: Arc<dyn Runtime>,
@@ -165,46 +172,113 @@ struct Follower {
 impl Follower {
     /// Lays on the desk what is new, and that the rest is as it was.
     async fn look(&mut self) -> Result<(), GitError> {
-        let (url, access) = (&self.source.url, &self.source.access);
-        let git = match self.git.take() {
-            Some(git) => git,
-            None => Git::new(url, access, self.runtime.clone()).await?,
-        };
-        let heads: BTreeMap<Branch, Commit> =
-            git.heads(&self.source.url).await?.into_iter().collect();
-        let all: Vec<Branch> = heads.keys().cloned().collect();
-        let branches = self.source.choose(&all, &self.commits);
-        let followed = || branches.followed.iter().map(|followed| &followed.branch);
-        let moved: Vec<Branch> = followed()
-            .filter(|branch| heads.contains_key(*branch))
-            .filter(|branch| self.commits.get(*branch) != heads.get(*branch))
-            .cloned()
-            .collect();
-        let fetched = match moved.as_slice() {
-            [] => Vec::new(),
-            moved => git.fetch(&self.source.url, moved).await?,
-        };
-        self.commits
-            .retain(|branch, _| followed().any(|followed| followed == branch));
-        let now = self.runtime.now();
-        for branch in followed() {
-            let place = self.source.branch(branch).place();
-            if !heads.contains_key(branch) {
-                self.commits.remove(branch);
-                let (branch, url) = (branch.to_string(), self.source.url.clone());
-                let problem = GitError::NoBranch { branch, url };
-                self.desk
-                    .fail(&place, &in_force(&problem, self.source.interval));
-            } else if !moved.contains(branch) {
-                self.desk.confirm(&place, now);
+        let git = self.repository().await?;
+        let heads = git.heads(&self.source.url).await?.into_iter().collect();
+        self.git = Some(git);
+        let branches = self.choose(&heads);
+        let moved = self.moved(&branches, &heads);
+        let alone = self.fetch_together(moved).await?;
+        // After what they say, and before those for which nobody is to wait.
+        self.follow(branches);
+        self.fetch_alone(alone).await?;
+        if self.is_due_anew() {
+            self.git = None;
+        }
+        Ok(())
+    }
+
+    async fn repository(&mut self) -> Result<Git, GitError> {
+        match self.git.take() {
+            Some(git) => Ok(git),
+            None => {
+                let (url, access) = (&self.source.url, &self.source.access);
+                Git::new(url, access, self.runtime.clone()).await
             }
         }
-        for (branch, commit) in moved.into_iter().zip(fetched) {
-            self.deliver(&git, branch, commit).await?;
+    }
+
+    /// The branches that are followed now; what is known of others is forgotten.
+    fn choose(&mut self, heads: &BTreeMap<Branch, Commit>) -> Branches {
+        let all: Vec<Branch> = heads.keys().cloned().collect();
+        let branches = self.source.choose(&all, &self.commits);
+        self.commits.retain(|branch, _| branches.has(branch));
+        self.suspects.retain(|branch| branches.has(branch));
+        branches
+    }
+
+    /// The branches whose newest commit was not read yet, the named ones first. Of the others it is told how they are.
+    fn moved(&mut self, branches: &Branches, heads: &BTreeMap<Branch, Commit>) -> Vec<Branch> {
+        let now = self.runtime.now();
+        let mut moved = Vec::new();
+        for Followed { branch, .. } in &branches.followed {
+            let place = self.source.branch(branch).place();
+            match heads.get(branch) {
+                None => {
+                    self.commits.remove(branch);
+                    self.suspects.clear(branch);
+                    let (branch, url) = (branch.to_string(), self.source.url.clone());
+                    let problem = GitError::NoBranch { branch, url };
+                    self.desk
+                        .fail(&place, &in_force(&problem, self.source.interval));
+                }
+                Some(head) if self.commits.get(branch) == Some(head) => {
+                    self.suspects.clear(branch);
+                    self.desk.confirm(&place, now);
+                }
+                Some(_) => moved.push(branch.clone()),
+            }
         }
-        // After what they say: what a branch said that was gone and has come back is not to be heard again.
-        self.desk.follow(&self.place, branches, now);
-        self.git = (!self.is_due_anew()).then_some(git);
+        moved
+    }
+
+    /// Fetches those that moved in one call. Says which are to be fetched each by itself: those that could not be the last
+    /// time, and all if one of them stops the call.
+    async fn fetch_together(&mut self, moved: Vec<Branch>) -> Result<Vec<Branch>, GitError> {
+        let now = self.runtime.steady();
+        let (mut alone, moved): (Vec<_>, Vec<_>) = moved
+            .into_iter()
+            .partition(|branch| self.suspects.knows(branch));
+        alone.retain(|branch| !self.suspects.rests(branch, now));
+        if moved.is_empty() {
+            return Ok(alone);
+        }
+        let git = self.repository().await?;
+        match git.fetch(&self.source.url, &moved).await {
+            Ok(commits) => {
+                for (branch, commit) in moved.into_iter().zip(commits) {
+                    self.deliver(&git, branch, commit).await?;
+                }
+                self.git = Some(git);
+                Ok(alone)
+            }
+            Err(problem) if problem.is_ours() => Err(problem),
+            Err(problem) => {
+                info!(place = %self.place, %problem, "each branch is fetched by itself");
+                Ok(moved.into_iter().chain(alone).collect())
+            }
+        }
+    }
+
+    /// Fetches each of these by itself, for as long as there is patience: the others are to be looked at again, too.
+    async fn fetch_alone(&mut self, branches: Vec<Branch>) -> Result<(), GitError> {
+        let until = self.runtime.steady() + PATIENCE;
+        for branch in branches {
+            let git = self.repository().await?;
+            match git.fetch(&self.source.url, slice::from_ref(&branch)).await {
+                Ok(commits) => {
+                    for commit in commits {
+                        self.deliver(&git, branch.clone(), commit).await?;
+                    }
+                    self.git = Some(git);
+                }
+                Err(problem) if problem.is_ours() => return Err(problem),
+                // Half of it may have been fetched: that goes with the repository.
+                Err(problem) => self.set_aside(&branch, &problem),
+            }
+            if self.runtime.steady() >= until {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -217,21 +291,46 @@ impl Follower {
                     place,
                     commit: Some(commit.clone()),
                     files,
+                    hollow: Vec::new(),
+                    freshness: Freshness::Current,
                     presence: Presence::There,
                 };
                 self.desk.deliver(listing, self.runtime.now());
+                self.suspects.clear(&branch);
                 self.commits.insert(branch, commit);
                 self.read += 1;
             }
-            // It is that branch's affair, and stops no other one.
-            Err(problem @ (GitError::NoFolder { .. } | GitError::TooMuch(_))) => {
-                self.desk
-                    .fail(&place, &in_force(&problem, self.source.interval));
+            Err(problem) if problem.is_ours() => return Err(problem),
+            Err(problem) => {
                 self.commits.remove(&branch);
+                self.set_aside(&branch, &problem);
             }
-            Err(problem) => return Err(problem),
         }
         Ok(())
+    }
+
+    /// It is that branch's affair, and stops no other one.
+    fn set_aside(&mut self, branch: &Branch, problem: &GitError) {
+        let now = self.runtime.steady();
+        let longest = self.suspects.note(branch, problem, now);
+        let place = self.source.branch(branch).place();
+        self.desk.fail(&place, &in_force(problem, longest));
+    }
+
+    /// Says which branches are followed. What one said that is not any more is forgotten: should it come back, it says
+    /// something new or nothing.
+    fn follow(&self, branches: Branches) {
+        let before = self.desk.look(&self.place).branches;
+        let left: Vec<Branch> = before
+            .iter()
+            .flat_map(|before| &before.followed)
+            .filter(|followed| !branches.has(&followed.branch))
+            .map(|followed| followed.branch.clone())
+            .collect();
+        self.desk.follow(&self.place, branches, self.runtime.now());
+        for branch in left {
+            self.desk.forget(&self.source.branch(&branch).place());
+        }
     }
 
     /// Whether so much was fetched that the repository is to be made anew: what nobody needs any more goes with it.

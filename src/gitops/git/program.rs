@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use super::group::Group;
 use super::objects::{Entry, blobs, entries};
 use super::refusal::gist;
 use super::settings::{environment, settings};
@@ -51,6 +52,20 @@ pub(super) enum GitError {
     NoFolder { folder: String, commit: String },
     #[error("the source has {0}")]
     TooMuch(String),
+}
+
+impl GitError {
+    /// Whether it is this machine that cannot, whatever is asked for.
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Missing | Self::Io { .. } => true,
+            Self::Late { .. }
+            | Self::Refused { .. }
+            | Self::NoBranch { .. }
+            | Self::NoFolder { .. }
+            | Self::TooMuch(_) => false,
+        }
+    }
 }
 
 /// A bare repository of our own. It goes when this does.
@@ -229,12 +244,12 @@ impl Git {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|problem| match problem.kind() {
+            .stderr(Stdio::piped());
+        let mut group = Group::spawn(&mut command).map_err(|problem| match problem.kind() {
             io::ErrorKind::NotFound => GitError::Missing,
             _ => io_error(what, problem),
         })?;
+        let child = group.program();
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut to), Some(out), Some(err)) = pipes else {
             return Err(io_error(what, io::Error::other("git has no pipes")));
@@ -260,6 +275,8 @@ impl Git {
             biased;
             status = talking => status.map_err(|problem| io_error(what, problem))?,
             () = self.runtime.sleep(limit) => {
+                // Else it may go on to write into a directory that is being removed.
+                group.end().await;
                 return Err(GitError::Late { what: what.to_owned(), limit });
             }
         };

@@ -3,7 +3,7 @@
 use crate::api::brief;
 
 /// What is said of a refusal, and what would be right.
-const REMEDIES: [(&str, &str); 6] = [
+const REMEDIES: [(&str, &str); 17] = [
     (
         "Host key verification failed",
         "put the host's key into the file of --known-hosts; `ssh-keyscan HOST` prints it, and the host's owner knows whether it is the right one",
@@ -24,10 +24,46 @@ const REMEDIES: [(&str, &str); 6] = [
         "could not read Password",
         "name the file of a token by --token-file",
     ),
+    ("Could not resolve host", NAME),
+    ("Connection refused", PORT),
+    ("connect to server", PORT),
+    ("timed out", FIREWALL),
+    ("No route to host", FIREWALL),
+    ("Network is unreachable", FIREWALL),
+    ("not responding", FIREWALL),
+    ("Connection closed by", LIMIT),
+    ("Connection reset by", LIMIT),
+    ("kex_exchange_identification", LIMIT),
+    (
+        "Unable to negotiate",
+        "the host speaks no method that this ssh does; use a newer one on the side that is old",
+    ),
     (
         "certificate",
         "name the certificates of who vouches for the host by --ca-file",
     ),
+];
+
+const NAME: &str =
+    "see the host's name in --git, and that it can be resolved where the controller runs";
+const PORT: &str = "see the host and its port in --git, and that it is up";
+const FIREWALL: &str =
+    "see that the host is up, and that no firewall stands between it and the controller";
+const LIMIT: &str = "the host has hung up: it may limit connections or who may connect; see its log, and its port in --git";
+
+/// How the lines begin that tell why: those of git, of the host, and of ssh.
+const TELLING: [&str; 11] = [
+    "fatal:",
+    "error:",
+    "remote:",
+    "ssh:",
+    "kex_",
+    "Connection",
+    "client_loop:",
+    "Timeout, server",
+    "Received disconnect",
+    "Unable to negotiate",
+    "Load key",
 ];
 
 /// The lines that tell why, in one, and the remedy if it is known.
@@ -37,10 +73,8 @@ pub(super) fn gist(said: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let is_telling = |line: &&&str| {
-        let marks = ["fatal:", "error:", "remote:"];
-        marks.iter().any(|mark| line.starts_with(mark)) || remedy(line).is_some()
-    };
+    let is_telling =
+        |line: &&&str| TELLING.iter().any(|mark| line.starts_with(mark)) || remedy(line).is_some();
     let telling: Vec<&str> = lines.iter().filter(is_telling).copied().collect();
     let chosen = if telling.is_empty() { lines } else { telling };
     if chosen.is_empty() {
@@ -83,5 +117,47 @@ mod tests {
             "{said}"
         );
         assert!(said.contains("--ssh-key"), "{said}");
+    }
+
+    #[test]
+    fn what_ssh_says_of_the_way_to_the_host_is_told_with_its_remedy() {
+        let last = "fatal: Could not read from remote repository.";
+        for (line, remedy) in [
+            (
+                "ssh: Could not resolve hostname git.exmple: Name or service not known",
+                "--git",
+            ),
+            (
+                "ssh: connect to host git.example port 22: Connection refused",
+                "port",
+            ),
+            (
+                "ssh: connect to host git.example port 22: Connection timed out",
+                "firewall",
+            ),
+            (
+                "ssh: connect to host git.example port 22: No route to host",
+                "firewall",
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host",
+                "limit",
+            ),
+            ("Connection closed by 10.0.0.1 port 22", "limit"),
+            ("Connection reset by 10.0.0.1 port 22", "limit"),
+            (
+                "Connection to git.example timed out while waiting to read",
+                "firewall",
+            ),
+            ("Connection timed out during banner exchange", "firewall"),
+        ] {
+            let said = gist(&format!("odd\n{line}\n{last}\n"));
+            let start = format!("{line} {last}; ");
+            let told = said.strip_prefix(&start);
+            assert!(told.is_some_and(|told| told.contains(remedy)), "{said}");
+        }
+        // git tells the same of https, and of a local path.
+        let said = gist("fatal: unable to access 'https://git.example/': Connection refused\n");
+        assert!(said.contains("port"), "{said}");
     }
 }

@@ -88,7 +88,10 @@ fn ssh(access: &GitAccess) -> String {
     let mut option = |text: String| words.extend(["-o".to_owned(), text]);
     option("BatchMode=yes".to_owned());
     option("StrictHostKeyChecking=yes".to_owned());
+    // A host that answers no more is told as that, before the time limit ends everything without a reason.
     option("ConnectTimeout=15".to_owned());
+    option("ServerAliveInterval=15".to_owned());
+    option("ServerAliveCountMax=3".to_owned());
     if let Some(file) = &access.known_hosts {
         option(format!("UserKnownHostsFile=\"{}\"", file.display()));
     }
@@ -137,6 +140,13 @@ mod tests {
             words.contains(&"IdentitiesOnly=yes".to_owned()),
             "{words:?}"
         );
+        for limit in [
+            "ConnectTimeout=15",
+            "ServerAliveInterval=15",
+            "ServerAliveCountMax=3",
+        ] {
+            assert!(words.contains(&limit.to_owned()), "{words:?}");
+        }
         assert_eq!(
             words.last().map(String::as_str),
             Some("/run/my keys/id'; touch x")
