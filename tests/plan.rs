@@ -11,6 +11,8 @@ mod analysis;
 mod deadline;
 #[path = "plan/deletion.rs"]
 mod deletion;
+#[path = "plan/edits.rs"]
+mod edits;
 #[path = "plan/jobs.rs"]
 mod jobs;
 #[path = "plan/last_server.rs"]

@@ -134,11 +134,11 @@ pub(super) fn supersede(
 /// share is another one now, whenever that is found. Anything else, `replicas` among it, applies as it is (PROGRESS-4).
 fn adjust_stage(status: &mut RolloutStatus, input: &Input) {
     let last = stages::count(input.spec);
+    let weight = stages::stage(input.spec, status.stage).weight;
+    let is_on_its_way_up = status.step == Step::Scaling && status.weight < weight;
     if status.stage > last {
         attempt::enter_stage(status, input, last);
-    } else if status.step != Step::Scaling
-        && stages::stage(input.spec, status.stage).weight != status.weight
-    {
+    } else if status.weight != weight && !is_on_its_way_up {
         attempt::enter_stage(status, input, status.stage);
     }
 }
