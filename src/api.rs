@@ -52,7 +52,7 @@ pub use status::{
 };
 pub use strategy::{
     BlueGreen, Canary, KeepUntil, Preview, Promotion, Publish, Stage, StageSpec, StageTasks,
-    Strategy,
+    Strategy, StrategyKind,
 };
 pub use template::{
     CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,

@@ -2,10 +2,9 @@
 //! gate is passed by an edit.
 
 use rolloutctl::api::{Phase, RolloutSpec, Step, Verb};
-use rolloutctl::plan::SpecProblem;
 use serde_json::{Value, json};
 
-use crate::toy::{Toy, measured, name, spec, staged};
+use crate::toy::{Toy, measured, spec, staged};
 
 /// `spec` with another strategy than its own.
 fn by(mut spec: RolloutSpec, strategy: &Value) -> RolloutSpec {
@@ -96,4 +95,73 @@ fn traffic_1_a_switch_that_becomes_a_canary_keeps_its_tasks_until_it_has_given_t
     let share = toy.share(&v2);
     assert!(share[0] < 34.0, "{share:?} %");
     assert_eq!(toy.replicas(&v2), Some(6));
+}
+
+/// v2 held for approval in the second of three stages.
+fn held_at_a_third() -> Toy {
+    let stages = json!([{"weight": 5}, {"weight": 33, "approval": true}, {"weight": 50}]);
+    Toy::in_stage(staged(spec("v2"), &stages), 1)
+}
+
+/// Whatever turns come, v2 does not get all the traffic.
+fn is_held(toy: &mut Toy) {
+    let v2 = toy.revision("v2");
+    for _ in 0..200 {
+        toy.turn();
+        let (share, message) = (toy.share(&v2), &toy.status.message);
+        assert_ne!(
+            share,
+            [100.0, 100.0],
+            "all of it, which nobody approved; {message}"
+        );
+    }
+    assert_eq!(toy.status.phase, Phase::Paused, "{}", toy.status.message);
+}
+
+#[test]
+fn progress_7_a_canary_that_becomes_a_rollover_on_its_way_begins_with_the_first_gate() {
+    let mut toy = held_at_a_third();
+    let gates = json!({"prePromotion": {"approval": true}, "postPromotion": {"bake": "1h"}});
+    toy.apply(by(spec("v2"), &json!({"blueGreen": gates})));
+    let v2 = toy.revision("v2");
+    toy.turn();
+    assert_eq!((toy.status.attempt, toy.status.stage), (2, 0));
+    assert_eq!(toy.share(&v2), [0.0, 0.0]);
+    is_held(&mut toy);
+    assert_eq!(toy.replicas(&v2), Some(6));
+    toy.command(Verb::Promote);
+    toy.until("it has switched", |toy| {
+        toy.status.stage == 1 && matches!(toy.status.step, Step::Running { .. })
+    });
+}
+
+#[test]
+fn progress_4_fewer_stages_than_an_attempt_has_come_to_pass_no_approval() {
+    let mut toy = held_at_a_third();
+    let one = json!([{"weight": 33, "approval": true}]);
+    toy.apply(staged(spec("v2"), &one));
+    is_held(&mut toy);
+    assert_eq!((toy.status.attempt, toy.status.stage), (2, 0));
+    let v2 = toy.revision("v2");
+    toy.command(Verb::Promote);
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+#[test]
+fn progress_4_what_has_passed_all_stages_is_not_sent_back_by_fewer_of_them() {
+    // All of its tasks are to come, which takes time.
+    let mut toy = Toy::in_stage(spec("v2"), 2);
+    toy.command(Verb::Promote);
+    toy.turn();
+    assert_eq!(toy.status.stage, 3);
+    toy.apply(staged(
+        spec("v2"),
+        &json!([{"weight": 5, "approval": true}]),
+    ));
+    let v2 = toy.revision("v2");
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
 }
