@@ -17,6 +17,8 @@ mod edits;
 mod jobs;
 #[path = "plan/last_server.rs"]
 mod last_server;
+#[path = "plan/pace.rs"]
+mod pace;
 #[path = "plan/preview.rs"]
 mod preview;
 #[path = "plan/progress.rs"]
