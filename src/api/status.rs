@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Actor, CommandRecord, Commit, Condition, Event, Name, Revision, StrategyKind, Template,
-    Traffic,
+    Access, Actor, CommandRecord, Commit, Condition, Event, MetricDigest, Name, Revision,
+    StrategyKind, Template, Traffic,
 };
 
 mod waiting;
@@ -261,6 +261,9 @@ pub struct TrafficStatus {
 pub struct MeasurementStatus {
     /// The metric.
     pub metric: Name,
+    /// What of that name is measured; none in a status of an earlier release, whose record counts to the end of its stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<MetricDigest>,
     /// The attempt that is measured.
     pub attempt: u32,
     /// The stage that is measured.

@@ -1,7 +1,8 @@
-//! Stages and strategies that are edited under a running attempt: what has been given is not given to fewer tasks, and no
-//! gate is passed by an edit.
+//! Stages, strategies and metrics that are edited under a running attempt: what has been given is not given to fewer tasks,
+//! no gate is passed by an edit, and what was measured says nothing of another metric.
 
-use rolloutctl::api::{Phase, RolloutSpec, Step, Verb};
+use rolloutctl::api::{Duration, OnFailure, Phase, RolloutSpec, Step, Strategy, Verb};
+use rolloutctl::snapshot::{JobState, SampleOutcome};
 use serde_json::{Value, json};
 
 use crate::toy::{Toy, measured, spec, staged};
@@ -164,4 +165,100 @@ fn progress_4_what_has_passed_all_stages_is_not_sent_back_by_fewer_of_them() {
     toy.until("v2 is stable", |toy| {
         toy.status.stable_revision == Some(v2.clone())
     });
+}
+
+/// v2 in a stage of ten minutes whose only metric, `tests`, is measured so.
+fn tested(measured: &Value) -> RolloutSpec {
+    let mut metric = json!({"name": "tests"});
+    let fields = metric.as_object_mut().expect("a metric");
+    fields.extend(measured.as_object().expect("fields").clone());
+    let analysis = json!({"interval": "10s", "metrics": [metric]});
+    staged(
+        spec("v2"),
+        &json!([{"weight": 20, "bake": "10m", "analysis": analysis}]),
+    )
+}
+
+fn by_job(image: &str) -> RolloutSpec {
+    tested(&json!({"job": {"template": {"image": image}, "timeLimit": "1m"}}))
+}
+
+fn by_query(max: f64) -> RolloutSpec {
+    tested(&json!({"query": "SELECT {{ window }}", "max": max, "source": "main"}))
+}
+
+/// The job `tests:1` has passed.
+fn passed_by_job() -> Toy {
+    let mut toy = Toy::in_stage(by_job("tests:1"), 0);
+    toy.until("its job is started", |toy| !toy.started.is_empty());
+    let at = toy.now;
+    for job in toy.snapshot.jobs.values_mut() {
+        job.state = JobState::Ended { exit_code: 0, at };
+    }
+    toy.until("it has passed", |toy| toy.status.measurements[0].valid == 1);
+    toy
+}
+
+#[test]
+fn analysis_5_a_metric_that_is_asked_by_a_query_now_does_not_pass_by_its_former_job() {
+    let mut toy = passed_by_job();
+    toy.apply(by_query(0.5));
+    toy.answer = SampleOutcome::Value(0.9);
+    toy.wait(Duration::from_secs(600));
+    toy.until("it has failed", |toy| toy.status.phase == Phase::Degraded);
+    assert_eq!(toy.asked.len(), 1);
+}
+
+#[test]
+fn analysis_5_other_bounds_are_not_kept_by_what_was_measured_before() {
+    let mut toy = Toy::in_stage(by_query(0.5), 0);
+    toy.wait(Duration::from_secs(20));
+    toy.until("it passes", |toy| {
+        toy.status.measurements.iter().any(|it| it.valid == 1)
+    });
+    toy.apply(by_query(0.1));
+    toy.turn();
+    assert_eq!(toy.status.measurements[0].valid, 0);
+    // How often is no matter of what was measured.
+    let mut toy = passed_by_job();
+    let mut patient = by_job("tests:1");
+    let Strategy::Canary(canary) = &mut patient.strategy else {
+        panic!("a canary");
+    };
+    let analysis = canary.stages[0].analysis.as_mut().expect("an analysis");
+    analysis.metrics[0].failure_limit = 3;
+    toy.apply(patient);
+    toy.turn();
+    assert_eq!(toy.status.measurements[0].valid, 1);
+}
+
+#[test]
+fn analysis_6_another_job_under_the_same_name_is_run() {
+    let mut toy = passed_by_job();
+    toy.apply(by_job("tests:2"));
+    toy.until("it is started", |toy| toy.started.len() == 2);
+    assert_eq!(toy.started[1].template.image, "tests:2");
+    // One that runs is of no use once it is another one again.
+    toy.apply(by_job("tests:3"));
+    toy.until("it is started", |toy| toy.started.len() == 3);
+    assert_eq!(toy.snapshot.jobs.len(), 1, "never two at once");
+    toy.wait(Duration::from_secs(30));
+    toy.turns(3);
+    assert_eq!(toy.status.measurements[0].taken, 0, "it runs still");
+}
+
+#[test]
+fn abort_3_a_metric_that_has_failed_stays_so_whatever_it_becomes() {
+    let mut spec = by_query(0.5);
+    spec.on_failure = OnFailure::Pause;
+    let mut toy = Toy::in_stage(spec, 0);
+    toy.answer = SampleOutcome::Value(0.9);
+    toy.until("it has failed", |toy| toy.status.phase == Phase::Paused);
+    let mut spec = by_query(1.0);
+    spec.on_failure = OnFailure::Pause;
+    toy.apply(spec);
+    toy.command(Verb::Resume);
+    toy.turns(20);
+    assert_eq!(toy.status.phase, Phase::Paused);
+    assert_eq!(toy.status.measurements[0].failed, 1);
 }
