@@ -32,6 +32,7 @@ pub fn fresh(
 ) -> MeasurementStatus {
     MeasurementStatus {
         metric: metric.metric.name.clone(),
+        digest: Some(metric.digest()),
         attempt,
         stage,
         phase: MeasurementPhase::Pending,

@@ -13,6 +13,7 @@ mod load_balancer;
 mod log_end;
 mod meta;
 mod metric;
+mod metric_digest;
 mod metric_source;
 mod origin;
 mod refer;
@@ -36,6 +37,7 @@ pub use meta::{
     API_VERSION, CHANGE_CAUSE_ANNOTATION, Kind, Manifest, Metadata, Name, NameError, Spec,
 };
 pub use metric::{Job, Metric, MetricBy, MetricQuery};
+pub use metric_digest::MetricDigest;
 pub use metric_source::{InfluxDbSpec, MetricSourceSpec, QueryLanguage};
 pub use origin::{
     Commit, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, SourceKind,
@@ -52,7 +54,7 @@ pub use status::{
 };
 pub use strategy::{
     BlueGreen, Canary, KeepUntil, Preview, Promotion, Publish, Stage, StageSpec, StageTasks,
-    Strategy,
+    Strategy, StrategyKind,
 };
 pub use template::{
     CommandLine, Deploy, Environment, FileReference, Healthcheck, Logging, Mount, MountKind,

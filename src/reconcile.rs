@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::action::Action;
 use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
-use crate::plan::{AskedBy, Input, Resources, plan};
+use crate::plan::{AskedBy, Input, Resources};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
@@ -208,14 +208,7 @@ impl Reconciler {
                 source_problem: stored.source_problem(),
                 now,
             };
-            let mut plan = self::plan(&input);
-            if input.obstacle.is_some() && plan.actions.is_empty() {
-                // Nothing is left to be done that could have failed.
-                plan = self::plan(&Input {
-                    obstacle: None,
-                    ..input
-                });
-            }
+            let plan = planned::of(&input);
             Some(Planned {
                 stored,
                 name,

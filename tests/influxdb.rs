@@ -43,6 +43,7 @@ fn question(query: &str, values: &[(&str, &str)]) -> Measure {
             stage: 0,
             since: second(0),
             metric: name("errors"),
+            digest: None,
             number: 1,
         },
         source: name("main"),

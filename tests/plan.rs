@@ -11,10 +11,14 @@ mod analysis;
 mod deadline;
 #[path = "plan/deletion.rs"]
 mod deletion;
+#[path = "plan/edits.rs"]
+mod edits;
 #[path = "plan/jobs.rs"]
 mod jobs;
 #[path = "plan/last_server.rs"]
 mod last_server;
+#[path = "plan/pace.rs"]
+mod pace;
 #[path = "plan/preview.rs"]
 mod preview;
 #[path = "plan/progress.rs"]

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Actor, CommandRecord, Commit, Condition, Event, Name, Revision, Template, Traffic,
+    Access, Actor, CommandRecord, Commit, Condition, Event, MetricDigest, Name, Revision,
+    StrategyKind, Template, Traffic,
 };
 
 mod waiting;
@@ -32,6 +33,9 @@ pub struct RolloutStatus {
     pub stage: u32,
     /// The number of stages of the spec.
     pub stages: u32,
+    /// The strategy whose stages they are; none in a status of an earlier release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<StrategyKind>,
     /// The share of the requests that the canary is meant to have now, in percent.
     pub weight: u8,
     /// How many canary tasks that share was sized for (TRAFFIC-1).
@@ -257,6 +261,9 @@ pub struct TrafficStatus {
 pub struct MeasurementStatus {
     /// The metric.
     pub metric: Name,
+    /// What of that name is measured; none in a status of an earlier release, whose record counts to the end of its stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<MetricDigest>,
     /// The attempt that is measured.
     pub attempt: u32,
     /// The stage that is measured.

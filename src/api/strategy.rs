@@ -17,6 +17,18 @@ pub enum Strategy {
     Preview(Preview),
 }
 
+/// Which strategy it is, whatever its terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StrategyKind {
+    /// Gradual scaling.
+    Canary,
+    /// Rollover.
+    BlueGreen,
+    /// Up and destroy.
+    Preview,
+}
+
 /// Gradual scaling: weight and replicas grow by stage, then the canary becomes stable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -206,6 +218,15 @@ impl Promotion {
 }
 
 impl Strategy {
+    /// Which strategy it is.
+    pub const fn kind(&self) -> StrategyKind {
+        match self {
+            Self::Canary(_) => StrategyKind::Canary,
+            Self::BlueGreen(_) => StrategyKind::BlueGreen,
+            Self::Preview(_) => StrategyKind::Preview,
+        }
+    }
+
     /// How many stages there are before the new revision is stable.
     pub fn stage_count(&self) -> usize {
         match self {

@@ -14,7 +14,8 @@ use super::past::{Past, Release, Role, ShortRevision};
 use super::target::{ResourceRef, RolloutRef};
 use super::words::age;
 use crate::api::{
-    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Place, Resource, Revision,
+    Access, Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Place, Resource,
+    Revision, RolloutSpec,
 };
 use crate::world::applying::fitting;
 use crate::world::{Draft, Stored, World, WorldError};
@@ -90,7 +91,7 @@ pub async fn run(
                 target.name
             )));
         }
-        let draft = asking_for(&revision, &past, stored, &request.by);
+        let draft = asking_for(&revision, &past, stored, &request.by).map_err(no)?;
         let draft = fitting(draft)?;
         let answer = format!("{target} {}", told(&past, &revision, request.now));
         if request.mode == Mode::DryRun {
@@ -123,7 +124,7 @@ pub fn restored(
 ) -> Result<Resource, String> {
     let past = past(stored)?;
     match choose(&past, to)? {
-        Choice::Back(revision) => Ok(asking_for(&revision, &past, stored, by).resource),
+        Choice::Back(revision) => Ok(asking_for(&revision, &past, stored, by)?.resource),
         Choice::Stay(revision) => Err(format!("its spec asks for {revision} already")),
     }
 }
@@ -131,7 +132,9 @@ pub fn restored(
 /// The revision that an undo would go back to by itself, if there is one and no source has a say.
 pub fn on_offer(stored: &Stored) -> Option<Revision> {
     heed_source(stored, SourceSay::Heeded).ok()?;
-    past(stored).ok()?.way_back().ok()
+    let past = past(stored).ok()?;
+    let revision = past.way_back().ok()?;
+    restored_spec(&revision, &past).ok().map(|_| revision)
 }
 
 /// The past of a rollout that can be written.
@@ -189,19 +192,49 @@ fn choose(past: &Past<'_>, to: Option<&ShortRevision>) -> Result<Choice, String>
     }
 }
 
+/// The spec with that revision in it.
+///
+/// # Errors
+/// When it would be another revision all the same: how a revision is reached is part of it, and a strategy that reaches
+/// its tasks in another way cannot say that.
+fn restored_spec(revision: &Revision, past: &Past<'_>) -> Result<RolloutSpec, String> {
+    let record = past.status.revisions.get(revision);
+    let record = record.ok_or_else(|| past.not_kept(revision))?;
+    let restored = record.restored_in(past.spec);
+    if Revision::of(&restored) == *revision {
+        return Ok(restored);
+    }
+    let why = match record.access {
+        access if access == restored.access() => "was made by another release of rolloutctl",
+        Access::Proxied { .. } => {
+            "is reached by `spec.traffic`, and the spec asks for a preview now"
+        }
+        Access::Published { .. } | Access::Named {} => {
+            "was a preview, and the spec asks for a release now"
+        }
+    };
+    Err(format!(
+        "{} {why}: its template alone would be another revision; apply the manifest that asked for it again",
+        past.called(revision)
+    ))
+}
+
 /// What is stored, with that revision in its spec.
-fn asking_for(revision: &Revision, past: &Past<'_>, stored: &Stored, by: &Actor) -> Draft {
+fn asking_for(
+    revision: &Revision,
+    past: &Past<'_>,
+    stored: &Stored,
+    by: &Actor,
+) -> Result<Draft, String> {
     let mut draft = stored.draft.clone();
-    if let Resource::Rollout(manifest) = &mut draft.resource
-        && let Some(record) = past.status.revisions.get(revision)
-    {
-        manifest.spec = record.restored_in(past.spec);
+    if let Resource::Rollout(manifest) = &mut draft.resource {
+        manifest.spec = restored_spec(revision, past)?;
         let cause = format!("undo to {revision} by {by}");
         let annotations = &mut manifest.metadata.annotations;
         annotations.insert(CHANGE_CAUSE_ANNOTATION.to_owned(), cause);
         draft.generation += 1;
     }
-    draft
+    Ok(draft)
 }
 
 /// Where it goes, and what is known of that revision.

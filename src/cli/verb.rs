@@ -14,9 +14,10 @@ use super::console::Console;
 use super::describe::clue;
 use super::exit::{Exit, Failure};
 use super::standing::{is_under_way, pending_command};
-use super::target::{ResourceRef, RolloutRef};
+use super::target::{ResourceRef, RolloutRef, rollout_spec};
 use crate::api::{
-    Actor, Command, CommandOutcome, Duration, PauseReason, Phase, RolloutStatus, Verb,
+    Actor, AttemptOutcome, Command, CommandOutcome, Duration, PauseReason, Phase, RolloutStatus,
+    Verb,
 };
 use crate::world::{Stored, World, WorldError};
 
@@ -184,6 +185,7 @@ fn sensible(verb: Verb, stored: &Stored) -> Result<&RolloutStatus, String> {
         )),
         Verb::Promote | Verb::PromoteFull => Err("no stage is under way".to_owned()),
         Verb::Pause if pause.is_some() => Err("it is paused already".to_owned()),
+        Verb::Pause if shows(stored, status) == Shows::Passed => Ok(()),
         Verb::Pause if !is_under_way(status) => Err("nothing is under way".to_owned()),
         Verb::Pause => Ok(()),
         Verb::Resume => match pause {
@@ -200,9 +202,34 @@ fn sensible(verb: Verb, stored: &Stored) -> Result<&RolloutStatus, String> {
         }
         Verb::Abort => Err("nothing to abort: no attempt is under way".to_owned()),
         Verb::Retry if status.abort.is_some() || pause == Some(PauseReason::Failure) => Ok(()),
+        Verb::Retry if shows(stored, status) == Shows::Over => Ok(()),
         Verb::Retry => Err("nothing to retry: its last attempt did not fail".to_owned()),
     };
     sense.map(|()| status)
+}
+
+/// What a preview shows when nothing of it is under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// It has passed its checks, and would end by itself: it may be held.
+    Passed,
+    /// It has passed and had its end: it may come once more.
+    Over,
+    /// It is something else, or no preview.
+    Other,
+}
+
+fn shows(stored: &Stored, status: &RolloutStatus) -> Shows {
+    let is_preview = rollout_spec(stored).is_some_and(|spec| spec.strategy.preview().is_some());
+    if !is_preview || status.route.is_some() || status.canary_revision.is_some() {
+        return Shows::Other;
+    }
+    let last = status.history.last().map(|entry| entry.outcome);
+    match (&status.stable_revision, last) {
+        (Some(_), _) => Shows::Passed,
+        (None, Some(AttemptOutcome::Passed)) => Shows::Over,
+        (None, _) => Shows::Other,
+    }
 }
 
 /// Whether a verb may take the place of another command that waits: what stops may.

@@ -1,5 +1,7 @@
 //! An attempt: how it begins and how it ends. The only place that starts or closes one.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Input, preview, stages};
@@ -8,7 +10,7 @@ use crate::api::{
     RevisionRecord, RolloutStatus, Step,
 };
 
-/// How many attempts the status remembers.
+/// How many attempts the status remembers, besides those that lead back.
 const HISTORY: usize = 10;
 /// How many events the status remembers.
 const EVENTS: usize = 20;
@@ -60,8 +62,7 @@ pub(super) fn begin(
         outcome: AttemptOutcome::Running,
         message: String::new(),
     });
-    let surplus = status.history.len().saturating_sub(HISTORY);
-    status.history.drain(..surplus);
+    forget_attempts(status);
     let asked_by = match input.commit {
         Some(commit) => format!(" (commit {})", commit.short()),
         None => String::new(),
@@ -81,6 +82,29 @@ pub(super) fn begin(
         status.step = Step::Scaling;
     }
     start_clock(status, input);
+}
+
+/// Old attempts are forgotten, but not the one that made a kept revision stable last: by it the way back is found, and
+/// what nobody goes back to any more (PROGRESS-8).
+fn forget_attempts(status: &mut RolloutStatus) {
+    let surplus = status.history.len().saturating_sub(HISTORY);
+    let recent = status.history.split_off(surplus);
+    let mut kept: Vec<HistoryEntry> = Vec::new();
+    let mut known: BTreeSet<&Revision> = recent
+        .iter()
+        .filter(|entry| entry.outcome == AttemptOutcome::Completed)
+        .map(|entry| &entry.revision)
+        .collect();
+    for entry in status.history.iter().rev() {
+        let leads_back = entry.outcome == AttemptOutcome::Completed
+            && status.revisions.contains_key(&entry.revision);
+        if leads_back && known.insert(&entry.revision) {
+            kept.push(entry.clone());
+        }
+    }
+    kept.reverse();
+    kept.extend(recent);
+    status.history = kept;
 }
 
 /// Where an attempt begins: what is still warm, or has served within the rollback window, was measured then, and comes
@@ -216,9 +240,13 @@ pub(super) fn unpause(status: &mut RolloutStatus, input: &Input) {
     }
 }
 
-/// Goes to stage `stage`, whose tasks come first.
+/// Goes to stage `stage`, whose tasks come first. A share that is larger than the stage's own is lowered at once: to take
+/// traffic away is always safe. The tasks that it was sized for stay until that is observed (TRAFFIC-1).
 pub(super) fn enter_stage(status: &mut RolloutStatus, input: &Input, stage: u32) {
+    status.sized_for = stages::in_force(input.spec, status).sized;
     status.stage = stage.min(stages::count(input.spec));
+    let weight = stages::stage(input.spec, status.stage).weight;
+    status.weight = status.weight.min(weight);
     status.step = Step::Scaling;
     status.measurements.clear();
     start_clock(status, input);

@@ -59,11 +59,15 @@ pub(super) fn may_restore(status: &RolloutStatus, service: &ServiceFact) -> bool
         .is_some_and(|restore| restore.version == service.version)
 }
 
-/// When the next service may be put back that has drifted and has to wait.
+/// When the next service may be put back that has drifted and has to wait. What is decided already waits for no time: it is
+/// done, or the shell tries it again.
 pub(super) fn next_restore(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
     let due = |service: &ServiceFact| {
         let restore = status.services.get(&service.revision)?.restore.as_ref()?;
         service.drift.as_ref()?;
+        if may_restore(status, service) {
+            return None;
+        }
         Some(pause_after(restore.tries).after(restore.at))
     };
     input.snapshot.services_of(input.name).filter_map(due).min()

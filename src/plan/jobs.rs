@@ -20,6 +20,9 @@ use crate::snapshot::{JobEnd, JobFact, JobState, Sample, SampleKey, SampleOutcom
 /// How many bytes of logs a status holds together; the newest are kept.
 const LOGS: usize = 16 * 1024;
 
+/// By how much the clock of a node, which says when a job ended, may differ from the managers'.
+const CLOCKS: Duration = Duration::from_secs(5);
+
 /// How far the job of a measurement is.
 enum Stand<'a> {
     /// There is none.
@@ -43,6 +46,12 @@ fn stand<'a>(job: &Job, key: &SampleKey, input: &Input<'a>) -> Stand<'a> {
     let until = job.time_limit.after(fact.created_at);
     let is_late = input.now >= until;
     match &fact.state {
+        // Whether anybody looked when its time was over changes nothing.
+        JobState::Ended { at, .. } if *at > CLOCKS.after(until) => Stand::Over {
+            job: fact,
+            end: JobEnd::TimedOut,
+            at: *at,
+        },
         JobState::Ended { exit_code, at } => Stand::Over {
             job: fact,
             end: JobEnd::Exited(*exit_code),

@@ -57,15 +57,20 @@ fn forget_removed(status: &mut RolloutStatus, resolved: &Resolved) {
         .retain(|record| record.phase == MeasurementPhase::Failed || is_wanted(record));
 }
 
-/// Makes a record for a metric that has none.
+/// Makes a record for a metric that has none, or only one of what was measured under its name before it was edited. A
+/// verdict stays (ABORT-3).
 fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp) {
-    if !status
-        .measurements
-        .iter()
-        .any(|record| record.metric == metric.metric.name)
-    {
-        let record = analysis::fresh(metric, status.attempt, status.stage, since);
-        status.measurements.push(record);
+    let digest = metric.digest();
+    let is_other = |record: &MeasurementStatus| {
+        record.phase != MeasurementPhase::Failed
+            && record.digest.as_ref().is_some_and(|known| *known != digest)
+    };
+    let fresh = analysis::fresh(metric, status.attempt, status.stage, since);
+    let mut records = status.measurements.iter_mut();
+    match records.find(|record| record.metric == metric.metric.name) {
+        None => status.measurements.push(fresh),
+        Some(record) if is_other(record) => *record = fresh,
+        Some(_) => {}
     }
 }
 
@@ -76,6 +81,7 @@ pub(super) fn next_key(input: &Input, record: &MeasurementStatus, since: Timesta
         stage: record.stage,
         since,
         metric: record.metric.clone(),
+        digest: record.digest.clone(),
         number: record.taken + 1,
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, hands, jobs, preview};
+use super::{Input, hands, jobs, measuring, preview};
 use crate::api::{Duration, RolloutStatus, Step, WaitingOn};
 
 /// While something is under way that shows itself only to who looks.
@@ -21,7 +21,7 @@ pub(super) fn requeue_at(
     if loses_tasks(input) {
         return Some(URGENT.after(input.now));
     }
-    [
+    let first = [
         waited_for(status, input, waiting_on),
         departure(status, input),
         next_to_cool(status),
@@ -30,7 +30,9 @@ pub(super) fn requeue_at(
     ]
     .into_iter()
     .flatten()
-    .min()
+    .min();
+    // What is over already and brought nothing would have the shell look without a pause.
+    first.map(|at| at.max(WATCHFUL.after(input.now)))
 }
 
 /// When what is waited for may show itself.
@@ -39,19 +41,18 @@ fn waited_for(
     input: &Input,
     waiting_on: Option<&WaitingOn>,
 ) -> Option<Timestamp> {
-    let watchful = WATCHFUL.after(input.now);
     match waiting_on? {
-        WaitingOn::Resume | WaitingOn::Decision | WaitingOn::Retry | WaitingOn::Spec => {
-            next_sample(status, input)
-        }
-        WaitingOn::Approval => next_sample(status, input).map(|at| at.max(watchful)),
         // A job shows its end to the regular look; what is due meanwhile is not waited for.
-        WaitingOn::Job { .. } => next_sample(status, input).map(|at| at.max(watchful)),
-        WaitingOn::Bake { until } => Some(
-            next_sample(status, input)
-                .map_or(*until, |at| at.min(*until))
-                .max(watchful),
-        ),
+        WaitingOn::Resume
+        | WaitingOn::Decision
+        | WaitingOn::Retry
+        | WaitingOn::Spec
+        | WaitingOn::Approval
+        | WaitingOn::Job { .. } => next_sample(status, input),
+        WaitingOn::Bake { until } => {
+            let sample = next_sample(status, input);
+            Some(sample.map_or(*until, |at| at.min(*until)))
+        }
         WaitingOn::Instance { .. }
         | WaitingOn::Backend { .. }
         | WaitingOn::LoadBalancer { .. }
@@ -64,7 +65,7 @@ fn waited_for(
         | WaitingOn::Measurement { .. }
         | WaitingOn::Data { .. }
         | WaitingOn::Source { .. }
-        | WaitingOn::Observation => Some(watchful),
+        | WaitingOn::Observation => Some(WATCHFUL.after(input.now)),
     }
 }
 
@@ -88,13 +89,17 @@ fn loses_tasks(input: &Input) -> bool {
     })
 }
 
+/// When the next measurement has news; none while nothing is measured.
 fn next_sample(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
-    match status.step {
-        Step::Running { since } => status
-            .measurements
-            .iter()
-            .filter_map(|record| jobs::next_look(record, input, since))
-            .min(),
-        Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => None,
+    let is_measured = (input.references).is_ok_and(|resolved| resolved.metrics.is_ok());
+    let Step::Running { since } = status.step else {
+        return None;
+    };
+    if !is_measured || !measuring::goes_on(status) {
+        return None;
     }
+    let records = status.measurements.iter();
+    records
+        .filter_map(|record| jobs::next_look(record, input, since))
+        .min()
 }

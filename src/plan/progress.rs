@@ -163,9 +163,9 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
     let up =
         |picture: &Picture| picture.checked_up(Role::Canary) >= stage.sized && is_free(picture);
     if scene.ready_of(canary) >= stage.sized && scene.everywhere(up) {
+        status.sized_for = stages::canary_size(input.spec, status);
         status.step = Step::Shifting;
         status.weight = stage.weight;
-        status.sized_for = stage.sized;
         let name = stages::name(input.spec, status.stage);
         let message = if stage.weight == 0 {
             format!("{name}: {canary} is up, without traffic")
@@ -183,6 +183,7 @@ fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
         |picture: &Picture| picture.checked_up(Role::Canary) >= stage.sized && picture.is_settled();
     if scene.everywhere(reached) {
         status.step = Step::Running { since: input.now };
+        status.sized_for = status.sized_for.min(stage.sized);
         status.deadline = None;
         status.measurements.clear();
         attempt::note(

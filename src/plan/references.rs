@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::api::{
     Analysis, AnalysisTemplateSpec, Duration, LoadBalancerSpec, MeasurementStatus, Metric,
-    MetricBy, MetricQuery, MetricSourceSpec, Name, RolloutSpec, Route, StageSpec, TemplateRef,
+    MetricBy, MetricDigest, MetricQuery, MetricSourceSpec, Name, RolloutSpec, Route, StageSpec,
+    TemplateRef,
 };
 
 /// The interval of a metric that names none.
@@ -73,6 +74,19 @@ pub struct ResolvedSource {
 }
 
 impl ResolvedMetric {
+    /// What is measured under its name, and what passes. How often, and how much may go wrong, is none of that: what was
+    /// measured counts on when it is changed.
+    pub fn digest(&self) -> MetricDigest {
+        let measured = Metric {
+            interval: None,
+            failure_limit: 0,
+            consecutive_error_limit: 0,
+            ..self.metric.clone()
+        };
+        let source = self.source.as_ref().map(|source| &source.name);
+        MetricDigest::of(&(measured, source, &self.args))
+    }
+
     /// What passes, as text.
     pub fn bounds(&self) -> String {
         match &self.metric.by {

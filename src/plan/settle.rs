@@ -2,14 +2,32 @@
 //! replaced by another one, or is no longer wanted.
 
 use super::{Input, attempt, preview, stages};
-use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step};
+use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step, StrategyKind};
+
+/// The stages that the attempt at hand has gone by until now.
+#[derive(Clone, Copy)]
+struct Known {
+    count: u32,
+    strategy: Option<StrategyKind>,
+}
+
+impl Known {
+    /// What is known until now, with those of the spec in its place.
+    fn replace(status: &mut RolloutStatus, input: &Input) -> Self {
+        let count = stages::count(input.spec);
+        Self {
+            count: std::mem::replace(&mut status.stages, count),
+            strategy: status.strategy.replace(input.spec.strategy.kind()),
+        }
+    }
+}
 
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
     status.observed_generation = input.generation;
     let route = input.spec.route();
-    status.stages = stages::count(input.spec);
+    let known = Known::replace(status, input);
     if input.spec.strategy.preview().is_some() {
         preview::settle(status, input, wanted);
         return;
@@ -26,7 +44,7 @@ pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
         (Some(stable), None) if stable == wanted => return_to_rest(status, input),
         (Some(stable), None) => replace_stable(status, input, &stable, wanted),
         (Some(stable), Some(_)) if stable == wanted => revert(status, input),
-        (Some(_), Some(canary)) if canary == wanted => adjust_stage(status, input),
+        (Some(_), Some(canary)) if canary == wanted => adjust_stage(status, input, known),
         (Some(_), Some(canary)) => {
             supersede(status, input, &canary, wanted.as_str());
             attempt::begin(status, input, wanted, None);
@@ -132,13 +150,33 @@ pub(super) fn supersede(
 
 /// The stages were edited under a running attempt: the stage at hand is prepared again if its
 /// share is another one now, whenever that is found. Anything else, `replicas` among it, applies as it is (PROGRESS-4).
-fn adjust_stage(status: &mut RolloutStatus, input: &Input) {
-    let last = stages::count(input.spec);
-    if status.stage > last {
-        attempt::enter_stage(status, input, last);
-    } else if status.step != Step::Scaling
-        && stages::stage(input.spec, status.stage).weight != status.weight
-    {
+fn adjust_stage(status: &mut RolloutStatus, input: &Input, known: Known) {
+    if let Some(stage) = carried_to(status, input, known) {
+        let name = stages::name(input.spec, stage);
+        let message = format!("its stages are others now: it goes on at {name}");
+        attempt::note(status, input.now, None, message);
+        attempt::enter_stage(status, input, stage);
+        return;
+    }
+    let weight = stages::stage(input.spec, status.stage).weight;
+    let is_on_its_way_up = status.step == Step::Scaling && status.weight < weight;
+    if status.weight != weight && !is_on_its_way_up {
         attempt::enter_stage(status, input, status.stage);
+    }
+}
+
+/// Where an attempt goes on whose stage means something else by an edit: the number of a stage says nothing in another
+/// strategy, and what had gates before it has not passed them because there are fewer (PROGRESS-7).
+fn carried_to(status: &RolloutStatus, input: &Input, known: Known) -> Option<u32> {
+    let count = stages::count(input.spec);
+    let was = known.strategy.unwrap_or(input.spec.strategy.kind());
+    if was != input.spec.strategy.kind() {
+        return Some(0);
+    }
+    let has_passed_all = status.stage >= known.count;
+    if has_passed_all {
+        (status.stage > count).then_some(count)
+    } else {
+        (status.stage >= count).then(|| count.saturating_sub(1))
     }
 }

@@ -1,7 +1,7 @@
 //! The stages as the planner sees them: those of the spec's strategy, and the last one that each has: everything to the
 //! new revision, with all its tasks, without bake or measurement.
 
-use crate::api::{Duration, RolloutSpec, RolloutStatus, Share};
+use crate::api::{Duration, RolloutSpec, RolloutStatus, Share, Step};
 
 /// One stage, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,17 +74,37 @@ pub(super) fn name(spec: &RolloutSpec, stage: u32) -> String {
 
 /// The share that the canary is meant to have now, and what it was sized for.
 ///
-/// A stage that wants fewer tasks than before, because `replicas` was lowered, needs no more of
-/// them for its share.
+/// The stage at hand says itself how many tasks its share takes, also when `replicas` is lowered. Any other one says
+/// nothing of the share that is still in force: that takes as many tasks as when it was given, and never more than
+/// carry the whole traffic (TRAFFIC-1).
 pub(super) fn in_force(spec: &RolloutSpec, status: &RolloutStatus) -> Sizing {
-    let wanted = canary_size(spec, status);
+    let needed = if is_at_hand(spec, status) {
+        stage(spec, status.stage).sized
+    } else {
+        spec.replicas
+    };
     Sizing {
         share: Share::percent(status.weight),
-        sized: status.sized_for.min(wanted),
+        sized: status.sized_for.min(needed),
     }
 }
 
-/// How many canary tasks are wanted now.
+/// How many canary tasks are wanted now. Until the share of a smaller stage is observed everywhere, the tasks of the
+/// larger one may have its requests.
 pub(super) fn canary_size(spec: &RolloutSpec, status: &RolloutStatus) -> u32 {
-    stage(spec, status.stage).sized
+    let wanted = stage(spec, status.stage).sized;
+    if is_at_hand(spec, status) {
+        wanted
+    } else {
+        wanted.max(status.sized_for.min(spec.replicas))
+    }
+}
+
+/// Whether the share that is in force is that of the spec's stage, and was observed everywhere.
+fn is_at_hand(spec: &RolloutSpec, status: &RolloutStatus) -> bool {
+    let is_observed = match status.step {
+        Step::Running { .. } => true,
+        Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => false,
+    };
+    is_observed && status.weight == stage(spec, status.stage).weight
 }

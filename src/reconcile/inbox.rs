@@ -70,7 +70,7 @@ impl Inbox {
         let awaited = |key: &SampleKey| {
             status.step == Step::Running { since: key.since }
                 && status.measurements.iter().any(|record| {
-                    record.metric == key.metric
+                    (&record.metric, &record.digest) == (&key.metric, &key.digest)
                         && (record.attempt, record.stage) == (key.attempt, key.stage)
                         && record.taken < key.number
                 })

@@ -3,7 +3,7 @@
 use tracing::info;
 
 use crate::api::{Name, RolloutStatus};
-use crate::plan::Plan;
+use crate::plan::{Input, Plan, plan};
 use crate::world::Stored;
 
 /// One rollout as loaded, with what was planned for it.
@@ -33,6 +33,25 @@ impl Planned<'_> {
             )
         }
         way(&self.plan.status) != way(&self.before)
+    }
+}
+
+/// What is planned. What was said when actions failed counts for as long as something is left to be done that could have
+/// failed, and as long as it is the reason why nothing is: a job that was refused until its time was over is a sample
+/// (ANALYSIS-3), which must be remembered before it is asked for again.
+pub(super) fn of(input: &Input) -> Plan {
+    let hindered = plan(input);
+    if input.obstacle.is_none() || !hindered.actions.is_empty() {
+        return hindered;
+    }
+    let free = plan(&Input {
+        obstacle: None,
+        ..*input
+    });
+    if free.actions.is_empty() {
+        free
+    } else {
+        hindered
     }
 }
 

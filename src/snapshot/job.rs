@@ -101,6 +101,7 @@ mod tests {
             stage: 0,
             since: Timestamp::UNIX_EPOCH,
             metric: "tests".parse().expect("a name"),
+            digest: None,
             number,
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::JobEnd;
-use crate::api::{Name, Window};
+use crate::api::{MetricDigest, Name, Window};
 
 /// Which measurement a sample belongs to. A sample for another attempt, or for another run of a
 /// stage, is of no use.
@@ -21,6 +21,9 @@ pub struct SampleKey {
     pub since: Timestamp,
     /// The metric.
     pub metric: Name,
+    /// What of that name is measured: the answer to what it was before an edit is none to what it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<MetricDigest>,
     /// The number of the sample in its stage, from 1. Asking twice for the same one is asking once.
     pub number: u32,
 }

@@ -108,6 +108,26 @@ fn analysis_6_a_job_that_runs_over_its_time_has_failed() {
 }
 
 #[test]
+fn analysis_6_a_job_that_ends_after_its_time_has_failed_though_nobody_looked_meanwhile() {
+    let mut toy = started(&json!({}));
+    toy.wait(Duration::from_secs(600));
+    ends_with(&mut toy, 0);
+    toy.until("it is aborted", |toy| toy.status.abort.is_some());
+    let message = &toy.status.abort.as_ref().expect("an abort").message;
+    assert!(
+        message.contains("no end within its time limit"),
+        "{message}"
+    );
+    // The clock of its node may be a little ahead.
+    let mut toy = started(&json!({}));
+    toy.wait(Duration::from_secs(62));
+    ends_with(&mut toy, 0);
+    toy.until("the rollout is healthy", |toy| {
+        toy.status.phase == Phase::Healthy
+    });
+}
+
+#[test]
 fn analysis_6_a_tolerated_failure_is_tried_again_and_passes_nothing() {
     let mut toy = started(&json!({"failureLimit": 1}));
     ends_with(&mut toy, 1);

@@ -1,6 +1,8 @@
 //! PROGRESS-7 and PROGRESS-8: the rollover, and the way back.
 
-use rolloutctl::api::{Duration, Phase, Revision, RolloutSpec, Step, Verb, WaitingOn};
+use rolloutctl::api::{
+    AttemptOutcome, Duration, Phase, Revision, RolloutSpec, Step, Verb, WaitingOn,
+};
 use rolloutctl::snapshot::SampleOutcome;
 use serde_json::{Value, json};
 
@@ -217,4 +219,40 @@ fn progress_8_failed_attempts_do_not_push_out_what_was_stable() {
     toy.turns(20);
     let v3 = toy.revision("v3");
     assert_eq!((toy.replicas(&v1), toy.replicas(&v3)), (Some(0), None));
+}
+
+#[test]
+fn progress_8_many_failed_attempts_do_not_push_out_of_the_history_what_was_stable() {
+    let limited = |image| {
+        let mut spec = spec(image);
+        spec.revision_history_limit = 1;
+        spec
+    };
+    let mut toy = Toy::stable(limited("v1"));
+    toy.apply(limited("v2"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone()) && toy.status.phase == Phase::Healthy
+    });
+    toy.apply(limited("v3"));
+    for _ in 0..20 {
+        toy.until("v3 is tried", |toy| {
+            matches!(toy.status.step, Step::Running { .. })
+        });
+        toy.command(Verb::Abort);
+        toy.turn();
+        toy.until("v3 has left", |toy| toy.status.leaving.is_empty());
+        toy.turns(5);
+        toy.command(Verb::Retry);
+        toy.turn();
+    }
+    assert_eq!(toy.replicas(&v1), Some(0), "the way back is kept");
+    let history = &toy.status.history;
+    let stable: Vec<_> = history
+        .iter()
+        .filter(|entry| entry.outcome == AttemptOutcome::Completed)
+        .map(|entry| entry.revision.clone())
+        .collect();
+    assert_eq!(stable, [v1, v2]);
+    assert_eq!(history.len(), 12, "the last ten, and these");
 }

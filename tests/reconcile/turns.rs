@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{Duration, Phase, RolloutSpec, WaitingOn};
+use rolloutctl::api::{Duration, PauseReason, Phase, RolloutSpec, Step, WaitingOn};
 use rolloutctl::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport, Work};
 use rolloutctl::world::Lease;
 
 use crate::neighbour::{Entry, Mood, Neighbour, Time};
-use crate::toy::{measured, name, spec};
+use crate::toy::{measured, name, spec, staged};
 
 const EPOCH: u64 = 1;
 
@@ -411,4 +411,31 @@ async fn analysis_6_no_job_is_removed_while_something_in_the_store_cannot_be_rea
     bench.world.spoil(None);
     bench.turn().await;
     assert!(!bench.world.has_jobs());
+}
+
+/// The engine takes no service with such a network: nothing is there of the job, again and again.
+#[tokio::test]
+async fn analysis_3_a_job_that_the_engine_refuses_pauses_the_rollout_as_inconclusive() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    let job = serde_json::json!({"name": "tests", "consecutiveErrorLimit": 1, "job": {
+        "template": {"image": "tests:1", "networks": ["no-such"]}, "timeLimit": "5s"}});
+    let stages = serde_json::json!([{"weight": 20, "analysis": {"metrics": [job]}}]);
+    bench.world.apply(staged(spec("web:2"), &stages));
+    bench
+        .until("the stage runs", |world| {
+            matches!(world.status().step, Step::Running { .. })
+        })
+        .await;
+    bench.world.feel(Mood::Refusing);
+    for _ in 0..600 {
+        bench.turn().await;
+        bench.world.wait(Duration::from_secs(1));
+        let pause = bench.world.status().pause;
+        if let Some(pause) = pause {
+            assert_eq!(pause.reason, PauseReason::Inconclusive);
+            return;
+        }
+    }
+    panic!("for ten minutes: {:#?}", bench.world.status());
 }

@@ -21,6 +21,7 @@ fn question(site: &Site) -> Measure {
             stage: 0,
             since: Duration::from_secs(10).before(end),
             metric: name("errors"),
+            digest: None,
             number: 1,
         },
         source: name("main"),

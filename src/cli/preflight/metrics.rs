@@ -144,6 +144,7 @@ fn requests(
             stage: 0,
             since: now,
             metric: rollout.clone(),
+            digest: None,
             number: 1,
         },
         source: source.metadata.name.clone(),

@@ -199,6 +199,7 @@ pub fn baking() -> RolloutStatus {
 fn measurement() -> MeasurementStatus {
     MeasurementStatus {
         metric: name("error-ratio"),
+        digest: None,
         attempt: 2,
         stage: 1,
         phase: MeasurementPhase::Passing,

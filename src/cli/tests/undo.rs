@@ -7,8 +7,8 @@ use super::past::{
     asking_for, at_rest, entry, image, promoted, revision, sourced, taken_back, under_way,
 };
 use crate::api::{
-    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Revision, RolloutStatus,
-    Step,
+    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Resource, Revision,
+    RolloutStatus, Step,
 };
 use crate::cli::apply::Mode;
 use crate::cli::exit::{Exit, Failure};
@@ -350,6 +350,23 @@ async fn what_the_store_cannot_hold_is_refused() {
     let refusal = refused(&request(None), asking_for("1.4.2", status)).await;
     assert!(
         refusal.contains("write rollout/news-web to the store"),
+        "{refusal}"
+    );
+}
+
+/// A rollout that serves, whose spec was made a preview: that is refused, and its template alone leads nowhere.
+#[tokio::test]
+async fn progress_6_undo_from_another_strategy_says_that_it_cannot() {
+    let mut changed = asking_for("1.4.2", promoted());
+    let Resource::Rollout(manifest) = &mut changed.draft.resource else {
+        panic!("a rollout");
+    };
+    let preview = serde_json::json!({"preview": {}});
+    manifest.spec.strategy = serde_json::from_value(preview).expect("a strategy");
+    assert_eq!(on_offer(&changed), None);
+    let refusal = refused(&request(None), changed).await;
+    assert!(
+        refusal.contains("apply the manifest that asked for it again"),
         "{refusal}"
     );
 }

@@ -4,7 +4,8 @@ use super::console;
 use super::fixtures::{at, baking, degraded, healthy, rollout, store, stored};
 use super::memory::{Memory, touch};
 use crate::api::{
-    Actor, CommandOutcome, CommandRecord, Duration, Pause, PauseReason, Phase, RolloutStatus, Verb,
+    Actor, AttemptOutcome, CommandOutcome, CommandRecord, Duration, HistoryEntry, Pause,
+    PauseReason, Phase, Resource, RolloutStatus, Route, Verb,
 };
 use crate::cli::exit::Exit;
 use crate::cli::target::RolloutRef;
@@ -167,6 +168,53 @@ fn only_verbs_that_make_sense_are_offered() {
     for (stored, verbs) in cases {
         assert_eq!(sensible_verbs(&stored), verbs, "{:?}", stored.draft.status);
     }
+}
+
+/// A preview that has passed its checks.
+fn passed() -> Stored {
+    let mut status = healthy();
+    status.history.push(HistoryEntry {
+        attempt: 2,
+        revision: status.stable_revision.clone().expect("it is up"),
+        generation: 2,
+        commit: None,
+        started_at: at(60),
+        ended_at: Some(at(90)),
+        outcome: AttemptOutcome::Passed,
+        message: String::new(),
+    });
+    let mut stored = super::fixtures::with_status(status);
+    let Resource::Rollout(manifest) = &mut stored.draft.resource else {
+        panic!("a rollout");
+    };
+    let preview = serde_json::json!({"preview": {}});
+    manifest.spec.strategy = serde_json::from_value(preview).expect("a strategy");
+    manifest.spec.traffic = None;
+    stored
+}
+
+fn with(mut stored: Stored, change: impl Fn(&mut RolloutStatus)) -> Stored {
+    change(stored.draft.status.as_mut().expect("a status"));
+    stored
+}
+
+#[test]
+fn progress_10_a_preview_that_has_passed_may_be_kept_and_one_that_is_over_may_come_again() {
+    assert_eq!(sensible_verbs(&passed()), [Verb::Pause]);
+    let held = with(passed(), |status| {
+        status.pause = paused(PauseReason::User).pause;
+    });
+    assert_eq!(sensible_verbs(&held), [Verb::Resume]);
+    let over = with(passed(), |status| status.stable_revision = None);
+    assert_eq!(sensible_verbs(&over), [Verb::Retry]);
+    // A rollout that serves is no preview, whatever its spec asks for.
+    let refused = with(passed(), |status| {
+        status.route = Some(Route {
+            load_balancer: "edge".parse().expect("a name"),
+            backend: "news-web".to_owned(),
+        });
+    });
+    assert_eq!(sensible_verbs(&refused), []);
 }
 
 #[tokio::test]

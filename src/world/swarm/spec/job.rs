@@ -107,6 +107,7 @@ mod tests {
                 stage: 0,
                 since: Timestamp::UNIX_EPOCH,
                 metric: "tests".parse().expect("a name"),
+                digest: None,
                 number: 1,
             },
             template: serde_json::from_value::<Template>(template)
