@@ -1,6 +1,6 @@
 //! Whatever a source says, in whatever order: what holds of the store then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rolloutctl::api::{OnDrift, Prune, Resource};
@@ -96,10 +96,19 @@ fn said(files: &BTreeMap<usize, Text>) -> (BTreeMap<String, String>, bool) {
     (valid.collect(), is_unclear)
 }
 
-/// Whether something is wrong in a file, and it can be told with which rollout.
-fn is_misspelt(files: &BTreeMap<usize, Text>, is_meant: impl Fn(usize, usize) -> bool) -> bool {
-    let mut files = files.iter();
-    files.any(|(file, text)| matches!(text, Text::Misspelt { name } if is_meant(*file, *name)))
+/// The files in which something is wrong though it can be told with which rollout: it is misspelt, or an earlier file has it.
+fn broken(files: &BTreeMap<usize, Text>) -> BTreeMap<&str, &str> {
+    let mut seen = BTreeSet::new();
+    let mut broken = BTreeMap::new();
+    for (file, text) in files {
+        let (Text::Valid { name, .. } | Text::Misspelt { name }) = text else {
+            continue;
+        };
+        if !seen.insert(name) || matches!(text, Text::Misspelt { .. }) {
+            broken.insert(FILES[*file], NAMES[*name]);
+        }
+    }
+    broken
 }
 
 /// The files from which the rollouts came.
@@ -156,16 +165,16 @@ async fn play(prune: Prune, steps: Vec<Step>) {
                 "{name} as its manifest says: {latest:?}"
             );
         }
-        let may_be_broken = |name: &String, from: Option<&String>| {
-            is_misspelt(&latest, |file, it| {
-                NAMES[it] == name || from.is_some_and(|from| FILES[file] == from)
-            })
+        let broken = broken(&latest);
+        let is_kept = |name: &str, from: Option<&String>| {
+            broken.values().any(|broken| *broken == name)
+                || from.is_some_and(|from| broken.contains_key(from.as_str()))
         };
         for (name, file) in before {
             let is_prunable = prune == Prune::Delete
                 && !is_unclear
                 && !valid.contains_key(&name)
-                && !may_be_broken(&name, Some(&file));
+                && !is_kept(&name, Some(&file));
             assert!(
                 images.contains_key(&name) || by_hand == Some(name.as_str()) || is_prunable,
                 "{name} of {file} is gone: {latest:?}"
@@ -173,10 +182,9 @@ async fn play(prune: Prune, steps: Vec<Step>) {
         }
         if prune == Prune::Delete && !is_unclear {
             let origins = origins(&site);
-            let broken = |name: &String| may_be_broken(name, origins.get(name));
             let surplus: Vec<_> = images
                 .keys()
-                .filter(|name| !valid.contains_key(*name) && !broken(name))
+                .filter(|name| !valid.contains_key(*name) && !is_kept(name, origins.get(*name)))
                 .collect();
             assert!(
                 surplus.is_empty(),

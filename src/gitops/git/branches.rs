@@ -188,13 +188,11 @@ impl Follower {
     }
 
     async fn repository(&mut self) -> Result<Git, GitError> {
-        match self.git.take() {
-            Some(git) => Ok(git),
-            None => {
-                let (url, access) = (&self.source.url, &self.source.access);
-                Git::new(url, access, self.runtime.clone()).await
-            }
+        if let Some(git) = self.git.take() {
+            return Ok(git);
         }
+        let (url, access) = (&self.source.url, &self.source.access);
+        Git::new(url, access, self.runtime.clone()).await
     }
 
     /// The branches that are followed now; what is known of others is forgotten.

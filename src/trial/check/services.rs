@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::shares::{Shares, is_deleted};
+use super::shares::{Shares, is_deleted, sized_for};
 use super::{Calls, Event};
 use crate::api::{Name, Revision, Step};
 use crate::sim::{Outcome, ServiceChange, ServiceView, What};
@@ -120,8 +120,15 @@ fn keeps_its_size(event: &Event, revision: &Revision, tasks: u32) {
     let is_tried = status.canary_revision.as_ref() == Some(revision)
         && status.weight > 0
         && !status.leaving.contains_key(revision);
-    let wanted = event.spec().map_or(0, |spec| spec.replicas);
-    let least = status.sized_for.min(wanted);
+    let Some(spec) = event.spec() else { return };
+    let stage = spec.strategy.stage(status.stage as usize);
+    let is_at_hand = matches!(status.step, Step::Running { .. })
+        && stage.map_or(100, |stage| stage.weight) == status.weight;
+    let least = if is_at_hand {
+        sized_for(status, Some(spec))
+    } else {
+        status.sized_for.min(spec.replicas)
+    };
     if is_known && is_tried && tasks < least && event.terms.calls == Calls::Sound {
         event.broken(
             "TRAFFIC-1",
