@@ -50,7 +50,7 @@ pub use rollout::{Access, OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
     PauseReason, Phase, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord, ServiceRecord,
-    Step, TrafficStatus, WaitingOn,
+    Step, TrafficStatus, Upkeep, WaitingOn,
 };
 pub use strategy::{
     BlueGreen, Canary, KeepUntil, Preview, Promotion, Publish, Stage, StageSpec, StageTasks,

@@ -35,6 +35,7 @@ mod settle;
 mod source;
 mod stages;
 pub mod traffic;
+mod upkeep;
 mod waiting;
 
 pub use references::{
@@ -107,6 +108,7 @@ pub fn plan(input: &Input) -> Plan {
         Err(problem) => return invalid::plan(input, problem),
     };
     let mut status = input.status.clone();
+    upkeep::remember(&mut status, input);
     match &resolved.metrics {
         Ok(_) => {
             settle::spec(&mut status, input);

@@ -13,7 +13,9 @@ use super::{
     StrategyKind, Template, Traffic,
 };
 
+mod upkeep;
 mod waiting;
+pub use upkeep::Upkeep;
 pub use waiting::WaitingOn;
 
 /// The state of one rollout.
@@ -51,6 +53,9 @@ pub struct RolloutStatus {
     /// The back end that its servers are in. It does not change for as long as the rollout lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
+    /// How what runs is kept while the spec asks for what it cannot become; none in a status of an earlier release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upkeep: Option<Upkeep>,
     /// Why nothing goes on, if somebody must decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,

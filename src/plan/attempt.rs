@@ -243,7 +243,7 @@ pub(super) fn unpause(status: &mut RolloutStatus, input: &Input) {
 /// Goes to stage `stage`, whose tasks come first. A share that is larger than the stage's own is lowered at once: to take
 /// traffic away is always safe. The tasks that it was sized for stay until that is observed (TRAFFIC-1).
 pub(super) fn enter_stage(status: &mut RolloutStatus, input: &Input, stage: u32) {
-    status.sized_for = stages::in_force(input.spec, status).sized;
+    status.sized_for = stages::in_force(input, status).sized;
     status.stage = stage.min(stages::count(input.spec));
     let weight = stages::stage(input.spec, status.stage).weight;
     status.weight = status.weight.min(weight);

@@ -77,11 +77,11 @@ enum Availability {
 }
 
 fn availability(status: &RolloutStatus, input: &Input, scene: &Scene) -> Availability {
-    let serves = |picture: &Picture| picture.stables_up >= input.spec.replicas;
+    let serves = |picture: &Picture| picture.stables_up >= input.replicas();
     let is_ready = status
         .stable_revision
         .as_ref()
-        .is_some_and(|stable| scene.ready_of(stable) >= input.spec.replicas);
+        .is_some_and(|stable| scene.ready_of(stable) >= input.replicas());
     if is_ready && scene.everywhere(serves) {
         Availability::Whole
     } else if is_ready && scene.silent_instance().is_some() && scene.wherever_it_answers(serves) {
@@ -181,7 +181,7 @@ fn available(status: &mut RolloutStatus, input: &Input, availability: Availabili
         Availability::Short => {
             let message = format!(
                 "fewer than {} tasks of the stable revision serve",
-                input.spec.replicas
+                input.replicas()
             );
             (ConditionStatus::False, Reason::ReplicasNotReady, message)
         }
@@ -281,7 +281,7 @@ fn traffic(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Traff
         worst = worst.max(Some(given));
     }
     Some(TrafficStatus {
-        desired_percent: stages::in_force(input.spec, status).share.as_percent(),
+        desired_percent: stages::in_force(input, status).share.as_percent(),
         achieved_percent: rounded(worst.map_or(0.0, crate::api::Share::as_percent)),
         observed_percent: observed,
     })

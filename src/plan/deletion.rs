@@ -147,7 +147,7 @@ fn waiting_on(
     let (revision, since) = status.leaving.first_key_value()?;
     Some(WaitingOn::Drain {
         revision: revision.clone(),
-        until: input.spec.drain_timeout().after(*since),
+        until: input.drain_timeout().after(*since),
     })
 }
 

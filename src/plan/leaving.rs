@@ -47,7 +47,7 @@ pub(super) fn keep_books<'a>(
 /// time to drain all the same (TRAFFIC-4). Up to a tenth of it may be short: a proxy that refuses to let a
 /// server drain would otherwise have the status written in every turn.
 pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
-    let young = Duration::from_millis(input.spec.drain_timeout().as_millis() / 10);
+    let young = Duration::from_millis(input.drain_timeout().as_millis() / 10);
     for (revision, since) in &mut status.leaving {
         let drains_now = scene.pictures().any(|(_, picture)| {
             let serves = picture

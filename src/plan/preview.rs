@@ -23,11 +23,6 @@ pub(super) fn terms<'a>(status: &RolloutStatus, input: &Input<'a>) -> Option<&'a
         .filter(|_| status.route.is_none())
 }
 
-/// Whether a rollout that serves is asked to be a preview.
-pub(super) fn is_refused(status: &RolloutStatus, input: &Input) -> bool {
-    input.spec.strategy.preview().is_some() && status.route.is_some()
-}
-
 /// The revision that is up: being checked, or checked already.
 fn up(status: &RolloutStatus) -> Option<&Revision> {
     let canary = status.canary_revision.as_ref();

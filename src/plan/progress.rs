@@ -163,7 +163,7 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
     let up =
         |picture: &Picture| picture.checked_up(Role::Canary) >= stage.sized && is_free(picture);
     if scene.ready_of(canary) >= stage.sized && scene.everywhere(up) {
-        status.sized_for = stages::canary_size(input.spec, status);
+        status.sized_for = stages::canary_size(input, status);
         status.step = Step::Shifting;
         status.weight = stage.weight;
         let name = stages::name(input.spec, status.stage);

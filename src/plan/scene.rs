@@ -63,7 +63,7 @@ impl<'a> Scene<'a> {
                 .filter(|it| status.is_warm(it))
                 .cloned()
                 .collect(),
-            canary_sizing: stages::in_force(input.spec, status),
+            canary_sizing: stages::in_force(input, status),
             last_server: LastServer::Stays,
         };
         Self::with_intent(&intent, status, input, &resolved.instances)
@@ -79,7 +79,7 @@ impl<'a> Scene<'a> {
             stable: None,
             canary: None,
             warm: BTreeSet::new(),
-            canary_sizing: stages::in_force(input.spec, &RolloutStatus::default()),
+            canary_sizing: stages::in_force(input, &RolloutStatus::default()),
             last_server: LastServer::Goes,
         };
         Self::with_intent(&intent, status, input, instances)
@@ -349,7 +349,7 @@ fn out_of_sight(
     let Some(youngest) = youngest.min() else {
         return BTreeSet::new();
     };
-    let timeout = input.spec.drain_timeout();
+    let timeout = input.drain_timeout();
     let has_time = |since: Timestamp| {
         let age = input.now.duration_since(timeout.before(since)).as_secs();
         u64::try_from(age).is_ok_and(|age| age >= youngest) && input.now < timeout.after(since)
@@ -363,7 +363,7 @@ fn out_of_sight(
 /// Servers whose revision has had its time to drain, and servers whose task has been over for as
 /// long: a request that was still connecting to it goes to another server when its proxy gives up.
 fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Input) -> Overdue {
-    let timeout = input.spec.drain_timeout();
+    let timeout = input.drain_timeout();
     let late = |revision: &Revision| {
         status
             .leaving

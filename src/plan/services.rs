@@ -32,31 +32,29 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
 }
 
 /// What serves, what is tried and what is kept warm, each with the number of tasks that it should have. A spec that is
-/// refused because it asks for a preview says nothing of how many that are.
+/// refused because it is of another kind says nothing of how many that are.
 pub(super) fn kept<'a>(
     status: &'a RolloutStatus,
     input: &Input<'a>,
 ) -> impl Iterator<Item = (&'a Revision, u32)> {
-    let stable = status.stable_revision.as_ref();
-    let canary = status.canary_revision.as_ref();
-    let canary_size = stages::canary_size(input.spec, status);
-    let all = input.spec.replicas;
-    let warm = status
-        .warm
-        .keys()
-        .filter(|revision| status.is_warm(revision));
-    let snapshot = preview::is_refused(status, input).then_some(input.snapshot);
-    let name = input.name;
-    let as_it_is = move |(revision, wanted)| {
-        let seen = snapshot.and_then(|snapshot| snapshot.service(name, revision));
-        (revision, seen.map_or(wanted, |service| service.replicas))
+    let input = *input;
+    let as_it_is = move |revision: &Revision, wanted: u32| {
+        let seen = input.snapshot.service(input.name, revision);
+        seen.filter(|_| input.is_of_another_kind())
+            .map_or(wanted, |service| service.replicas)
     };
-    stable
-        .map(|revision| (revision, all))
-        .into_iter()
-        .chain(canary.map(|revision| (revision, canary_size)))
-        .chain(warm.map(move |revision| (revision, all)))
-        .map(as_it_is)
+    let all = move |revision: &'a Revision| {
+        let known = input.upkeep().map(|known| known.replicas);
+        let replicas = known.unwrap_or_else(|| as_it_is(revision, input.spec.replicas));
+        (revision, replicas)
+    };
+    let canary_size = stages::canary_size(&input, status);
+    let stable = status.stable_revision.iter().map(all);
+    let canary = status.canary_revision.iter();
+    let canary = canary.map(move |revision| (revision, as_it_is(revision, canary_size)));
+    let warm = status.warm.keys();
+    let warm = warm.filter(|revision| status.is_warm(revision)).map(all);
+    stable.chain(canary).chain(warm)
 }
 
 /// A revision that serves or is tried: its service exists, is as it was made, and has `replicas` tasks.

@@ -1,6 +1,7 @@
 //! The stages as the planner sees them: those of the spec's strategy, and the last one that each has: everything to the
 //! new revision, with all its tasks, without bake or measurement.
 
+use super::Input;
 use crate::api::{Duration, RolloutSpec, RolloutStatus, Share, Step};
 
 /// One stage, by its number.
@@ -77,11 +78,11 @@ pub(super) fn name(spec: &RolloutSpec, stage: u32) -> String {
 /// The stage at hand says itself how many tasks its share takes, also when `replicas` is lowered. Any other one says
 /// nothing of the share that is still in force: that takes as many tasks as when it was given, and never more than
 /// carry the whole traffic (TRAFFIC-1).
-pub(super) fn in_force(spec: &RolloutSpec, status: &RolloutStatus) -> Sizing {
-    let needed = if is_at_hand(spec, status) {
-        stage(spec, status.stage).sized
+pub(super) fn in_force(input: &Input, status: &RolloutStatus) -> Sizing {
+    let needed = if is_at_hand(input, status) {
+        stage(input.spec, status.stage).sized
     } else {
-        spec.replicas
+        input.replicas()
     };
     Sizing {
         share: Share::percent(status.weight),
@@ -91,20 +92,22 @@ pub(super) fn in_force(spec: &RolloutSpec, status: &RolloutStatus) -> Sizing {
 
 /// How many canary tasks are wanted now. Until the share of a smaller stage is observed everywhere, the tasks of the
 /// larger one may have its requests.
-pub(super) fn canary_size(spec: &RolloutSpec, status: &RolloutStatus) -> u32 {
-    let wanted = stage(spec, status.stage).sized;
-    if is_at_hand(spec, status) {
+pub(super) fn canary_size(input: &Input, status: &RolloutStatus) -> u32 {
+    let wanted = stage(input.spec, status.stage).sized;
+    if is_at_hand(input, status) {
         wanted
     } else {
-        wanted.max(status.sized_for.min(spec.replicas))
+        wanted.max(status.sized_for.min(input.replicas()))
     }
 }
 
 /// Whether the share that is in force is that of the spec's stage, and was observed everywhere.
-fn is_at_hand(spec: &RolloutSpec, status: &RolloutStatus) -> bool {
+fn is_at_hand(input: &Input, status: &RolloutStatus) -> bool {
     let is_observed = match status.step {
         Step::Running { .. } => true,
         Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => false,
     };
-    is_observed && status.weight == stage(spec, status.stage).weight
+    is_observed
+        && !input.is_of_another_kind()
+        && status.weight == stage(input.spec, status.stage).weight
 }

@@ -165,11 +165,11 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
     let stable = status
         .stable_revision
         .as_ref()
-        .map(|revision| (revision, input.spec.replicas));
+        .map(|revision| (revision, input.replicas()));
     let canary = status
         .canary_revision
         .as_ref()
-        .map(|revision| (revision, stages::canary_size(input.spec, status)));
+        .map(|revision| (revision, stages::canary_size(input, status)));
     // To go on takes checks that have passed; to be whole again, servers that serve are enough.
     let counted = |picture: &Picture, role, up| match status.step {
         Step::Initial | Step::Scaling | Step::Shifting => picture.checked_up(role),
@@ -255,7 +255,7 @@ fn departure(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
         return Some(waiting);
     }
     if scene.may_serve(revision) {
-        let until = input.spec.drain_timeout().after(*since);
+        let until = input.drain_timeout().after(*since);
         return Some(WaitingOn::Drain {
             revision: revision.clone(),
             until,

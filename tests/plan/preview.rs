@@ -268,6 +268,48 @@ fn safety_4_a_rollout_that_serves_does_not_become_a_preview() {
 }
 
 #[test]
+fn traffic_4_a_preview_that_is_refused_does_not_cut_what_drains_short() {
+    let mut patient = spec("v2");
+    let traffic = patient.traffic.as_mut().expect("a canary has traffic");
+    traffic.drain_timeout = Duration::from_secs(600);
+    let mut toy = Toy::in_stage(patient, 1);
+    let v2 = toy.revision("v2");
+    toy.open_requests = 1;
+    toy.apply(preview("v3", &json!({})));
+    toy.turns(3);
+    toy.command(Verb::Abort);
+    toy.turns(3);
+    assert_eq!(toy.status.phase, Phase::Degraded);
+    toy.wait(Duration::from_secs(500));
+    toy.turns(20);
+    assert_ne!(toy.replicas(&v2), Some(0), "it has ten minutes");
+    toy.wait(Duration::from_secs(120));
+    toy.until("it is stopped", |toy| toy.replicas(&v2) == Some(0));
+}
+
+#[test]
+fn safety_4_what_serves_keeps_its_size_whatever_a_refused_preview_asks_for() {
+    let mut toy = Toy::in_stage(spec("v2"), 2);
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    let before = (toy.replicas(&v1), toy.replicas(&v2), toy.share(&v2));
+    let mut small = preview("v3", &json!({}));
+    small.replicas = 1;
+    toy.apply(small);
+    toy.turns(20);
+    let after = (toy.replicas(&v1), toy.replicas(&v2), toy.share(&v2));
+    assert_eq!(after, before);
+    // Another hand's change is put back too.
+    let service = v1.service_name(&crate::toy::name("news-web"));
+    toy.service(&service).replicas = 2;
+    toy.turns(20);
+    assert_eq!(toy.replicas(&v1), Some(6), "SAFETY-3");
+    // The canary has no more than what is left of it was sized for (TRAFFIC-1).
+    toy.lose_tasks_of(&v2);
+    toy.turns(5);
+    assert_eq!(toy.share(&v2), [0.0, 0.0]);
+}
+
+#[test]
 fn progress_9_a_preview_that_becomes_a_release_gives_way() {
     let (mut toy, shown) = passed(&json!({}));
     toy.apply(spec("v2"));
