@@ -103,8 +103,14 @@ pub fn plan(input: &Input) -> Plan {
     if let Some(deletion) = input.deletion {
         return deletion::plan(input, deletion);
     }
+    let unrouted;
     let resolved = match input.references {
         Ok(resolved) => resolved,
+        // A preview has no servers: it is kept and ends whatever is missing for a release in its place.
+        Err(problem) if preview::was(input.status) => {
+            unrouted = Resolved::unrouted(problem);
+            &unrouted
+        }
         Err(problem) => return invalid::plan(input, problem),
     };
     let mut status = input.status.clone();

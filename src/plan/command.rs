@@ -124,8 +124,8 @@ fn promote_full(status: &mut RolloutStatus, input: &Input) -> Result<(), String>
 }
 
 fn pause(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result<(), String> {
-    // A preview that has passed may be held too: it would end by itself.
-    let is_preview = preview::terms(status, input).is_some();
+    // A preview that has passed may be held too: it would end by itself, also if its release cannot come yet.
+    let is_preview = preview::was(status);
     if !is_preview || status.stable_revision.is_none() {
         no_attempt(status)?;
     }

@@ -102,34 +102,47 @@ fn pass(status: &mut RolloutStatus, input: &Input) {
 /// it still.
 pub(super) fn expire(status: &mut RolloutStatus, input: &Input) {
     let Some(preview) = terms(status, input) else {
-        status.expires_at = None;
+        expire_former(status, input);
         return;
     };
     if !is_held(status) {
         let is_over = ends_at(status, preview).is_some_and(|end| input.now >= end);
-        take_down(status, input, preview, is_over);
+        let is_checked = status.canary_revision.is_none();
+        match preview.keep_until {
+            _ if is_over => take_down(status, input, &format!("ttl of {}", preview.ttl)),
+            KeepUntil::Checked if is_checked => leave(status, input, "it has passed its checks"),
+            KeepUntil::Checked | KeepUntil::Ttl => {}
+        }
     }
     let end = up(status).and_then(|_| ends_at(status, preview));
     status.expires_at = end;
 }
 
-fn take_down(status: &mut RolloutStatus, input: &Input, preview: &Preview, is_over: bool) {
-    let ttl = preview.ttl;
-    if status.canary_revision.is_some() && is_over {
-        let waited = input.status.waiting_on.as_ref();
-        let waited = waited.map(|waited| format!("; it was waiting for {waited}"));
-        let message = format!(
-            "its checks were not done within its ttl of {ttl}{}",
-            waited.unwrap_or_default()
-        );
-        attempt::abort(status, input, AbortCause::Deadline, message);
+/// A preview whose release cannot be carried out yet has the end that it had: nothing else of that spec begins either.
+fn expire_former(status: &mut RolloutStatus, input: &Input) {
+    let end = status.expires_at.filter(|_| was(status));
+    if end.is_some_and(|end| input.now >= end) && !is_held(status) {
+        take_down(status, input, "time");
+    }
+    status.expires_at = end.filter(|_| up(status).is_some());
+}
+
+/// What is up has had its `time`; what is not checked by then has failed.
+fn take_down(status: &mut RolloutStatus, input: &Input, time: &str) {
+    if status.canary_revision.is_none() {
+        leave(status, input, &format!("its {time} is over"));
         return;
     }
-    let why = match preview.keep_until {
-        _ if is_over => format!("its ttl of {ttl} is over"),
-        KeepUntil::Checked => "it has passed its checks".to_owned(),
-        KeepUntil::Ttl => return,
-    };
+    let waited = input.status.waiting_on.as_ref();
+    let waited = waited.map(|waited| format!("; it was waiting for {waited}"));
+    let message = format!(
+        "its checks were not done within its {time}{}",
+        waited.unwrap_or_default()
+    );
+    attempt::abort(status, input, AbortCause::Deadline, message);
+}
+
+fn leave(status: &mut RolloutStatus, input: &Input, why: &str) {
     if let Some(checked) = status.stable_revision.take() {
         let message = format!("{checked} goes: {why}");
         attempt::note(status, input.now, None, message);
@@ -149,12 +162,12 @@ fn ends_at(status: &RolloutStatus, preview: &Preview) -> Option<Timestamp> {
 
 /// When something ends by itself.
 pub(super) fn next_end(status: &RolloutStatus, input: &Input) -> Option<Timestamp> {
-    let preview = terms(status, input)?;
-    let is_awaited = match input.asked_by {
-        AskedBy::Hand => !is_held(status),
-        AskedBy::Source => up(status).is_some() && !is_held(status),
+    let (end, is_left) = match terms(status, input) {
+        Some(preview) => (ends_at(status, preview), input.asked_by == AskedBy::Hand),
+        None => (status.expires_at, false),
     };
-    ends_at(status, preview).filter(|end| is_awaited && *end > input.now)
+    let is_awaited = (is_left || up(status).is_some()) && !is_held(status);
+    end.filter(|end| is_awaited && *end > input.now)
 }
 
 /// Whether a preview has passed and is gone.

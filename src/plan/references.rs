@@ -37,6 +37,14 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// What is found for what has no servers, and whose spec cannot be carried out.
+    pub fn unrouted(problem: &SpecProblem) -> Self {
+        Self {
+            instances: BTreeSet::new(),
+            metrics: Err(problem.clone()),
+        }
+    }
+
     /// The metrics of the stage number `stage`, from 0; none where there is no such stage.
     pub fn metrics_of(&self, stage: u32) -> &[ResolvedMetric] {
         let stages = self.metrics.as_ref().map_or(&[][..], Vec::as_slice);

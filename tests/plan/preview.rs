@@ -309,6 +309,51 @@ fn safety_4_what_serves_keeps_its_size_whatever_a_refused_preview_asks_for() {
     assert_eq!(toy.share(&v2), [0.0, 0.0]);
 }
 
+/// A preview of v1 that has passed, whose release as v2 cannot come: its metric source is not there, or its load balancer.
+fn whose_release_is_refused(by: fn(&mut Toy)) -> (Toy, Revision) {
+    let (mut toy, shown) = passed(&json!({"ttl": "10m"}));
+    by(&mut toy);
+    toy.apply(crate::toy::measured("v2"));
+    toy.turns(20);
+    assert_eq!(toy.status.phase, Phase::Degraded, "{}", toy.status.message);
+    (toy, shown)
+}
+
+#[test]
+fn progress_10_a_preview_whose_release_is_refused_stays_as_it_is_until_its_end() {
+    let missing: [fn(&mut Toy); 2] = [
+        |toy| toy.resources.metric_sources.clear(),
+        |toy| toy.resources.load_balancers.clear(),
+    ];
+    for by in missing {
+        let (mut toy, shown) = whose_release_is_refused(by);
+        assert_eq!(toy.replicas(&shown), Some(2), "not six, as the release has");
+        let end = toy.status.expires_at.expect("it has an end still");
+        assert_eq!(toy.plan().requeue_at, Some(end));
+        toy.wait(Duration::from_secs(600));
+        toy.until("it is gone", is_gone);
+        toy.turns(20);
+        assert!(!toy.forgotten, "somebody wants the release");
+        assert_eq!((toy.status.expires_at, toy.plan().requeue_at), (None, None));
+        toy.resources = crate::toy::resources();
+        let v2 = toy.revision("v2");
+        toy.until("the release is there", |toy| {
+            toy.status.phase == Phase::Healthy && toy.status.stable_revision.as_ref() == Some(&v2)
+        });
+        assert_eq!(toy.replicas(&v2), Some(6));
+    }
+}
+
+#[test]
+fn progress_10_who_pauses_a_preview_keeps_it_also_while_its_release_is_refused() {
+    let (mut toy, shown) = whose_release_is_refused(|toy| toy.resources.metric_sources.clear());
+    toy.command(Verb::Pause);
+    toy.turn();
+    toy.wait(Duration::from_secs(3600));
+    toy.turns(20);
+    assert_eq!(toy.replicas(&shown), Some(2));
+}
+
 #[test]
 fn progress_9_a_preview_that_becomes_a_release_gives_way() {
     let (mut toy, shown) = passed(&json!({}));
