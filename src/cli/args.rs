@@ -231,7 +231,8 @@ pub struct DescribeArgs {
 pub struct StatusArgs {
     /// The rollout
     pub name: RolloutRef,
-    /// Wait until it is Healthy (exit code 0) or Degraded (1), and show how it goes on
+    /// Wait until it is Healthy (exit code 0), or Degraded or stopped by a stage that failed or could not be judged (1),
+    /// and show how it goes on. Another spec that is applied meanwhile ends the wait (1)
     #[arg(short, long)]
     pub wait: bool,
     /// How long to wait; 0 for ever

@@ -147,7 +147,7 @@ fn a_merge_request_is_validated_and_simulated() {
 #[test]
 fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
     let all = jobs(&read(".gitlab-ci.yml"));
-    assert_eq!(all.len(), 6, "{all:?}");
+    assert_eq!(all.len(), 7, "{all:?}");
     for job in all {
         if ["validate", "simulate"].contains(&job.as_str()) {
             continue;
@@ -166,7 +166,7 @@ fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
 fn every_step_of_github_is_understood_and_fails_honestly_without_a_swarm() {
     let workflow = read("github-workflow.yml");
     let jobs = workflow["jobs"].as_object().expect("jobs");
-    assert_eq!(jobs.len(), 4);
+    assert_eq!(jobs.len(), 5);
     for job in jobs.keys() {
         for (script, output) in github(job) {
             let needs_none = ["validate", "simulate"]
@@ -176,6 +176,46 @@ fn every_step_of_github_is_understood_and_fails_honestly_without_a_swarm() {
             assert_eq!(code(&output), Some(expected), "{job}: {script}: {output:?}");
         }
     }
+}
+
+/// A revert must not wait for the rollout that it ends, nor be cancelled by another branch's push.
+#[test]
+fn nobody_waits_for_a_rollout_under_the_lock() {
+    let pipeline = read(".gitlab-ci.yml");
+    let locked: Vec<_> = jobs(&pipeline)
+        .into_iter()
+        .filter(|job| pipeline[job].get("resource_group").is_some())
+        .collect();
+    assert_eq!(locked, ["deploy"]);
+    let script = lines(&pipeline["deploy"]["script"]).join("\n");
+    assert!(
+        script.contains("apply") && !script.contains("--wait"),
+        "{script}"
+    );
+    let script = lines(&pipeline["wait"]["script"]).join("\n");
+    assert!(script.contains("status news-web --wait"), "{script}");
+    assert_eq!(pipeline["wait"]["needs"][0], "deploy");
+
+    let workflow = read("github-workflow.yml");
+    let jobs = workflow["jobs"].as_object().expect("jobs");
+    let locked = jobs
+        .iter()
+        .filter(|(_, job)| job.get("concurrency").is_some());
+    let locked: Vec<_> = locked.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(locked, ["deploy"]);
+    let group = workflow["jobs"]["deploy"]["concurrency"].as_str();
+    assert!(
+        group.is_some_and(|group| group.contains("${{ github.ref_name }}")),
+        "{group:?}"
+    );
+    let steps = workflow["jobs"]["deploy"]["steps"].to_string();
+    assert!(
+        steps.contains("apply") && !steps.contains("--wait"),
+        "{steps}"
+    );
+    let steps = workflow["jobs"]["wait"]["steps"].to_string();
+    assert!(steps.contains("status news-web --wait"), "{steps}");
+    assert_eq!(workflow["jobs"]["wait"]["needs"], "deploy");
 }
 
 /// The scripts make the same name of a branch as the overlay does.
