@@ -163,14 +163,16 @@ fn updates(spec: &mut Fields, remarks: &mut Remarks) {
     }
 }
 
-/// The ports published in ingress mode, which is the engine's default.
+/// What is published in ingress mode, which is the engine's default.
+fn in_mesh(spec: &Value) -> impl Iterator<Item = &Value> {
+    let listed = spec["EndpointSpec"]["Ports"].as_array();
+    let listed = listed.into_iter().flatten();
+    listed.filter(|port| port["PublishMode"] != "host")
+}
+
+/// The ports published in ingress mode.
 pub(super) fn mesh_ports(spec: &Value) -> Vec<u16> {
-    let listed = spec["EndpointSpec"]["Ports"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let in_mesh = listed.filter(|port| port["PublishMode"] != "host");
-    in_mesh
+    in_mesh(spec)
         .filter_map(|port| u16::try_from(port["PublishedPort"].as_u64()?).ok())
         .collect()
 }
@@ -180,6 +182,22 @@ fn endpoint(mut endpoint: Fields, remarks: &mut Remarks) -> Vec<u16> {
     if endpoint.text("Mode").is_some_and(|mode| mode == "vip") {
         remarks.replaced(
             &endpoint.path("Mode"),
+/// The same in words.
+pub(super) fn mesh(spec: &Value) -> Vec<String> {
+    let words = in_mesh(spec).map(|port| {
+        let protocol = port["Protocol"].as_str().unwrap_or("tcp");
+        published(port["PublishedPort"].as_u64().unwrap_or(0), protocol)
+    });
+    words.collect()
+}
+
+fn published(port: u64, protocol: &str) -> String {
+    match port {
+        0 => "a port of the engine's choice".to_owned(),
+        port => format!("port {port}/{protocol}"),
+    }
+}
+
             "a rollout's services have no virtual IP: the proxies send to each task itself",
             "let other services go through HAProxy, or call the rollout's name, which has the tasks' addresses",
         );
@@ -213,10 +231,7 @@ fn tell_port(
     in_host_mode: bool,
     remarks: &mut Remarks,
 ) {
-    let published = match published {
-        0 => "a port of the engine's choice".to_owned(),
-        published => format!("port {published}/{protocol}"),
-    };
+    let published = self::published(published, protocol);
     if in_host_mode {
         remarks.replaced(
             path,
