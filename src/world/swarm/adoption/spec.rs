@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fields::{Fields, Remarks};
 use super::{Running, container, deploy, labels};
 use crate::api::{Deploy, Logging};
-use crate::manifest::adoption::Adoptee;
+use crate::manifest::adoption::{Adoptee, of_the_node};
 
 /// The label by which `docker stack` knows what is its own.
 pub(super) const STACK_NAMESPACE: &str = "com.docker.stack.namespace";
@@ -130,8 +130,13 @@ fn attached(
     for mut attachment in attachments {
         let target = attachment.text("Target").unwrap_or_default();
         aliases.extend(attachment.texts("Aliases"));
+        let path = attachment.path("Target");
         attachment.finish(remarks);
-        names.push(networks.get(&target).cloned().unwrap_or(target));
+        let name = networks.get(&target).cloned().unwrap_or(target);
+        match of_the_node(&name) {
+            Some((problem, remedy)) => remarks.lost(&path, problem, remedy),
+            None => names.push(name),
+        }
     }
     (names, aliases)
 }
@@ -177,11 +182,6 @@ pub(super) fn mesh_ports(spec: &Value) -> Vec<u16> {
         .collect()
 }
 
-/// The container's TCP ports that are published.
-fn endpoint(mut endpoint: Fields, remarks: &mut Remarks) -> Vec<u16> {
-    if endpoint.text("Mode").is_some_and(|mode| mode == "vip") {
-        remarks.replaced(
-            &endpoint.path("Mode"),
 /// The same in words.
 pub(super) fn mesh(spec: &Value) -> Vec<String> {
     let words = in_mesh(spec).map(|port| {
@@ -198,6 +198,11 @@ fn published(port: u64, protocol: &str) -> String {
     }
 }
 
+/// The container's TCP ports that are published.
+fn endpoint(mut endpoint: Fields, remarks: &mut Remarks) -> Vec<u16> {
+    if endpoint.text("Mode").is_some_and(|mode| mode == "vip") {
+        remarks.replaced(
+            &endpoint.path("Mode"),
             "a rollout's services have no virtual IP: the proxies send to each task itself",
             "let other services go through HAProxy, or call the rollout's name, which has the tasks' addresses",
         );
