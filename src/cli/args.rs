@@ -128,7 +128,7 @@ pub enum Command {
 /// Manifests.
 #[derive(Clone, Debug, Args)]
 pub struct FilesArgs {
-    /// A file, a directory (read with all below it) or `-` for standard input; may be repeated
+    /// A file, a directory (*.yaml, *.yml and *.json, with all below it) or `-` for standard input; may be repeated
     #[arg(
         short = 'f',
         long = "filename",
