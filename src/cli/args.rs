@@ -178,9 +178,18 @@ pub struct DeleteArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub files: FilesArgs,
-    /// Print the findings as JSON
+    /// Print the findings as JSON, or what the manifests are about, as KIND/NAME
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Report>,
+    pub output: Option<Validation>,
+}
+
+/// The other forms of a validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Validation {
+    /// JSON
+    Json,
+    /// Names alone, as other commands take them; the findings go to standard error
+    Name,
 }
 
 /// The other form of a report.

@@ -161,6 +161,41 @@ fn a_value_is_set_and_one_that_is_wrong_is_told() {
 }
 
 #[test]
+fn what_the_manifests_are_about_is_printed_as_other_commands_take_it() {
+    let (code, told) = validate(WEB, &["-o", "name"]);
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(0), "rollout/web\nloadbalancer/edge\n")
+    );
+    let options = ["-o", "name", "--overlay", "test"];
+    let (code, told) = validate(WEB, &[&options[..], &["--branch", "test/Ärger"]].concat());
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(0), "rollout/web-test--rger\nloadbalancer/edge\n")
+    );
+    // No name is made up, and none is told of what is wrong.
+    for (text, options, wanted) in [
+        (
+            WEB.to_owned(),
+            &options[..],
+            "`{{ branch }}` stands for a branch, and none is named",
+        ),
+        (
+            WEB.replace("replicas: 6", "replcas: 6"),
+            &options[..2],
+            "spec.replcas: unknown field",
+        ),
+    ] {
+        let (code, told) = validate(&text, options);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(
+            told.contains(wanted) && !told.contains("rollout/"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_simulation_plays_what_the_overlay_and_the_settings_make() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = manifest(directory.path(), "web.yaml", WEB);
