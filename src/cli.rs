@@ -207,14 +207,16 @@ async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Res
     delete::run(request, &*connect(target).await?, console).await
 }
 
-/// As with `diff` and `kubectl diff`, 1 says that there are differences and nothing else.
+/// As with `diff` and `kubectl diff`, 1 says that there are differences and nothing else: what `apply` would refuse ends with 2.
 async fn diff(args: &FilesArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
-    let resources = match read::sound(&read::sources(&args.files)?, &args.edits.edits(), console) {
-        Ok(resources) => resources,
+    let sources = read::sources(&args.files)?;
+    let edits = args.edits.edits();
+    match read::sound(&sources, &edits, console) {
+        Ok(_) => {}
         Err(Failure::Told) => return Ok(Exit::Usage),
         Err(failure) => return Err(Failure::Usage(failure.to_string())),
-    };
-    diff::run(&resources, &*connect(target).await?, console).await
+    }
+    diff::run(&sources, &edits, &*connect(target).await?, console).await
 }
 
 async fn get(args: &GetArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {

@@ -20,6 +20,7 @@ mod locate;
 mod node;
 mod overlay;
 mod owned;
+mod pairs;
 mod path;
 mod places;
 mod references;

@@ -128,7 +128,7 @@ pub enum Command {
 /// Manifests.
 #[derive(Clone, Debug, Args)]
 pub struct FilesArgs {
-    /// A file, a directory (read with all below it) or `-` for standard input; may be repeated
+    /// A file, a directory (*.yaml, *.yml and *.json, with all below it) or `-` for standard input; may be repeated
     #[arg(
         short = 'f',
         long = "filename",
@@ -178,9 +178,18 @@ pub struct DeleteArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub files: FilesArgs,
-    /// Print the findings as JSON
+    /// Print the findings as JSON, or what the manifests are about, as KIND/NAME
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Report>,
+    pub output: Option<Validation>,
+}
+
+/// The other forms of a validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Validation {
+    /// JSON
+    Json,
+    /// Names alone, as other commands take them; the findings go to standard error
+    Name,
 }
 
 /// The other form of a report.
@@ -231,7 +240,8 @@ pub struct DescribeArgs {
 pub struct StatusArgs {
     /// The rollout
     pub name: RolloutRef,
-    /// Wait until it is Healthy (exit code 0) or Degraded (1), and show how it goes on
+    /// Wait until it is Healthy (exit code 0), or Degraded or stopped by a stage that failed or could not be judged (1),
+    /// and show how it goes on. Another spec that is applied meanwhile ends the wait (1)
     #[arg(short, long)]
     pub wait: bool,
     /// How long to wait; 0 for ever

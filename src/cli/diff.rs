@@ -1,26 +1,37 @@
-//! `rolloutctl diff`: what `apply` would change, as a unified diff of YAML.
+//! `rolloutctl diff`: what `apply` would change, as a unified diff of YAML; or that it would refuse.
 
 use similar::TextDiff;
 
 use super::console::{Console, Paint, Tone};
 use super::exit::{Exit, Failure};
+use super::read;
 use super::target::ResourceRef;
 use crate::api::Resource;
-use crate::manifest;
+use crate::manifest::{self, Edits, Source};
 use crate::world::World;
+use crate::world::applying::step;
 
-/// Prints the differences between the store and `resources`. [`Exit::No`] when there are some.
+/// Prints the differences between the store and `sources`. [`Exit::No`] when there are some, and nothing else.
 ///
 /// # Errors
-/// When the store cannot be reached.
+/// [`Failure::Usage`], or [`Exit::Usage`] once it is told, where `apply` would refuse them; and when the store cannot be reached.
 pub async fn run(
-    resources: &[Resource],
+    sources: &[Source],
+    edits: &Edits,
     world: &dyn World,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let store = world.load().await?;
+    let resources = match read::resolve(sources, edits, &store, console) {
+        Err(Failure::Told) => return Ok(Exit::Usage),
+        resolved => resolved?,
+    };
+    for resource in &resources {
+        let stored = ResourceRef::of(resource).look_up(&store);
+        step(resource, stored).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
     let mut exit = Exit::Done;
-    for resource in resources {
+    for resource in &resources {
         let target = ResourceRef::of(resource);
         let stored = target.look_up(&store);
         let change = Change {

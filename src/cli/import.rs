@@ -21,6 +21,8 @@ use crate::world::swarm::{ForeignService, Swarm};
 use crate::world::{Stored, World};
 
 mod names;
+mod ports;
+mod route;
 mod servers;
 mod step;
 mod takeover;
@@ -55,6 +57,8 @@ pub async fn run(
     let adoptee = service.adoptee().map_err(Failure::No)?;
     let terms = terms(args, &adoptee, &world.load().await?)?;
     if args.take_over {
+        names::must_be_free(args, &adoptee, &terms.name)?;
+        ports::must_be_free(args, service.name(), &service.mesh())?;
         take_over(args, &adoptee, &terms, (&*world, swarm), console).await
     } else {
         print(&adoptee, &terms, args.output, console)
@@ -217,7 +221,6 @@ async fn take_over(
     (world, swarm): (&dyn World, Swarm),
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    names::must_be_free(args, adoptee, &terms.name)?;
     let rollout = RolloutRef(terms.name.clone());
     let store = world.load().await?;
     let target = rollout.resource();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::console::Console;
 use super::exit::Failure;
 use crate::api::Resource;
+use crate::gitops::is_manifest;
 use crate::manifest::{self, Applied, Diagnostic, Edits, Known, Parsed, Severity, Source};
 use crate::world::Stored;
 
@@ -118,36 +119,41 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
-    gather(path, &mut found)?;
+    let root = fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+    gather(path, &mut vec![root], &mut found)?;
     if found.is_empty() {
         return Err(Failure::Usage(format!(
-            "{}: no *.yaml or *.yml file in this directory or below it",
+            "{}: no *.yaml, *.yml or *.json file in this directory or below it",
             path.display()
         )));
     }
     Ok(found)
 }
 
-fn gather(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// As a watched directory is read: links are followed. `above` are the directories on the way, so that a link that leads back
+/// is not followed for ever.
+fn gather(
+    directory: &Path,
+    above: &mut Vec<PathBuf>,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
     let listed = fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = listed.map_err(|error| unreadable(directory, &error))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let kind = entry
-            .file_type()
-            .map_err(|error| unreadable(&path, &error))?;
-        // A linked file is read; a linked directory is not entered, as it might lead back here.
-        if kind.is_dir() {
-            gather(&path, found)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml")
-            && !path.is_dir()
-        {
+        if path.is_dir() {
+            let target = fs::canonicalize(&path).map_err(|error| unreadable(&path, &error))?;
+            if !above.contains(&target) {
+                above.push(target);
+                gather(&path, above, found)?;
+                above.pop();
+            }
+        } else if name.to_str().is_some_and(is_manifest) {
             found.push(path);
         }
     }
@@ -161,6 +167,47 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The manifests below `root`, by their paths from there.
+    fn found(root: &Path) -> Vec<String> {
+        let found = files(root).expect("readable");
+        let inside = found
+            .iter()
+            .map(|file| file.strip_prefix(root).expect("below"));
+        inside.map(|file| file.display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_directory_is_read_as_a_watched_one_is() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().expect("a directory");
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        fs::write(elsewhere.path().join("z.yaml"), "").expect("written");
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("rev-1/below")).expect("created");
+        for file in ["rev-1/a.json", "rev-1/below/b.yml"] {
+            fs::write(at(file), "").expect("written");
+        }
+        // As git-sync has it, and as ends in no loop.
+        symlink("rev-1", at("current")).expect("linked");
+        symlink("..", at("rev-1/below/up")).expect("linked");
+        symlink(root.path(), at("rev-1/top")).expect("linked");
+        symlink(elsewhere.path(), at("out")).expect("linked");
+        // Nothing leads into what is no manifest.
+        symlink("rev-1", at(".hidden")).expect("linked");
+        symlink("nowhere", at("gone")).expect("linked");
+        fs::create_dir(at("looks-like.yaml")).expect("created");
+        assert_eq!(
+            found(root.path()),
+            [
+                "current/a.json",
+                "current/below/b.yml",
+                "out/z.yaml",
+                "rev-1/a.json",
+                "rev-1/below/b.yml"
+            ]
+        );
+    }
 
     #[test]
     fn a_directory_is_read_in_order_without_hidden_and_foreign_files() {
@@ -180,17 +227,7 @@ mod tests {
         ] {
             fs::write(root.path().join(file), "").expect("written");
         }
-        let names: Vec<_> = files(root.path())
-            .expect("readable")
-            .iter()
-            .map(|file| {
-                file.strip_prefix(root.path())
-                    .expect("below")
-                    .display()
-                    .to_string()
-            })
-            .collect();
-        assert_eq!(names, ["a.yml", "b/x.yaml", "c.yaml"]);
+        assert_eq!(found(root.path()), ["a.yml", "b/x.yaml", "c.yaml"]);
     }
 
     #[test]

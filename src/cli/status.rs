@@ -5,10 +5,12 @@ use tokio::time::Instant;
 use super::clock::{self, Patience};
 use super::console::Console;
 use super::exit::{Exit, Failure};
-use super::standing::{Standing, is_retry_pending};
+use super::standing::{Standing, is_retry_pending, pending_command};
 use super::target::{ResourceRef, RolloutRef};
 use super::words::sample;
-use crate::api::{AbortCause, ConditionStatus, ConditionType, PauseReason, Phase, RolloutStatus};
+use crate::api::{
+    AbortCause, ConditionStatus, ConditionType, Pause, PauseReason, Phase, RolloutStatus,
+};
 use crate::world::{Stored, World, WorldError};
 
 mod view;
@@ -34,7 +36,7 @@ pub async fn run(
     console.tell(line.replacen(phase, &painted, 1))?;
     Ok(match judge(stored) {
         Verdict::Degraded(_) => Exit::No,
-        Verdict::Healthy | Verdict::OnTheWay => Exit::Done,
+        Verdict::Healthy | Verdict::Stopped(..) | Verdict::OnTheWay => Exit::Done,
     })
 }
 
@@ -42,28 +44,47 @@ pub async fn run(
 enum Verdict<'a> {
     Healthy,
     Degraded(&'a RolloutStatus),
+    /// It stopped by itself, and goes on only when somebody decides.
+    Stopped(&'a Pause, Decision),
     OnTheWay,
 }
 
-/// Only a status that speaks of the spec, and that no `retry` is about to change, is an end.
+/// What leads on from a stop.
+type Decision = &'static str;
+
+/// Only a status that speaks of the spec, and that no command is about to change, is an end.
 fn judge(stored: &Stored) -> Verdict<'_> {
     match Standing::of(stored) {
         Standing::Deleting | Standing::Unseen { .. } => Verdict::OnTheWay,
         Standing::Seen(status) => match status.phase {
             Phase::Healthy => Verdict::Healthy,
             Phase::Degraded if !is_retry_pending(stored) => Verdict::Degraded(status),
+            Phase::Paused if pending_command(stored).is_none() => stopped_by_itself(status),
             Phase::Degraded | Phase::Progressing | Phase::Paused => Verdict::OnTheWay,
         },
     }
 }
 
-/// Waits until the rollout is Healthy ([`Exit::Done`]) or Degraded ([`Exit::No`]), and shows what
-/// happens.
+/// Whoever paused a rollout, or asked for an approval, means to go on; nobody has said so of one that failed.
+fn stopped_by_itself(status: &RolloutStatus) -> Verdict<'_> {
+    let Some(pause) = &status.pause else {
+        return Verdict::OnTheWay;
+    };
+    match pause.reason {
+        PauseReason::User => Verdict::OnTheWay,
+        PauseReason::Inconclusive => Verdict::Stopped(pause, "resume, promote or abort"),
+        PauseReason::Failure => Verdict::Stopped(pause, "promote, abort or retry"),
+    }
+}
+
+/// Waits until the rollout is Healthy ([`Exit::Done`]), or Degraded or stopped by itself
+/// ([`Exit::No`]), and shows what happens.
 ///
 /// That the store cannot be reached does not end the wait, but is its answer when time is up.
 ///
 /// # Errors
-/// When there is no such rollout (any more), or time is up.
+/// When there is no such rollout (any more), when another spec takes the place of the one that was
+/// there first, or time is up.
 pub async fn wait(
     rollout: &RolloutRef,
     patience: Patience,
@@ -73,23 +94,32 @@ pub async fn wait(
     let target = rollout.resource();
     let deadline = patience.deadline();
     let mut view = View::new(console);
-    let mut seen_before = false;
+    let mut awaited = None;
     loop {
         let look = look(&target, world).await;
         let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match look {
             Look::There(stored) => {
-                seen_before = true;
+                // Whose rollout it is now has a wait of its own.
+                let awaited = *awaited.get_or_insert(stored.draft.generation);
+                if awaited != stored.draft.generation {
+                    view.end();
+                    return Err(Failure::No(superseded(&target, &stored, awaited)));
+                }
                 match judge(&stored) {
                     Verdict::Healthy => return healthy(&target, &stored, view, console),
                     Verdict::Degraded(status) => return degraded(&target, status, view, console),
+                    Verdict::Stopped(pause, decision) => {
+                        view.end();
+                        return stopped(&target, pause, decision, console);
+                    }
                     Verdict::OnTheWay => view.show(&stored, clock::now(), console)?,
                 }
                 if is_late {
                     return Err(Failure::TimedOut(late(&target, &stored)));
                 }
             }
-            Look::Missing(_) if seen_before => {
+            Look::Missing(_) if awaited.is_some() => {
                 return Err(Failure::No(format!("{target} was deleted")));
             }
             Look::Missing(failure) | Look::Refused(failure) => return Err(failure),
@@ -149,6 +179,23 @@ fn degraded(
     Ok(Exit::No)
 }
 
+fn stopped(
+    target: &ResourceRef,
+    pause: &Pause,
+    decision: Decision,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let word = console
+        .paint
+        .tint(super::console::Tone::Bad, Phase::Paused.as_str());
+    console.tell(format_args!("{target} {word}: {}", pause.message))?;
+    console.tell(format_args!(
+        "  Somebody must decide: {decision} {}; or apply a new spec",
+        target.name
+    ))?;
+    Ok(Exit::No)
+}
+
 /// Why a rollout is Degraded, with the measured values, and what leads on.
 fn reasons(target: &ResourceRef, status: &RolloutStatus) -> Vec<String> {
     let mut lines = Vec::new();
@@ -202,16 +249,10 @@ fn late(target: &ResourceRef, stored: &Stored) -> String {
     )
 }
 
-/// Why somebody must decide, said loudly, if the rollout stopped by itself.
-fn alarm(status: &RolloutStatus, target: &ResourceRef) -> Option<String> {
-    let pause = status.pause.as_ref()?;
-    let verbs = match pause.reason {
-        PauseReason::User => return None,
-        PauseReason::Inconclusive => "resume, promote or abort",
-        PauseReason::Failure => "promote, abort or retry",
-    };
-    Some(format!(
-        "STOPPED: {}. Somebody must decide: {verbs} {}",
-        pause.message, target.name
-    ))
+fn superseded(target: &ResourceRef, stored: &Stored, awaited: u64) -> String {
+    format!(
+        "{target}: another spec was applied (generation {}) before that of generation {awaited}, which was waited for, was \
+         done; `rolloutctl status {} --wait` waits for the new one",
+        stored.draft.generation, target.name
+    )
 }

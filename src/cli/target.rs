@@ -1,12 +1,14 @@
 //! What a command is about: `KIND/NAME`, `KIND NAME`, or the name of a rollout; and finding it in
 //! the store, with a guess where the name is wrong.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::exit::Failure;
 pub use crate::api::ResourceRef;
 use crate::api::{Kind, Name, NameError, RolloutSpec};
+use crate::gitops;
 use crate::manifest::nearest;
 use crate::world::Stored;
 
@@ -164,8 +166,8 @@ fn incomplete(word: &str) -> String {
 
 /// Whether a path looks like a manifest's.
 fn is_manifest(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+    let name = path.file_name().and_then(OsStr::to_str);
+    name.is_some_and(gitops::is_manifest)
 }
 
 #[cfg(test)]
@@ -231,6 +233,7 @@ mod tests {
             ("metricsorce main", "did you mean metricsource?"),
             ("pod main", "known kinds: "),
             ("web.yaml", "-f web.yaml"),
+            ("specs/web.json", "-f specs/web.json"),
         ] {
             let error = read(line).expect_err(line);
             assert!(error.contains(said), "{line}: {error}");

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::args::{EditArgs, Report};
+use super::args::{EditArgs, Validation};
 use super::console::{Console, Tone};
 use super::exit::{Exit, Failure};
 use super::read::is_error;
+use super::target::ResourceRef;
 use super::words::counted;
 use crate::manifest::{self, Diagnostic, Edits, Known, Need, Overlay, Parsed, Source};
 
@@ -22,11 +23,12 @@ const ANY_BRANCH: &str = "branch";
 pub fn run(
     sources: &[Source],
     args: &EditArgs,
-    report: Option<Report>,
+    output: Option<Validation>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let mut edits = args.edits();
-    if let Some(overlay) = &mut edits.overlay {
+    // Whose name is asked for is not called after any branch.
+    if let (Some(overlay), None | Some(Validation::Json)) = (&mut edits.overlay, output) {
         overlay.branch.get_or_insert_with(|| ANY_BRANCH.to_owned());
     }
     let mut parsed = manifest::parse_edited(sources, &edits, Known::SourcesOnly);
@@ -43,7 +45,7 @@ pub fn run(
             .diagnostics
             .sort_by_key(|found| (file(found), found.line, found.column));
     }
-    tell(&parsed, &overlays, report, console)
+    tell(&parsed, &overlays, output, console)
 }
 
 /// What is wrong with the manifests only with the overlay `name`.
@@ -78,14 +80,14 @@ fn new_with(
 fn tell(
     parsed: &Parsed,
     overlays: &[String],
-    report: Option<Report>,
+    output: Option<Validation>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let errors = parsed.diagnostics.iter().filter(|d| is_error(d)).count();
     let warnings = parsed.diagnostics.len() - errors;
     let valid = parsed.resources.len();
-    match report {
-        Some(Report::Json) => {
+    match output {
+        Some(Validation::Json) => {
             let report = json!({
                 "valid": errors == 0,
                 "resources": valid,
@@ -93,6 +95,15 @@ fn tell(
                 "diagnostics": parsed.diagnostics,
             });
             console.answer(format_args!("{report:#}"))?;
+        }
+        Some(Validation::Name) => {
+            for diagnostic in &parsed.diagnostics {
+                console.remark(diagnostic);
+            }
+            let sound = parsed.resources.iter().filter(|_| errors == 0);
+            for located in sound {
+                console.answer(ResourceRef::of(&located.resource))?;
+            }
         }
         None => {
             for diagnostic in &parsed.diagnostics {

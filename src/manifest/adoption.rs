@@ -118,6 +118,17 @@ pub fn memory(bytes: u64) -> String {
     bytes.to_string()
 }
 
+/// Why no rollout's task is on the network `name`, and what to do about it, if it is one that each node has for itself.
+pub fn of_the_node(name: &str) -> Option<(String, &'static str)> {
+    let is_one = ["host", "bridge", "none"].contains(&name);
+    is_one.then(|| {
+        (
+            format!("each node has a network `{name}` of its own, on which HAProxy cannot tell tasks apart"),
+            "name an overlay network that HAProxy is on, or choose `reach: host`, which publishes a port of the node for each task",
+        )
+    })
+}
+
 /// The name that is proposed for a rollout of the service `service`: a DNS label that is near it; none if
 /// nothing of it can stand in one.
 pub fn proposed_name(service: &str) -> Option<Name> {

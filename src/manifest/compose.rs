@@ -138,6 +138,7 @@ fn adoptee<'a>(
     for (field, value) in node.fields() {
         container::field(reader, &root, field, &value, &mut template, &mut about);
     }
+    container::restart(reader, &node, &mut template);
     environment::read(reader, &node, &mut template);
     let names = mounts::networks(reader, &root, &node, &mut template);
     if !node.get("image").is_given() {

@@ -107,6 +107,8 @@ pub(super) fn unmet(edits: &Edits, sources: &[Source], documents: &[Document]) -
     if let Some(overlay) = &edits.overlay
         && overlay.need == Need::Required
         && documents.iter().all(|document| document.laid().is_none())
+        // One that is no mapping is there, and is an error of its document.
+        && !names(documents).iter().any(|known| overlay.names.iter().any(|name| name == known))
     {
         let known: Vec<&str> = names(documents);
         let wanted = overlay.names.first().map_or("", String::as_str);

@@ -7,6 +7,7 @@ use super::branch;
 use super::diagnostic::Findings;
 use super::edits::Overlay;
 use super::node::Node;
+use super::pairs;
 use super::path::FieldPath;
 use super::suggest::nearest;
 use super::words::quoted;
@@ -25,6 +26,8 @@ pub(super) struct Laid {
     pub name: String,
     /// What is the overlay's: each field that is new, another one or removed.
     pub fields: Vec<FieldPath>,
+    /// The lists of pairs that became mappings, with the names of their items.
+    pub spelled: Vec<(FieldPath, Vec<String>)>,
 }
 
 impl Laid {
@@ -63,6 +66,7 @@ pub(super) fn lay(
         laid: Laid {
             name: name.clone(),
             fields: Vec::new(),
+            spelled: Vec::new(),
         },
         findings,
     };
@@ -99,6 +103,8 @@ impl Laying<'_> {
         }
         for (name, value) in patch {
             let here = parent.key(name);
+            let spelled = self.spell(target.get_mut(name), value, &here);
+            let value = spelled.as_ref().unwrap_or(value);
             match (value, target.get_mut(name)) {
                 (Value::Null, Some(_)) => {
                     target.remove(name);
@@ -108,9 +114,47 @@ impl Laying<'_> {
                 (Value::Object(patch), Some(Value::Object(inner))) => {
                     self.merge(inner, patch, &here);
                 }
+                // It is reported where it stands, and hides nothing.
+                (Value::Object(_), Some(Value::Array(_))) if pairs::is_either(&here) => {}
+                (Value::Object(_), Some(Value::Array(_))) => {
+                    self.list_replaced(&here);
+                    self.put(target, name, value, here);
+                }
                 (value, _) => self.put(target, name, value, here),
             }
         }
+    }
+
+    /// Makes a mapping of a list of pairs that something is laid over, and of one that is laid over something, which it gives.
+    fn spell(
+        &mut self,
+        target: Option<&mut Value>,
+        patch: &Value,
+        path: &FieldPath,
+    ) -> Option<Value> {
+        let target = target.filter(|_| pairs::is_either(path) && !patch.is_null())?;
+        let laid = pairs::mapping(patch).map(Value::Object);
+        if !patch.is_object() && laid.is_none() {
+            return None;
+        }
+        let from = root(&self.laid.name).then(path);
+        for (value, path) in [(&*target, path), (patch, &from)] {
+            let names = pairs::names(value).map(|names| (path.clone(), names));
+            self.laid.spelled.extend(names);
+        }
+        if let Some(mapping) = pairs::mapping(target) {
+            *target = Value::Object(mapping);
+        }
+        laid
+    }
+
+    fn list_replaced(&mut self, path: &FieldPath) {
+        let path = root(&self.laid.name).then(path);
+        self.findings.key_warning(
+            &path,
+            "a mapping replaces the whole list that stands here without the overlay",
+            "write the list whole, as it is to be",
+        );
     }
 
     fn put(&mut self, target: &mut Map<String, Value>, name: &str, value: &Value, path: FieldPath) {
@@ -230,6 +274,45 @@ mod tests {
         ] {
             let document = json!({"spec": before, FIELD: {"x": {"spec": patch}}});
             assert_eq!(laid(document, "x"), json!({"spec": after}), "{patch}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_an_environment_are_merged() {
+        let pairs = |names: &[(&str, Value)]| {
+            let fields = names
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()));
+            Value::Object(fields.collect())
+        };
+        for (base, patch, after) in [
+            (
+                json!(["A=1", "B=2=3", "D="]),
+                json!({"C": 3, "A": null}),
+                pairs(&[("B", json!("2=3")), ("C", json!(3)), ("D", json!(""))]),
+            ),
+            (
+                json!({"A": 1, "B": 2}),
+                json!(["B=3"]),
+                json!({"A": 1, "B": "3"}),
+            ),
+            (json!(["A=1"]), json!(["B=3"]), json!({"A": "1", "B": "3"})),
+            // What is no list of pairs is left for the schema to refuse.
+            (json!(["A=1", "B"]), json!({"C": 3}), json!(["A=1", "B"])),
+            (
+                json!(["A=1", "A=1"]),
+                json!({"C": 3}),
+                json!(["A=1", "A=1"]),
+            ),
+            (json!(["A=1"]), json!(["B"]), json!(["B"])),
+        ] {
+            let spec = |environment: &Value| json!({"template": {"environment": environment}});
+            let document = json!({"spec": spec(&base), FIELD: {"x": {"spec": spec(&patch)}}});
+            assert_eq!(
+                laid(document, "x"),
+                json!({"spec": spec(&after)}),
+                "{patch}"
+            );
         }
     }
 

@@ -163,6 +163,18 @@ impl Places {
         }
     }
 
+    /// The list at `path` is a mapping now, with these names in the order of its items.
+    pub fn name_items(&mut self, path: &FieldPath, names: &[String]) {
+        let Some(list) = self.inner(&path.0) else {
+            return;
+        };
+        if let Children::List(items) = std::mem::replace(&mut list.children, Children::None) {
+            let unwritten = |item: Self| Self { text: None, ..item };
+            let items = items.into_iter().map(unwritten);
+            list.children = Children::Map(names.iter().cloned().zip(items).collect());
+        }
+    }
+
     /// What now stands at `path` does not come from the text: how the text wrote it counts no more.
     pub fn forget(&mut self, path: &FieldPath) {
         if let Some(here) = self.inner(&path.0) {

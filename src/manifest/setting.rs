@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::Findings;
 use super::edits::Setting;
+use super::pairs;
 use super::path::{FieldPath, Segment};
 use super::words::describe;
 
@@ -26,6 +27,11 @@ pub(super) fn set(
             Segment::Key(name) => path.key(name),
             Segment::Index(index) => path.index(*index),
         };
+        if let (Segment::Key(_), true) = (segment, pairs::is_either(&path))
+            && let Some(mapping) = pairs::mapping(here)
+        {
+            *here = Value::Object(mapping);
+        }
         let shown = describe(here);
         let next = match (segment, &mut *here) {
             (Segment::Key(name), Value::Object(fields)) => {

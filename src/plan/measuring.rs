@@ -65,11 +65,12 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
         record.phase != MeasurementPhase::Failed
             && record.digest.as_ref().is_some_and(|known| *known != digest)
     };
-    let fresh = analysis::fresh(metric, status.attempt, status.stage, since);
+    let (attempt, stage) = (status.attempt, status.stage);
+    let fresh = || analysis::fresh(metric, attempt, stage, since);
     let mut records = status.measurements.iter_mut();
     match records.find(|record| record.metric == metric.metric.name) {
-        None => status.measurements.push(fresh),
-        Some(record) if is_other(record) => *record = fresh,
+        None => status.measurements.push(fresh()),
+        Some(record) if is_other(record) => *record = fresh(),
         Some(_) => {}
     }
 }

@@ -13,14 +13,10 @@ use super::{code, stderr, stdout};
 const BRANCH: &str = "test/Login_Form-which-has-a-name-that-is-much-too-long";
 
 /// What the runners set.
-const GITLAB: [(&str, &str); 4] = [
+const GITLAB: [(&str, &str); 3] = [
     ("CI_COMMIT_SHORT_SHA", "4f0c2e1a"),
     ("CI_COMMIT_BRANCH", "master"),
     ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "rc"),
-    (
-        "CI_COMMIT_REF_SLUG",
-        "test-login-form-which-has-a-name-that-is-much-too-long",
-    ),
 ];
 
 fn directory() -> PathBuf {
@@ -147,7 +143,7 @@ fn a_merge_request_is_validated_and_simulated() {
 #[test]
 fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
     let all = jobs(&read(".gitlab-ci.yml"));
-    assert_eq!(all.len(), 6, "{all:?}");
+    assert_eq!(all.len(), 8, "{all:?}");
     for job in all {
         if ["validate", "simulate"].contains(&job.as_str()) {
             continue;
@@ -157,7 +153,9 @@ fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
         } else {
             "master"
         };
-        let output = gitlab(&job, &[("CI_COMMIT_BRANCH", branch)]);
+        // What `deploy-test` hands on to those that need it.
+        let handed = ("ROLLOUT", "rollout/news-web-test-login-form");
+        let output = gitlab(&job, &[("CI_COMMIT_BRANCH", branch), handed]);
         assert_eq!(code(&output), Some(4), "{job}: {output:?}");
     }
 }
@@ -166,47 +164,101 @@ fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
 fn every_step_of_github_is_understood_and_fails_honestly_without_a_swarm() {
     let workflow = read("github-workflow.yml");
     let jobs = workflow["jobs"].as_object().expect("jobs");
-    assert_eq!(jobs.len(), 4);
+    assert_eq!(jobs.len(), 5);
     for job in jobs.keys() {
         for (script, output) in github(job) {
-            let needs_none = ["validate", "simulate"]
-                .iter()
-                .any(|verb| script.contains(&format!("rolloutctl {verb}")));
+            let needs_none = ["validate", "simulate"].iter().any(|verb| {
+                script.starts_with(&format!("rolloutctl {verb}"))
+                    || script.contains(&format!("\nrolloutctl {verb}"))
+            });
             let expected = if needs_none { 0 } else { 4 };
             assert_eq!(code(&output), Some(expected), "{job}: {script}: {output:?}");
         }
     }
 }
 
-/// The scripts make the same name of a branch as the overlay does.
+/// A revert must not wait for the rollout that it ends, nor be cancelled by another branch's push.
+#[test]
+fn nobody_waits_for_a_rollout_under_the_lock() {
+    let pipeline = read(".gitlab-ci.yml");
+    let locked: Vec<_> = jobs(&pipeline)
+        .into_iter()
+        .filter(|job| pipeline[job].get("resource_group").is_some())
+        .collect();
+    assert_eq!(locked, ["deploy"]);
+    let script = lines(&pipeline["deploy"]["script"]).join("\n");
+    assert!(
+        script.contains("apply") && !script.contains("--wait"),
+        "{script}"
+    );
+    let script = lines(&pipeline["wait"]["script"]).join("\n");
+    assert!(script.contains("status news-web --wait"), "{script}");
+    assert_eq!(pipeline["wait"]["needs"][0], "deploy");
+
+    let workflow = read("github-workflow.yml");
+    let jobs = workflow["jobs"].as_object().expect("jobs");
+    let locked = jobs
+        .iter()
+        .filter(|(_, job)| job.get("concurrency").is_some());
+    let locked: Vec<_> = locked.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(locked, ["deploy"]);
+    let group = workflow["jobs"]["deploy"]["concurrency"].as_str();
+    assert!(
+        group.is_some_and(|group| group.contains("${{ github.ref_name }}")),
+        "{group:?}"
+    );
+    let steps = workflow["jobs"]["deploy"]["steps"].to_string();
+    assert!(
+        steps.contains("apply") && !steps.contains("--wait"),
+        "{steps}"
+    );
+    let steps = workflow["jobs"]["wait"]["steps"].to_string();
+    assert!(steps.contains("status news-web --wait"), "{steps}");
+    assert_eq!(workflow["jobs"]["wait"]["needs"], "deploy");
+}
+
+/// The scripts ask the program for the name that the overlay makes of a branch.
 #[test]
 fn a_test_branch_has_one_name() {
-    let cut = "news-web-test-login-form-which-has-a-name-tha";
-    let arguments = ["simulate", "-f"];
     let manifest = directory().join("rollout.yaml").display().to_string();
-    let options = ["--overlay", "test/*", "--branch", BRANCH, "--seed", "1"];
-    let output = super::run(&[&arguments[..], &[&manifest], &options].concat());
-    assert!(
-        stdout(&output).starts_with(&format!("rollout/{cut}: ")),
-        "{output:?}"
-    );
-    let pipeline = read(".gitlab-ci.yml");
-    let named = lines(&pipeline[".test-name"]).join("\n") + "\necho \"$name\"";
-    let slug = GITLAB[3];
-    let variables = BTreeMap::from([(slug.0.to_owned(), slug.1.to_owned())]);
-    assert_eq!(stdout(&sh(&named, &variables)).trim(), cut);
-    let workflow = read("github-workflow.yml");
-    for job in ["deploy-test", "stop-test"] {
-        let steps = workflow["jobs"][job]["steps"].as_array().expect("steps");
-        let scripts = steps.iter().filter_map(|step| step["run"].as_str());
-        let line = scripts
-            .flat_map(str::lines)
-            .find(|line| line.starts_with("name="))
-            .expect("it names it");
-        let variables = BTreeMap::from([("BRANCH".to_owned(), BRANCH.to_owned())]);
-        assert_eq!(
-            stdout(&sh(&format!("{line}\necho \"$name\""), &variables)).trim(),
-            cut
+    for (branch, name) in [
+        (BRANCH, "news-web-test-login-form-which-has-a-name-tha"),
+        ("test/Ärger", "news-web-test--rger"),
+    ] {
+        let rollout = format!("rollout/{name}");
+        let options = ["--overlay", "test/*", "--branch", branch, "--seed", "1"];
+        let output = super::run(&[&["simulate", "-f", &manifest], &options[..]].concat());
+        assert!(
+            stdout(&output).starts_with(&format!("{rollout}: ")),
+            "{output:?}"
         );
+        let pipeline = read(".gitlab-ci.yml");
+        let workflow = read("github-workflow.yml");
+        let of_github = |job: &str| {
+            let steps = workflow["jobs"][job]["steps"].as_array().expect("steps");
+            let scripts = steps.iter().filter_map(|step| step["run"].as_str());
+            let all = scripts.flat_map(str::lines);
+            all.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for script in [
+            lines(&pipeline["deploy-test"]["script"]),
+            of_github("deploy-test"),
+            of_github("stop-test"),
+        ] {
+            let line = script.iter().find(|line| line.starts_with("rollout="));
+            let line = line.expect("it names it");
+            let variables = [
+                ("MANIFEST", "rollout.yaml"),
+                ("IMAGE", "web:1"),
+                ("BRANCH", branch),
+                ("CI_COMMIT_BRANCH", branch),
+            ];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let output = sh(
+                &format!("{line}\necho \"$rollout\""),
+                &BTreeMap::from(variables),
+            );
+            assert_eq!(stdout(&output).trim(), rollout, "{output:?}");
+        }
     }
 }

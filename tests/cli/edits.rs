@@ -161,6 +161,41 @@ fn a_value_is_set_and_one_that_is_wrong_is_told() {
 }
 
 #[test]
+fn what_the_manifests_are_about_is_printed_as_other_commands_take_it() {
+    let (code, told) = validate(WEB, &["-o", "name"]);
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(0), "rollout/web\nloadbalancer/edge\n")
+    );
+    let options = ["-o", "name", "--overlay", "test"];
+    let (code, told) = validate(WEB, &[&options[..], &["--branch", "test/Ärger"]].concat());
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(0), "rollout/web-test--rger\nloadbalancer/edge\n")
+    );
+    // No name is made up, and none is told of what is wrong.
+    for (text, options, wanted) in [
+        (
+            WEB.to_owned(),
+            &options[..],
+            "`{{ branch }}` stands for a branch, and none is named",
+        ),
+        (
+            WEB.replace("replicas: 6", "replcas: 6"),
+            &options[..2],
+            "spec.replcas: unknown field",
+        ),
+    ] {
+        let (code, told) = validate(&text, options);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(
+            told.contains(wanted) && !told.contains("rollout/"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_simulation_plays_what_the_overlay_and_the_settings_make() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = manifest(directory.path(), "web.yaml", WEB);
@@ -219,4 +254,90 @@ fn a_controller_whose_sources_make_no_sense_does_not_start() {
         assert_eq!(code(&output), Some(2), "{options:?}: {output:?}");
         assert!(stderr(&output).contains(wanted), "{output:?}");
     }
+}
+
+/// What `overlay` makes of the base's `template`, as `simulate` would play it.
+fn environment(base: &str, overlay: &str, options: &[&str]) -> (Option<i32>, String) {
+    let text = WEB
+        .replace("environment: {LOG: debug}", &format!("environment: {base}"))
+        .replace(
+            "      strategy: {blueGreen: {}}",
+            &format!("      template: {{environment: {overlay}}}"),
+        );
+    validate(&text, &[&["--overlay", "master"], options].concat())
+}
+
+#[test]
+fn a_list_of_variables_and_a_mapping_are_laid_over_each_other() {
+    for (base, overlay) in [
+        ("[A=1, B=2]", "{C: '3'}"),
+        ("{A: '1', B: '2'}", "[C=3]"),
+        ("[A=1, B=2]", "[C=3]"),
+    ] {
+        let (code, told) = environment(base, overlay, &[]);
+        assert_eq!((code, told.as_str()), (Some(0), "2 resources valid\n"));
+    }
+    let (code, told) = environment(
+        "[A=1]",
+        "{B: 2}",
+        &["--set", "spec.template.environment.C=3"],
+    );
+    assert_eq!((code, told.as_str()), (Some(0), "2 resources valid\n"));
+    // What is removed is there, or is told.
+    let (code, told) = environment("[A=1, B=2]", "{A: null}", &[]);
+    assert_eq!((code, told.as_str()), (Some(0), "2 resources valid\n"));
+    let (_, told) = environment("[A=1, B=2]", "{AA: null}", &[]);
+    assert!(told.contains("FILE:15:32: overlays.master.spec.template.environment.AA: warning: there is no `AA` to be removed; "), "{told}");
+    // What is wrong is told where it stands.
+    for (base, overlay, wanted) in [
+        (
+            "[A=1, B]",
+            "{C: '3'}",
+            "FILE:6:49: spec.template.environment[1]: an item names no value",
+        ),
+        (
+            "[A=1, A=1]",
+            "{C: '3'}",
+            "FILE:6:49: spec.template.environment[1]: `A` is given twice",
+        ),
+        (
+            "[A=1]",
+            "[B]",
+            "FILE:15:32: overlays.master.spec.template.environment[0]: an item names no value",
+        ),
+        (
+            "[A=1]",
+            "{B: [x]}",
+            "FILE:15:35: overlays.master.spec.template.environment.B: ",
+        ),
+    ] {
+        let (_, told) = environment(base, overlay, &[]);
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[test]
+fn a_mapping_that_replaces_a_list_is_told() {
+    let text = WEB.replace(
+        "spec: {replicas: 1,",
+        "spec: {strategy: {canary: {stages: {weight: 5}}},",
+    );
+    let (code, told) = validate(&text, &["--overlay", "test"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("overlays.test.spec.strategy.canary.stages: warning: a mapping replaces the whole list that stands here without the overlay; "),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_overlay_that_changes_nothing_is_written_as_an_empty_mapping() {
+    let text = WEB.replace("overlays:\n", "overlays:\n  rc:\n");
+    refused(
+        &text,
+        &[],
+        "FILE:10:5: overlays.rc: nothing is given; write `rc: {}` for an overlay that changes nothing",
+    );
+    let (code, told) = validate(&text.replace("rc:", "rc: {}"), &["--overlay", "rc"]);
+    assert_eq!((code, told.as_str()), (Some(0), "2 resources valid\n"));
 }

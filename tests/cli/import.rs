@@ -1,5 +1,6 @@
 //! `import -f`: the program reads a Compose file, its environment and the files beside it.
 
+use super::engine;
 use super::{code, manifest, program, run, stderr, stdout};
 
 const STACK: &str = "services:
@@ -61,4 +62,40 @@ fn what_is_wrong_with_a_compose_file_is_told_with_its_place() {
         stderr(&unread).contains("web.env cannot be read"),
         "{unread:?}"
     );
+}
+
+/// Whether the rollout is there already or not: what comes by the mesh is lost with the service's tasks.
+#[test]
+fn a_port_of_the_mesh_is_asked_about_before_a_service_is_taken_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = serde_json::json!({
+        "ID": "abc", "Version": {"Index": 7},
+        "Spec": {
+            "Name": "news_web",
+            "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}},
+            "Mode": {"Replicated": {"Replicas": 2}},
+            "EndpointSpec": {"Ports": [
+                {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"},
+                {"Protocol": "tcp", "TargetPort": 81, "PublishMode": "ingress"},
+                {"Protocol": "tcp", "TargetPort": 82, "PublishedPort": 82, "PublishMode": "host"},
+            ]},
+        },
+    });
+    let address = engine::managing(directory.path(), "news_web", &service);
+    let take_over = |more: &[&str]| {
+        let words = ["import", "news_web", "--take-over"];
+        let output = program(&[&words[..], more].concat())
+            .env("DOCKER_HOST", &address)
+            .output()
+            .expect("the program runs");
+        (code(&output), stderr(&output))
+    };
+    let (refused, told) = take_over(&[]);
+    assert_eq!(refused, Some(1), "{told}");
+    let wanted = "nothing was done: port 8080/tcp, a port of the engine's choice of every node leads to news_web by the routing mesh";
+    assert!(told.contains(wanted), "{told}");
+    assert!(told.trim_end().ends_with("--drop-ports"), "{told}");
+    let (_, told) = take_over(&["--drop-ports"]);
+    assert!(!told.contains("--drop-ports"), "{told}");
+    assert!(told.contains("nothing is guessed"), "{told}");
 }

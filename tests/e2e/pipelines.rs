@@ -61,20 +61,25 @@ fn the_examples_pipeline_scales_in_on_rc_rolls_over_on_master_and_fails_honestly
         |name: &str, branch: &str, image: &str| job(&lab, directory.path(), name, branch, image);
     let controller = Controller::start_with(&lab, "pipelines", &[]);
 
-    run("deploy", "rc", "demo-app:v1").ok();
+    let deploy = |branch: &str, image: &str| {
+        run("deploy", branch, image).ok();
+        run("wait", branch, image)
+    };
+
+    deploy("rc", "demo-app:v1").ok();
     let told = run("diff", "rc", "demo-app:v1").ok();
     assert_eq!(told, "");
     let told = run("diff", "master", "demo-app:v2").ok();
     assert!(told.contains("+    image: demo-app:v2"), "{told}");
     assert!(told.contains("+    blueGreen:"), "{told}");
-    run("deploy", "rc", "demo-app:v2").ok();
-    run("deploy", "master", "demo-app:v3").ok();
+    deploy("rc", "demo-app:v2").ok();
+    deploy("master", "demo-app:v3").ok();
     let object = lab.get(NAME);
     assert_eq!(object["spec"]["template"]["image"], "demo-app:v3");
     assert!(object.get("overlays").is_none());
     assert!(object["spec"]["strategy"].get("canary").is_none());
 
-    let failed = run("deploy", "broken", "demo-app:v2");
+    let failed = deploy("broken", "demo-app:v2");
     assert_eq!(failed.code, 1, "{failed:?}");
     let status = lab.status(NAME).expect("a status");
     let outcomes: Vec<_> = status.history.iter().map(|entry| entry.outcome).collect();
@@ -84,7 +89,7 @@ fn the_examples_pipeline_scales_in_on_rc_rolls_over_on_master_and_fails_honestly
         "{outcomes:?}"
     );
     // The revert's pipeline makes it good.
-    run("deploy", "master", "demo-app:v3").ok();
+    deploy("master", "demo-app:v3").ok();
     lab.clean(NAME);
     controller.stop();
 }

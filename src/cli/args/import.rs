@@ -47,6 +47,9 @@ pub struct ImportArgs {
     /// nowhere
     #[arg(long, requires = "take_over")]
     pub drop_names: bool,
+    /// Nobody comes by the ports that the service publishes in the routing mesh any more: they lead nowhere then
+    #[arg(long, requires = "take_over")]
+    pub drop_ports: bool,
     /// A server in the back end that leads to the service, although its address does not tell; may be repeated
     #[arg(long, value_name = "SERVER", requires = "take_over")]
     pub server: Vec<String>,

@@ -59,12 +59,7 @@ pub(super) fn sort(proxy: &ProxyFact, backend: &str, ways: &Ways, said: &Said) -
     let mut sorted = Sorted::default();
     for (name, servers) in &proxy.backends {
         if name != backend {
-            let lead = servers.iter().filter(|(server, fact)| {
-                !is_ours(server) && fact.admin == AdminState::Ready && leads(fact, ways)
-            });
-            sorted
-                .elsewhere
-                .extend(lead.map(|(server, _)| format!("{name}/{server}")));
+            sorted.elsewhere.extend(leading(name, servers, ways));
             continue;
         }
         sorted.backend = Backend::There;
@@ -80,6 +75,30 @@ pub(super) fn sort(proxy: &ProxyFact, backend: &str, ways: &Ways, said: &Said) -
         }
     }
     sorted
+}
+
+/// Servers that lead to the service on instances of other LoadBalancers, as `LOADBALANCER/INSTANCE: BACKEND/SERVER`.
+pub(super) fn elsewhere(others: &BTreeMap<String, ProxyFact>, ways: &Ways) -> Vec<String> {
+    let mut all = Vec::new();
+    for (instance, proxy) in others {
+        for (backend, servers) in &proxy.backends {
+            let found = leading(backend, servers, ways);
+            all.extend(found.map(|server| format!("{instance}: {server}")));
+        }
+    }
+    all
+}
+
+/// The servers of a back end that lead to the service and take requests, as `BACKEND/SERVER`.
+fn leading<'a>(
+    backend: &'a str,
+    servers: &'a BTreeMap<String, ServerFact>,
+    ways: &'a Ways,
+) -> impl Iterator<Item = String> + 'a {
+    let lead = servers.iter().filter(|(server, fact)| {
+        !is_ours(server) && fact.admin == AdminState::Ready && leads(fact, ways)
+    });
+    lead.map(move |(server, _)| format!("{backend}/{server}"))
 }
 
 /// A server that was named and is in the back end of no instance, or is the rollout's own.
@@ -240,6 +259,26 @@ pub(super) mod tests {
         assert_eq!(
             sort(&proxy, "shop", &ways(), &Said::default()).backend,
             Backend::Missing
+        );
+    }
+
+    /// There is no back end there that the rollout serves: whatever leads to the service is lost with it.
+    #[test]
+    fn every_back_end_of_another_load_balancer_that_leads_there_is_seen() {
+        let drained = ServerFact {
+            admin: AdminState::Drain,
+            ..server(7)
+        };
+        let proxy = proxy(&[
+            ("web", "a", server(7)),
+            ("web", "b", drained),
+            ("api", "c", server(7)),
+            ("api", "d", server(8)),
+        ]);
+        let others = BTreeMap::from([("office/lb-1".to_owned(), proxy)]);
+        assert_eq!(
+            elsewhere(&others, &ways()),
+            ["office/lb-1: api/c", "office/lb-1: web/a"]
         );
     }
 

@@ -13,6 +13,8 @@ use crate::world::swarm::Running;
 pub(super) struct Picture {
     /// The instances that answered, all of them.
     pub instances: BTreeMap<Name, Sorted>,
+    /// Servers of other LoadBalancers that lead to the service and take requests, with their instances.
+    pub others: Vec<String>,
     /// What the old service asks for.
     pub service: Running,
     /// How many tasks carry the rollout's whole traffic.
@@ -115,6 +117,12 @@ fn obstacle(picture: &Picture) -> Option<String> {
             ));
         }
     }
+    if let Some(other) = picture.others.first() {
+        return Some(format!(
+            "{other} leads to the service as well and takes requests there, from another LoadBalancer than the rollout's; \
+             turn these to the rollout's back end first"
+        ));
+    }
     let none_leads = picture
         .instances
         .values()
@@ -181,6 +189,7 @@ mod tests {
         };
         Picture {
             instances: BTreeMap::from([(name("lb-1"), sorted.clone()), (name("lb-2"), sorted)]),
+            others: Vec::new(),
             service: Running::Replicas(3),
             replicas: 2,
             rollout: Condition::Healthy,
@@ -253,6 +262,22 @@ mod tests {
         assert!(elsewhere.contains("api/b"), "{elsewhere}");
         let missing = refused(|sorted| sorted.backend = Backend::Missing);
         assert!(missing.contains("lb-2"), "{missing}");
+    }
+
+    #[test]
+    fn what_another_load_balancer_sends_to_the_service_is_not_lost() {
+        for admin in [
+            AdminState::Ready,
+            AdminState::Drain,
+            AdminState::Maintenance,
+        ] {
+            let mut seen = picture(admin, 0);
+            seen.others.push("office/lb-1: api/b".to_owned());
+            let Step::Refuse(reason) = next(&seen) else {
+                panic!("{admin:?}");
+            };
+            assert!(reason.starts_with("office/lb-1: api/b leads"), "{reason}");
+        }
     }
 
     #[test]

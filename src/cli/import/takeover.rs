@@ -7,19 +7,20 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::servers::{Said, misnamed, sort};
-use super::step::{Condition, Drain, Picture, Servers, Step, next};
-use crate::api::{HaproxyInstance, Name, Phase, Resource, RolloutSpec};
+use super::route::{Route, Seen, proxies};
+use super::servers::{Said, elsewhere, misnamed, sort};
+use super::step::{Drain, Picture, Servers, Step, next};
+use crate::api::Name;
 use crate::cli::clock::{self, Patience};
 use crate::cli::console::Console;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::status;
 use crate::cli::target::{RolloutRef, rollout_spec};
 use crate::cli::words::counted;
-use crate::snapshot::{AdminState, InstanceFact, ProxyFact};
+use crate::snapshot::{AdminState, ProxyFact};
+use crate::world::World;
 use crate::world::haproxy::Haproxy;
 use crate::world::swarm::{ForeignService, Running, Swarm, Ways};
-use crate::world::{Stored, World, WorldError};
 
 /// A takeover.
 pub(super) struct Takeover<'a> {
@@ -35,15 +36,6 @@ pub(super) struct Takeover<'a> {
     pub swarm: Swarm,
     /// Where the rollout is.
     pub world: &'a dyn World,
-}
-
-/// Where the rollout's requests go.
-struct Route {
-    backend: String,
-    instances: Vec<HaproxyInstance>,
-    drain_timeout: std::time::Duration,
-    replicas: u32,
-    condition: Condition,
 }
 
 /// What is remembered from turn to turn; all of it may be lost.
@@ -79,11 +71,12 @@ impl Takeover<'_> {
         loop {
             let (route, service) = self.look().await?;
             let haproxy = Haproxy::default();
-            let proxies = proxies(&haproxy, &route.instances).await?;
-            self.check_names(&route, &service, &proxies)?;
-            let picture = self
-                .picture(&route, &service, &proxies, &mut memory)
-                .await?;
+            let seen = Seen {
+                proxies: proxies(&haproxy, &route.instances).await?,
+                others: route.others(&haproxy).await?,
+            };
+            self.check_names(&route, &service, &seen.proxies)?;
+            let picture = self.picture(&route, &service, &seen, &mut memory).await?;
             if let Some(instance) = memory.forsaken(&picture) {
                 return Err(self.give_back(&instance, &route, &memory).await);
             }
@@ -102,7 +95,7 @@ impl Takeover<'_> {
                 Step::Drain(servers) => {
                     memory.draining_since = Some(Instant::now());
                     memory.remember(&servers);
-                    set(&haproxy, &route, &servers, AdminState::Drain).await?;
+                    route.set(&haproxy, &servers, AdminState::Drain).await?;
                     memory.tell(format!("draining {}", listed(&servers)), console)?;
                 }
                 Step::AwaitRequests(open) => {
@@ -116,7 +109,9 @@ impl Takeover<'_> {
                     if let Some(told) = cut_short(&picture) {
                         memory.tell(told, console)?;
                     }
-                    set(&haproxy, &route, &servers, AdminState::Maintenance).await?;
+                    route
+                        .set(&haproxy, &servers, AdminState::Maintenance)
+                        .await?;
                     memory.tell(format!("taken out: {}", listed(&servers)), console)?;
                 }
                 Step::Stop => {
@@ -157,7 +152,7 @@ impl Takeover<'_> {
         let stored = target.find(&store)?;
         let spec =
             rollout_spec(stored).ok_or_else(|| Failure::No(format!("{target} is no rollout")))?;
-        let route = route(stored, spec, &store)?;
+        let route = Route::read(stored, spec, &store)?;
         let service = self.swarm.foreign(&self.service).await?;
         let service = service.ok_or_else(|| {
             Failure::No(format!(
@@ -172,13 +167,13 @@ impl Takeover<'_> {
         &self,
         route: &Route,
         service: &ForeignService,
-        proxies: &BTreeMap<Name, ProxyFact>,
+        seen: &Seen,
         memory: &mut Memory,
     ) -> Result<Picture, Failure> {
         let ways = self.swarm.ways_to(service).await?;
         memory.ways.addresses.extend(ways.addresses);
         memory.ways.published.extend(ways.published);
-        let sorted = proxies.iter().map(|(name, proxy)| {
+        let sorted = seen.proxies.iter().map(|(name, proxy)| {
             let sorted = sort(proxy, &route.backend, &memory.ways, &self.said);
             (name.clone(), sorted)
         });
@@ -188,6 +183,7 @@ impl Takeover<'_> {
         };
         Ok(Picture {
             instances: sorted.collect(),
+            others: elsewhere(&seen.others, &memory.ways),
             service: service.running(),
             replicas: route.replicas,
             rollout: route.condition,
@@ -216,7 +212,10 @@ impl Takeover<'_> {
     async fn give_back(&self, instance: &Name, route: &Route, memory: &Memory) -> Failure {
         let servers = memory.drained.get(instance).cloned().unwrap_or_default();
         let servers = BTreeMap::from([(instance.clone(), servers)]);
-        match set(&Haproxy::default(), route, &servers, AdminState::Ready).await {
+        match route
+            .set(&Haproxy::default(), &servers, AdminState::Ready)
+            .await
+        {
             Ok(()) => Failure::No(format!(
                 "{instance}: no server of the rollout takes requests any more, so {} got theirs back; see `rolloutctl describe \
                  {}`, and run this again",
@@ -302,81 +301,6 @@ impl Memory {
         }
         Ok(())
     }
-}
-
-fn route(stored: &Stored, spec: &RolloutSpec, store: &[Stored]) -> Result<Route, Failure> {
-    let traffic = spec.route().ok_or_else(|| {
-        Failure::No("a preview takes nothing over; choose another strategy".to_owned())
-    })?;
-    let mut resources = store.iter().map(|stored| &stored.draft.resource);
-    let load_balancer = resources.find_map(|resource| match resource {
-        Resource::LoadBalancer(found) if found.metadata.name == traffic.load_balancer => {
-            Some(found)
-        }
-        Resource::LoadBalancer(_)
-        | Resource::Rollout(_)
-        | Resource::MetricSource(_)
-        | Resource::AnalysisTemplate(_) => None,
-    });
-    let load_balancer = load_balancer.ok_or_else(|| {
-        Failure::No(format!(
-            "there is no loadbalancer/{}; apply it",
-            traffic.load_balancer
-        ))
-    })?;
-    let draft = &stored.draft;
-    let healthy = draft.status.as_ref().is_some_and(|status| {
-        status.phase == Phase::Healthy && status.observed_generation == draft.generation
-    });
-    Ok(Route {
-        backend: traffic.backend,
-        instances: load_balancer.spec.haproxy.instances.clone(),
-        drain_timeout: spec.drain_timeout().as_std(),
-        replicas: spec.replicas,
-        condition: if healthy {
-            Condition::Healthy
-        } else {
-            Condition::Other
-        },
-    })
-}
-
-/// All instances, or nothing: one that cannot be seen may send requests anywhere.
-async fn proxies(
-    haproxy: &Haproxy,
-    instances: &[HaproxyInstance],
-) -> Result<BTreeMap<Name, ProxyFact>, Failure> {
-    let mut seen = BTreeMap::new();
-    for (name, fact) in haproxy.observe(instances).await {
-        match fact {
-            InstanceFact::Reachable(proxy) => {
-                seen.insert(name, proxy);
-            }
-            InstanceFact::Unreachable { problem } => {
-                return Err(Failure::World(WorldError::Unreachable {
-                    what: format!("look at {name}"),
-                    reason: format!("{problem}; run this again when it answers"),
-                }));
-            }
-        }
-    }
-    Ok(seen)
-}
-
-async fn set(
-    haproxy: &Haproxy,
-    route: &Route,
-    servers: &Servers,
-    state: AdminState,
-) -> Result<(), Failure> {
-    for instance in &route.instances {
-        if let Some(names) = servers.get(&instance.name) {
-            haproxy
-                .set_foreign(&instance.address, &route.backend, names, state)
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 /// What is open at drained servers when their time is over.

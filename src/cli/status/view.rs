@@ -7,7 +7,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::alarm;
 use crate::api::{RolloutStatus, Step, Strategy};
 use crate::cli::console::{Console, Paint, Screen, Tone};
 use crate::cli::exit::Failure;
@@ -24,7 +23,6 @@ pub struct View {
     shape: Shape,
     began: Instant,
     said: Option<String>,
-    warned: Option<String>,
     troubled: Option<String>,
 }
 
@@ -44,7 +42,6 @@ impl View {
             shape,
             began: Instant::now(),
             said: None,
-            warned: None,
             troubled: None,
         }
     }
@@ -60,11 +57,7 @@ impl View {
         console: &mut Console,
     ) -> Result<(), Failure> {
         self.troubled = None;
-        let target = ResourceRef::of(&stored.draft.resource);
         let standing = Standing::of(stored);
-        if let Standing::Seen(status) = standing {
-            self.warn(alarm(status, &target), console)?;
-        }
         match &self.shape {
             Shape::Picture(bar) => {
                 let picture = console.paint.harmless(&drawing(stored, now, console.paint));
@@ -102,18 +95,6 @@ impl View {
             Shape::Picture(bar) => bar.finish_and_clear(),
             Shape::Lines => {}
         }
-    }
-
-    fn warn(&mut self, alarm: Option<String>, console: &mut Console) -> Result<(), Failure> {
-        if let Some(text) = alarm.as_ref().filter(|_| self.warned != alarm) {
-            let line = console.paint.tint(Tone::Bad, text);
-            match &self.shape {
-                Shape::Picture(bar) => bar.suspend(|| console.tell(line))?,
-                Shape::Lines => console.tell(line)?,
-            }
-        }
-        self.warned = alarm;
-        Ok(())
     }
 
     fn elapsed(&self) -> String {

@@ -135,26 +135,101 @@ async fn degraded_is_no_answer_while_a_retry_waits_for_the_controller() {
     assert_eq!(exit.expect("ends"), Exit::Done);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_rollout_that_stopped_by_itself_is_said_loudly_and_once() {
-    let memory = store(RolloutStatus {
+fn paused(reason: PauseReason, message: &str, waiting: WaitingOn) -> RolloutStatus {
+    RolloutStatus {
         phase: Phase::Paused,
+        message: format!("paused: {message}"),
+        waiting_on: Some(waiting),
         pause: Some(Pause {
-            reason: PauseReason::Inconclusive,
+            reason,
             since: at(450),
-            message: "the source of error-ratio failed 5 times in a row".to_owned(),
+            message: message.to_owned(),
             deadline_left_ms: None,
         }),
         ..baking()
+    }
+}
+
+/// What waits for a decision may do so for days: a pipeline is told, and gives its runner back.
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_stopped_by_itself_ends_the_wait_and_says_who_must_decide() {
+    for (reason, verbs) in [
+        (PauseReason::Failure, "promote, abort or retry"),
+        (PauseReason::Inconclusive, "resume, promote or abort"),
+    ] {
+        let memory = store(paused(
+            reason,
+            "error-ratio failed 3 times",
+            WaitingOn::Decision,
+        ));
+        let (mut console, answers, _) = console();
+        let exit = wait(&news_web(), MINUTE, &memory, &mut console).await;
+        assert_eq!(exit.expect("ends"), Exit::No);
+        assert_eq!(
+            answers.text(),
+            format!(
+                "rollout/news-web Paused: error-ratio failed 3 times\n  \
+                 Somebody must decide: {verbs} news-web; or apply a new spec\n"
+            )
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_no_answer_while_a_decision_waits_for_the_controller() {
+    let stopped = paused(PauseReason::Failure, "it failed", WaitingOn::Decision);
+    let mut decided = with_status(stopped);
+    decided.draft.command = Some(Command {
+        id: "1".to_owned(),
+        verb: Verb::Promote,
+        attempt: 2,
+        stage: 1,
+        by: Actor("ada@desk".to_owned()),
+        at: at(500),
     });
-    let (mut console, answers, _) = console();
-    let failure = wait(&news_web(), MINUTE, &memory, &mut console).await;
-    assert_eq!(failure.expect_err("waits").exit(), Exit::TimedOut);
-    let text = answers.text();
+    let memory = Memory::with([decided]);
+    memory.before_load(|_| ());
+    becomes(&memory, healthy());
+    let (mut console, _, _) = console();
+    let exit = wait(&news_web(), MINUTE, &memory, &mut console).await;
+    assert_eq!(exit.expect("ends"), Exit::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_holds_is_waited_for_and_it_is_said_how() {
+    let approval = RolloutStatus {
+        phase: Phase::Paused,
+        waiting_on: Some(WaitingOn::Approval),
+        ..baking()
+    };
+    let by_user = paused(PauseReason::User, "by ada@desk", WaitingOn::Resume);
+    for (status, waits_for) in [
+        (by_user, "; waiting for `rolloutctl resume`"),
+        (approval, "; waiting for approval: `rolloutctl promote`"),
+    ] {
+        let memory = store(status);
+        let (mut console, answers, _) = console();
+        let failure = wait(&news_web(), MINUTE, &memory, &mut console).await;
+        assert_eq!(failure.expect_err("waits").exit(), Exit::TimedOut);
+        let text = answers.text();
+        assert!(text.contains(waits_for), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_spec_ends_the_wait_for_the_one_before_it() {
+    let memory = store(baking_for_long());
+    memory.before_load(|_| ());
+    memory.before_load(|all| touch(&mut all[0], |draft| draft.generation = 3));
+    let (mut console, _, _) = console();
+    let failure = wait(&news_web(), MINUTE, &memory, &mut console)
+        .await
+        .expect_err("it is not what is rolled out any more");
+    assert_eq!(failure.exit(), Exit::No);
     assert_eq!(
-        text.matches("STOPPED: the source of error-ratio").count(),
-        1,
-        "{text}"
+        failure.to_string(),
+        "rollout/news-web: another spec was applied (generation 3) before that of generation 2, which was waited for, \
+         was done; `rolloutctl status news-web --wait` waits for the new one"
     );
 }
 

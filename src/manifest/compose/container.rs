@@ -39,21 +39,15 @@ pub(super) fn field(
         "secrets" | "configs" => Some(mounts::files(reader, root, name, node)),
         "volumes" => Some(mounts::volumes(reader, root, node)),
         "deploy" => {
-            let read = deploy::read(reader, node, about);
-            merge(template, read);
-            None
-        }
-        "restart" => {
-            let policy = deploy::restart(reader, node);
-            merge(template, policy);
-            None
+            let read = Value::Object(deploy::read(reader, node, about));
+            (read != json!({})).then_some(read)
         }
         "ports" => {
             about.ports = ports::read(reader, node);
             None
         }
         // Read when all fields have been seen.
-        "environment" | "env_file" | "networks" => None,
+        "environment" | "env_file" | "networks" | "restart" => None,
         _ => {
             reader.foreign("template", node);
             None
@@ -64,16 +58,25 @@ pub(super) fn field(
     }
 }
 
-/// `deploy.restart_policy` counts, and `restart` where there is none.
-fn merge(template: &mut Map<String, Value>, deploy: Map<String, Value>) {
-    let known = template.entry("deploy").or_insert_with(|| json!({}));
-    for (name, value) in deploy {
-        if name == "restart_policy" || known.get(&name).is_none() {
-            known[name] = value;
-        }
+/// `deploy.restart_policy` counts, if it is there at all, and `restart` where it is not: as docker/cli converts them.
+pub(super) fn restart(
+    reader: &mut Reader<'_>,
+    service: &Node<'_>,
+    template: &mut Map<String, Value>,
+) {
+    let restart = service.get("restart");
+    if !restart.is_given() {
+        return;
     }
-    if known.as_object().is_some_and(Map::is_empty) {
-        template.remove("deploy");
+    if service.at(&["deploy", "restart_policy"]).is_given() {
+        reader.replaced(
+            &restart.path,
+            "`docker stack deploy` heeds `deploy.restart_policy` where there is one, and not this",
+            "see that `deploy.restart_policy` says what is meant; the manifest keeps that",
+        );
+    } else if let Some(policy) = deploy::restart(reader, &restart) {
+        let deploy = template.entry("deploy").or_insert_with(|| json!({}));
+        deploy["restart_policy"] = policy;
     }
 }
 

@@ -165,14 +165,11 @@ fn restart_policy(reader: &mut Reader<'_>, node: &Node<'_>) -> Value {
 }
 
 /// `no`, `always`, `unless-stopped`, `on-failure[:N]`, as `docker stack deploy` reads them.
-pub(super) fn restart(reader: &mut Reader<'_>, node: &Node<'_>) -> Map<String, Value> {
-    let mut deploy = Map::new();
-    let Some(text) = reader.text(node) else {
-        return deploy;
-    };
+pub(super) fn restart(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Value> {
+    let text = reader.text(node)?;
     let (name, attempts) = text.split_once(':').unwrap_or((&text, ""));
     let condition = match name {
-        "no" | "false" => return deploy,
+        "no" | "false" => return None,
         "always" | "unless-stopped" => "any",
         "on-failure" => "on-failure",
         _ => {
@@ -180,7 +177,7 @@ pub(super) fn restart(reader: &mut Reader<'_>, node: &Node<'_>) -> Map<String, V
             reader
                 .findings
                 .error(&node.path, format!("`{text}` is no restart policy"), remedy);
-            return deploy;
+            return None;
         }
     };
     let mut policy = Map::new();
@@ -190,6 +187,5 @@ pub(super) fn restart(reader: &mut Reader<'_>, node: &Node<'_>) -> Map<String, V
         "max_attempts",
         json!(attempts.parse::<u32>().ok().filter(|n| *n > 0)),
     );
-    put(&mut deploy, "restart_policy", Value::Object(policy));
-    deploy
+    Some(Value::Object(policy))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::adoption;
 use super::super::node::Node;
 use super::names::in_swarm;
 use super::reader::Reader;
@@ -207,21 +208,33 @@ pub(super) fn networks(
         return None;
     }
     let node = service.get("networks");
-    let (mut names, mut all_aliases) = (Vec::new(), Vec::new());
+    let (mut attached, mut all_aliases) = (Vec::new(), Vec::new());
     for item in node.items() {
         if let Some(key) = reader.text(&item) {
-            names.push(in_swarm(reader, root, "networks", &key, &item));
+            attached.push((in_swarm(reader, root, "networks", &key, &item), item));
         }
     }
     for (key, network) in node.fields() {
-        names.push(in_swarm(reader, root, "networks", key, &network));
         all_aliases.extend(reader.texts(&network.get("aliases")));
         reader.others("networks", &network, &["aliases", "priority"]);
+        let name = in_swarm(reader, root, "networks", key, &network);
+        attached.push((name, network));
     }
-    if names.is_empty() {
-        names.push(in_swarm(reader, root, "networks", "default", service));
+    if attached.is_empty() {
+        let name = in_swarm(reader, root, "networks", "default", service);
+        attached.push((name, service.clone()));
+    }
+    let mut names = Vec::new();
+    for (name, node) in attached {
+        match adoption::of_the_node(&name) {
+            Some((problem, remedy)) => reader.lost(&node.path, problem, remedy),
+            None => names.push(name),
+        }
     }
     names.sort();
-    template.insert("networks".to_owned(), json!(names));
-    Some(all_aliases)
+    let is_on_one = !names.is_empty();
+    if is_on_one {
+        template.insert("networks".to_owned(), json!(names));
+    }
+    is_on_one.then_some(all_aliases)
 }

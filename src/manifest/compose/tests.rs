@@ -250,3 +250,51 @@ fn a_variable_may_give_a_number_or_a_truth() {
     assert_eq!((read.replicas, read.template.init), (Some(3), Some(true)));
     assert!(read.template.networks.is_empty());
 }
+
+#[test]
+fn a_restart_policy_of_deploy_counts_wherever_it_stands_and_restart_is_told_as_ignored() {
+    let policy = "deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}";
+    for fields in [
+        format!("restart: always\n    {policy}"),
+        format!("{policy}\n    restart: always"),
+    ] {
+        let text = format!(
+            "services:\n  web:\n    image: web:1\n    networks: [news]\n    {fields}\nnetworks: {{news: {{external: true}}}}\n"
+        );
+        let read = import(&text, "web", None).expect("sound");
+        let template = serde_json::to_value(&read.template).expect("JSON");
+        assert_eq!(
+            template["deploy"]["restart_policy"],
+            json!({"condition": "on-failure", "max_attempts": 3}),
+            "{fields}"
+        );
+        let told = fields_of(&read, Effect::Replaced);
+        assert_eq!(told, ["services.web.restart"], "{fields}");
+    }
+}
+
+#[test]
+fn a_network_of_the_node_is_not_taken_over() {
+    for name in ["host", "bridge", "none"] {
+        let text = format!(
+            "services:\n  web:\n    image: web:1\n    networks: [own]\nnetworks: {{own: {{external: true, name: {name}}}}}\n"
+        );
+        let read = import(&text, "web", None).expect("sound");
+        assert!(read.template.networks.is_empty(), "{:?}", read.template);
+        assert!(read.names.is_empty(), "{:?}", read.names);
+        let told = fields_of(&read, Effect::Lost);
+        assert_eq!(told, ["services.web.networks[0]"], "{name}");
+    }
+    let text = "services:\n  web:\n    image: web:1\n    networks: {news: {}, own: {}}\nnetworks: {own: {external: {name: host}}, news: {external: true}}\n";
+    let read = import(text, "web", None).expect("sound");
+    assert_eq!(read.template.networks, ["news"]);
+    assert_eq!(
+        fields_of(&read, Effect::Lost),
+        ["services.web.networks.own"]
+    );
+}
+
+fn fields_of(read: &Adoptee, effect: Effect) -> Vec<&str> {
+    let those = read.remarks.iter().filter(|remark| remark.effect == effect);
+    those.map(|remark| remark.field.as_str()).collect()
+}

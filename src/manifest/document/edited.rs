@@ -52,6 +52,9 @@ impl Document {
             self.laid = overlay::lay(&mut self.value, chosen, &mut self.findings);
         }
         if let (Some(laid), Some(places)) = (&self.laid, &mut self.places) {
+            for (list, names) in &laid.spelled {
+                places.name_items(list, names);
+            }
             for field in &laid.fields {
                 if let Some(from) = laid.origin(field) {
                     places.carry(&from, field);

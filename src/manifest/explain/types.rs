@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::diagnostic::Findings;
+use super::super::overlay;
 use super::super::path::FieldPath;
 use super::super::words::{describe, type_words};
 use super::Explainer;
@@ -40,11 +41,21 @@ impl Explainer<'_, '_> {
             Value::Null if pointer.starts_with("/$defs/Environment/") => {
                 "write a value, or `\"\"`; there is no shell here to take it from".to_owned()
             }
-            Value::Null => format!("{remedy}, or remove the line"),
+            Value::Null => match overlay_name(path) {
+                // Without the line nobody could choose it.
+                Some(name) => format!("write `{name}: {{}}` for an overlay that changes nothing"),
+                None => format!("{remedy}, or remove the line"),
+            },
             _ => remedy,
         };
         findings.error(path, problem, remedy);
     }
+}
+
+/// The overlay's name, if the whole of one stands at `path`.
+fn overlay_name(path: &FieldPath) -> Option<&str> {
+    let is_whole = path.begins_with(overlay::FIELD) && path.0.len() == 2;
+    path.last_key().filter(|_| is_whole)
 }
 
 /// `text, a number or a list`.

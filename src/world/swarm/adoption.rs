@@ -114,6 +114,11 @@ impl ForeignService {
         spec::read(&self.spec, &self.networks)
     }
 
+    /// What it publishes in the routing mesh, in words: a port of the engine's choice among it.
+    pub fn mesh(&self) -> Vec<String> {
+        spec::mesh(&self.spec)
+    }
+
     /// The nodes' ports by which anybody may reach it through the routing mesh.
     pub fn mesh_ports(&self) -> Vec<u16> {
         spec::mesh_ports(&self.spec)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fields::{Fields, Remarks};
 use super::{Running, container, deploy, labels};
 use crate::api::{Deploy, Logging};
-use crate::manifest::adoption::Adoptee;
+use crate::manifest::adoption::{Adoptee, of_the_node};
 
 /// The label by which `docker stack` knows what is its own.
 pub(super) const STACK_NAMESPACE: &str = "com.docker.stack.namespace";
@@ -130,8 +130,13 @@ fn attached(
     for mut attachment in attachments {
         let target = attachment.text("Target").unwrap_or_default();
         aliases.extend(attachment.texts("Aliases"));
+        let path = attachment.path("Target");
         attachment.finish(remarks);
-        names.push(networks.get(&target).cloned().unwrap_or(target));
+        let name = networks.get(&target).cloned().unwrap_or(target);
+        match of_the_node(&name) {
+            Some((problem, remedy)) => remarks.lost(&path, problem, remedy),
+            None => names.push(name),
+        }
     }
     (names, aliases)
 }
@@ -163,16 +168,34 @@ fn updates(spec: &mut Fields, remarks: &mut Remarks) {
     }
 }
 
-/// The ports published in ingress mode, which is the engine's default.
+/// What is published in ingress mode, which is the engine's default.
+fn in_mesh(spec: &Value) -> impl Iterator<Item = &Value> {
+    let listed = spec["EndpointSpec"]["Ports"].as_array();
+    let listed = listed.into_iter().flatten();
+    listed.filter(|port| port["PublishMode"] != "host")
+}
+
+/// The ports published in ingress mode.
 pub(super) fn mesh_ports(spec: &Value) -> Vec<u16> {
-    let listed = spec["EndpointSpec"]["Ports"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let in_mesh = listed.filter(|port| port["PublishMode"] != "host");
-    in_mesh
+    in_mesh(spec)
         .filter_map(|port| u16::try_from(port["PublishedPort"].as_u64()?).ok())
         .collect()
+}
+
+/// The same in words.
+pub(super) fn mesh(spec: &Value) -> Vec<String> {
+    let words = in_mesh(spec).map(|port| {
+        let protocol = port["Protocol"].as_str().unwrap_or("tcp");
+        published(port["PublishedPort"].as_u64().unwrap_or(0), protocol)
+    });
+    words.collect()
+}
+
+fn published(port: u64, protocol: &str) -> String {
+    match port {
+        0 => "a port of the engine's choice".to_owned(),
+        port => format!("port {port}/{protocol}"),
+    }
 }
 
 /// The container's TCP ports that are published.
@@ -213,10 +236,7 @@ fn tell_port(
     in_host_mode: bool,
     remarks: &mut Remarks,
 ) {
-    let published = match published {
-        0 => "a port of the engine's choice".to_owned(),
-        published => format!("port {published}/{protocol}"),
-    };
+    let published = self::published(published, protocol);
     if in_host_mode {
         remarks.replaced(
             path,

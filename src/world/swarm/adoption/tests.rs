@@ -261,3 +261,22 @@ fn a_service_is_reached_by_its_tasks_its_virtual_address_and_the_mesh() {
         assert_eq!(ways.lead_from(&endpoint), leads, "{endpoint:?}");
     }
 }
+
+#[test]
+fn a_network_of_the_node_is_not_taken_over() {
+    let spec = json!({
+        "Name": "web",
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": "web:1"},
+            "Networks": [{"Target": "id-1"}, {"Target": "id-2"}],
+        },
+        "Mode": {"Replicated": {"Replicas": 1}},
+    });
+    let networks = [("id-1", "host"), ("id-2", "news")];
+    let networks = networks.map(|(id, name)| (id.to_owned(), name.to_owned()));
+    let read = spec::read(&spec, &BTreeMap::from(networks)).expect("a service");
+    assert_eq!(read.template.networks, ["news"]);
+    let lost = read.remarks.iter().filter(|r| r.effect == Effect::Lost);
+    let lost: Vec<_> = lost.map(|remark| remark.field.as_str()).collect();
+    assert_eq!(lost, ["TaskTemplate.Networks[0].Target"]);
+}
