@@ -120,6 +120,18 @@ fn origins(site: &Site) -> BTreeMap<String, String> {
     site.store.images().into_keys().filter_map(origin).collect()
 }
 
+fn edit(site: &Site, name: &str) {
+    let target = format!("rollout/{name}");
+    if site.store.find(&target).is_some() {
+        site.store.touch(&target, |draft| {
+            if let Resource::Rollout(manifest) = &mut draft.resource {
+                manifest.spec.replicas += 1;
+            }
+            draft.generation += 1;
+        });
+    }
+}
+
 async fn play(prune: Prune, steps: Vec<Step>) {
     let mut site = Site::new(prune, OnDrift::Restore);
     let mut latest = BTreeMap::new();
@@ -132,17 +144,7 @@ async fn play(prune: Prune, steps: Vec<Step>) {
                 latest = files;
                 site.say(say(&latest)).await;
             }
-            Step::EditByHand { name } => {
-                let target = format!("rollout/{}", NAMES[name]);
-                if site.store.find(&target).is_some() {
-                    site.store.touch(&target, |draft| {
-                        if let Resource::Rollout(manifest) = &mut draft.resource {
-                            manifest.spec.replicas += 1;
-                        }
-                        draft.generation += 1;
-                    });
-                }
-            }
+            Step::EditByHand { name } => edit(&site, NAMES[name]),
             Step::DeleteByHand { name } => {
                 by_hand = Some(NAMES[name]);
                 site.store.take(&format!("rollout/{}", NAMES[name]));
