@@ -130,16 +130,16 @@ impl Laying<'_> {
         &mut self,
         target: Option<&mut Value>,
         patch: &Value,
-        path: &FieldPath,
+        place: &FieldPath,
     ) -> Option<Value> {
-        let target = target.filter(|_| pairs::is_either(path) && !patch.is_null())?;
+        let target = target.filter(|_| pairs::is_either(place) && !patch.is_null())?;
         let laid = pairs::mapping(patch).map(Value::Object);
         if !patch.is_object() && laid.is_none() {
             return None;
         }
-        let from = root(&self.laid.name).then(path);
-        for (value, path) in [(&*target, path), (patch, &from)] {
-            let names = pairs::names(value).map(|names| (path.clone(), names));
+        let from = root(&self.laid.name).then(place);
+        for (value, at) in [(&*target, place), (patch, &from)] {
+            let names = pairs::names(value).map(|names| (at.clone(), names));
             self.laid.spelled.extend(names);
         }
         if let Some(mapping) = pairs::mapping(target) {

@@ -1,4 +1,4 @@
-//! Where a rollout's requests go, and where else they might come from: its LoadBalancer, and all others in the store.
+//! Where a rollout's requests go, and where else they might come from: its load balancer, and all others in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ pub(super) struct Route {
     pub drain_timeout: std::time::Duration,
     pub replicas: u32,
     pub condition: Condition,
-    /// The instances of the other LoadBalancers, each once: what they send to the old service is lost with it.
+    /// The instances of the other load balancers, each once: what they send to the old service is lost with it.
     others: BTreeMap<Name, Vec<HaproxyInstance>>,
 }
 
 /// What the instances show, each of them.
 pub(super) struct Seen {
-    /// Those of the rollout's LoadBalancer.
+    /// Those of the rollout's load balancer.
     pub proxies: BTreeMap<Name, ProxyFact>,
     /// Those of the others, as `LOADBALANCER/INSTANCE`.
     pub others: BTreeMap<String, ProxyFact>,
@@ -32,7 +32,7 @@ impl Route {
     /// Where the rollout `stored` in `store` has its requests from.
     ///
     /// # Errors
-    /// When it has none, or its LoadBalancer is not there.
+    /// When it has none, or its load balancer is not there.
     pub fn read(stored: &Stored, spec: &RolloutSpec, store: &[Stored]) -> Result<Self, Failure> {
         let traffic = spec.route().ok_or_else(|| {
             Failure::No("a preview takes nothing over; choose another strategy".to_owned())
@@ -64,7 +64,7 @@ impl Route {
         })
     }
 
-    /// What the instances of the other LoadBalancers show.
+    /// What the instances of the other load balancers show.
     ///
     /// # Errors
     /// As [`proxies`].
@@ -110,7 +110,7 @@ fn load_balancers(store: &[Stored]) -> impl Iterator<Item = &Manifest<LoadBalanc
         })
 }
 
-/// The instances of `others` that are not among `own`: an instance may stand in two LoadBalancers.
+/// The instances of `others` that are not among `own`: an instance may stand in two load balancers.
 fn apart(
     own: &[HaproxyInstance],
     others: &[&Manifest<LoadBalancerSpec>],

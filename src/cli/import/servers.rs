@@ -77,7 +77,7 @@ pub(super) fn sort(proxy: &ProxyFact, backend: &str, ways: &Ways, said: &Said) -
     sorted
 }
 
-/// Servers that lead to the service on instances of other LoadBalancers, as `LOADBALANCER/INSTANCE: BACKEND/SERVER`.
+/// Servers that lead to the service on instances of other load balancers, as `LOADBALANCER/INSTANCE: BACKEND/SERVER`.
 pub(super) fn elsewhere(others: &BTreeMap<String, ProxyFact>, ways: &Ways) -> Vec<String> {
     let mut all = Vec::new();
     for (instance, proxy) in others {

@@ -13,7 +13,7 @@ use crate::world::swarm::Running;
 pub(super) struct Picture {
     /// The instances that answered, all of them.
     pub instances: BTreeMap<Name, Sorted>,
-    /// Servers of other LoadBalancers that lead to the service and take requests, with their instances.
+    /// Servers of other load balancers that lead to the service and take requests, with their instances.
     pub others: Vec<String>,
     /// What the old service asks for.
     pub service: Running,
