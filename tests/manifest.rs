@@ -202,6 +202,25 @@ fn safety_4_the_later_claim_of_an_applied_backend_is_an_error() {
 }
 
 #[test]
+fn safety_4_who_has_servers_in_a_backend_may_change_whoever_else_claims_it() {
+    let both = [web("a", "edge"), web("b", "edge")].map(|text| {
+        let parsed = parse(&[Source::new("f", &text)], Known::SourcesOnly);
+        let mut applied: Vec<_> = parsed.resources.into_iter().collect();
+        Applied::from(applied.pop().expect("a rollout").resource)
+    });
+    let [mut first, rival] = both;
+    if let Resource::Rollout(rollout) = &first.resource {
+        first.route = rollout.spec.route();
+    }
+    let edge = parse(&[Source::new("f", EDGE)], Known::SourcesOnly).resources;
+    let edge = edge.into_iter().map(|located| located.resource.into());
+    let applied: Vec<_> = edge.chain([first, rival]).collect();
+    let check = |text: &str| parse(&[Source::new("f", text)], Known::Applied(&applied));
+    assert!(!check(&web("a", "edge")).has_errors(), "it has the backend");
+    assert!(check(&web("b", "edge")).has_errors(), "the rival has not");
+}
+
+#[test]
 fn safety_4_a_rollout_stays_where_its_servers_are() {
     let parsed = parse(
         &[Source::new("f", EDGE), Source::new("g", &web("a", "edge"))],

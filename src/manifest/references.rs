@@ -73,12 +73,12 @@ impl Registry {
     fn new(documents: &[Document], known: Known<'_>) -> Self {
         let mut backends = BTreeMap::new();
         let mut routes = BTreeMap::new();
+        let given: BTreeSet<_> = documents
+            .iter()
+            .filter(|document| document.kind == Some(Kind::Rollout))
+            .filter_map(Document::name)
+            .collect();
         if let Known::Applied(all) = known {
-            let given: BTreeSet<_> = documents
-                .iter()
-                .filter(|document| document.kind == Some(Kind::Rollout))
-                .filter_map(Document::name)
-                .collect();
             for Applied { resource, route } in all {
                 let name = resource.name().as_str();
                 if let Some(route) = route {
@@ -92,6 +92,13 @@ impl Registry {
                     backends.insert(claim, format!("the applied Rollout {}", quoted(name)));
                 }
             }
+        }
+        // Who has its servers there has it, and who came later is the one that is told (SAFETY-4): a rival that is stored
+        // all the same must not keep the others from being changed.
+        let has_servers = |name: &&str| routes.get(*name);
+        for route in given.iter().filter_map(has_servers) {
+            let claim = (route.load_balancer.to_string(), route.backend.clone());
+            backends.remove(&claim);
         }
         Self {
             names: BTreeMap::new(),

@@ -61,10 +61,14 @@ impl Bench {
 
     /// Commits this image to a branch, which is made from `main` if it is not there.
     fn commit(&self, branch: &str, image: &str) -> String {
+        let start = self.start(branch);
         self.repository
-            .git(&["checkout", "--quiet", "-B", branch, &self.start(branch)]);
+            .git(&["checkout", "--quiet", "--detach", &start]);
         self.repository.write("specs/web.yaml", &web(image));
-        self.repository.commit(image)
+        let commit = self.repository.commit(image);
+        // At once: nobody sees a new branch with what it was made from.
+        self.repository.git(&["checkout", "--quiet", "-B", branch]);
+        commit
     }
 
     fn start(&self, branch: &str) -> String {

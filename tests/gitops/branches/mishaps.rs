@@ -79,9 +79,12 @@ async fn a_branch_that_comes_back_is_not_heard_with_what_it_said_before() {
     // It comes back without the folder.
     bench
         .repository
-        .git(&["checkout", "--quiet", "-b", "test/a"]);
+        .git(&["checkout", "--quiet", "--detach", "main"]);
     bench.repository.git(&["mv", "specs", "elsewhere"]);
     bench.repository.commit("moved");
+    bench
+        .repository
+        .git(&["checkout", "--quiet", "-b", "test/a"]);
     bench
         .until_told("there is no folder", |source| {
             source.place.0.contains("#test/a")
