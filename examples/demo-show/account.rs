@@ -26,6 +26,8 @@ pub struct StageCount {
 pub struct Seen {
     /// The first answer came after this.
     pub first: Timestamp,
+    /// The first answer came before this.
+    pub first_by: Timestamp,
     /// The last answer came before this.
     pub last: Timestamp,
 }
@@ -46,6 +48,7 @@ impl Page {
             for version in counts.versions.keys().chain(counts.app_errors.keys()) {
                 let seen = self.seen.entry(version.clone()).or_insert(Seen {
                     first: slice.from,
+                    first_by: slice.to,
                     last: slice.to,
                 });
                 seen.last = slice.to;
@@ -59,6 +62,8 @@ impl Page {
 pub struct Account {
     /// From the beginning.
     pub all: Page,
+    /// Since a new page was begun.
+    page: Page,
     /// Of late, by HAProxy.
     recent: VecDeque<Slice>,
     /// What no look has spoken of yet.
@@ -71,11 +76,17 @@ impl Account {
     /// Takes in what clients counted.
     pub fn take(&mut self, slice: Slice) {
         self.all.take(&slice);
+        self.page.take(&slice);
         self.recent.push_back(slice.clone());
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
         self.open.push_back(slice);
+    }
+
+    /// Begins a new page; what the old one has.
+    pub fn turn_page(&mut self) -> Page {
+        std::mem::take(&mut self.page)
     }
 
     /// Books the slices before this look. A slice counts for a stage only if the stage had begun before it and the

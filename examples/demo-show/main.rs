@@ -1,9 +1,9 @@
 //! The demo's director: starts the load, releases versions, shows what becomes of them, and judges.
 //!
-//! `examples/demo` builds this program and the world around it, and starts it with an act: [`apply`], a good rollout and a
-//! bad one by hand. An act looks at the answers that the clients got ([`load`]) and at `rolloutctl get rollouts -o json`
-//! ([`watch`]). What is said of shares, times and losses is counted at the clients; nothing is taken from the controller's
-//! word.
+//! `examples/demo` builds this program and the world around it, and starts it with one of two acts: [`apply`], a good
+//! rollout and a bad one by hand, and [`friday`], the same and more by git commits alone. Both look at the answers that
+//! the clients got ([`load`]) and at `rolloutctl get rollouts -o json` ([`watch`]). What is said of shares, times and
+//! losses is counted at the clients; nothing is taken from the controller's word.
 //!
 //! Exit code: 0 when everything went as it should, 1 when something did not, 2 when it could not run.
 
@@ -17,6 +17,7 @@ use tokio::time::interval;
 
 mod account;
 mod apply;
+mod friday;
 mod load;
 mod show;
 mod summary;
@@ -58,6 +59,8 @@ struct LabOptions {
 enum Act {
     /// A good rollout and a bad one, by `rolloutctl apply`
     Apply(apply::Options),
+    /// A Friday morning: a preview, a gradual rollout, a rollover and reverts, by git commits alone
+    Friday(friday::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -77,6 +80,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let show = Show::new(&options.lab)?;
     match &options.act {
         Act::Apply(options) => apply::play(show, options).await,
+        Act::Friday(options) => friday::play(show, options).await,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Look {
 pub struct Rollout {
     /// The spec's generation.
     pub generation: u64,
+    /// The commit that asks for the spec, if one does.
+    pub commit: Option<String>,
     /// How the spec says that new revisions replace the old one.
     pub strategy: Option<Strategy>,
     /// The rollout's state.
@@ -60,6 +62,13 @@ impl Rollout {
         self.generation == generation
             && self.status.observed_generation == generation
             && self.status.phase == phase
+    }
+
+    /// Whether what `commit` asks for has come to `phase`, and nothing of it is left to be done.
+    pub fn has_done(&self, commit: &str, phase: Phase) -> bool {
+        self.commit.as_deref() == Some(commit)
+            && self.is_done(self.generation, phase)
+            && self.status.leaving.is_empty()
     }
 
     /// The stage that is seen to run.
@@ -153,9 +162,10 @@ async fn look(rolloutctl: &Path) -> anyhow::Result<Option<Look>> {
 }
 
 fn read(item: &mut Value) -> anyhow::Result<Rollout> {
-    let generation = &item["metadata"]["generation"];
+    let metadata = &item["metadata"];
     Ok(Rollout {
-        generation: generation.as_u64().unwrap_or_default(),
+        generation: metadata["generation"].as_u64().unwrap_or_default(),
+        commit: metadata["origin"]["commit"].as_str().map(str::to_owned),
         strategy: serde_json::from_value(item["spec"]["strategy"].take())
             .context("cannot read the strategy")?,
         status: match item["status"].take() {
