@@ -37,7 +37,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -195,10 +195,7 @@ async fn run(options: &Options) -> anyhow::Result<Tally> {
         .map(|target| (&target.url, target.tally().to_json()))
         .collect();
     let elapsed = millis(start.elapsed());
-    println!(
-        "{}",
-        json!({"summary": {"elapsedMs": elapsed, "total": total.to_json(), "urls": urls}})
-    );
+    tell(&json!({"summary": {"elapsedMs": elapsed, "total": total.to_json(), "urls": urls}}));
     Ok(total)
 }
 
@@ -260,12 +257,16 @@ async fn report(start: Instant, every: Duration, targets: Vec<Arc<Target>>) {
             .collect();
         let total = Tally::sum(&now);
         let interval = total.since(&Tally::sum(&before)).to_json();
-        println!(
-            "{}",
-            json!({"elapsedMs": elapsed, "interval": interval, "urls": urls, "total": total.to_json()})
+        tell(
+            &json!({"elapsedMs": elapsed, "interval": interval, "urls": urls, "total": total.to_json()}),
         );
         before = now;
     }
+}
+
+/// Prints a line. Whoever read them may have ended before us, by the same Ctrl-C: then nobody is there to be told that.
+fn tell(line: &Value) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// One request, apart from where to.

@@ -10,7 +10,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::account::Account;
-use crate::{Options, Proxy, now};
+use crate::show::Proxy;
+use crate::{LabOptions, now};
 
 /// What ended between two lines of the generator, by HAProxy.
 #[derive(Clone)]
@@ -112,7 +113,7 @@ pub struct Load {
 
 impl Load {
     /// Starts the generator.
-    pub fn start(options: &Options, proxies: &[Proxy]) -> anyhow::Result<Self> {
+    pub fn start(options: &LabOptions, proxies: &[Proxy]) -> anyhow::Result<Self> {
         let mut command = Command::new(&options.demo_load);
         command.args(["--every", "250ms", "--rps", &options.rps.to_string()]);
         for proxy in proxies {

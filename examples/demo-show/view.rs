@@ -4,16 +4,19 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use owo_colors::{OwoColorize as _, Style};
-use rolloutctl::api::Phase;
+use owo_colors::Style;
+use rolloutctl::api::{Phase, RolloutStatus};
 use rolloutctl::cli::wrap;
 
-use crate::Proxy;
 use crate::account::Account;
-use crate::load::Counts;
-use crate::running;
+use crate::show::Proxy;
 use crate::summary::Summary;
-use crate::watch::Look;
+use crate::watch::{Look, Pair, Rollout};
+
+mod paint;
+mod steps;
+
+use paint::Paint;
 
 /// The length of a bar, in characters: with what is beside it, it fits into 80 columns.
 const BAR: usize = 32;
@@ -33,28 +36,25 @@ struct Block {
     lines: Vec<ProgressBar>,
 }
 
-/// Whether colours are used.
-#[derive(Clone, Copy)]
-enum Paint {
-    Colours,
-    Plain,
-}
-
-impl Paint {
-    fn find() -> Self {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb {
-            Self::Colours
-        } else {
-            Self::Plain
+impl Block {
+    fn new(all: MultiProgress) -> Self {
+        Self {
+            all,
+            lines: Vec::new(),
         }
     }
 
-    fn with(self, text: &str, style: Style) -> String {
-        match self {
-            Self::Colours => text.style(style).to_string(),
-            Self::Plain => text.to_owned(),
+    /// Shows these lines, and none of those that were more.
+    fn show(&mut self, texts: Vec<String>) {
+        while self.lines.len() < texts.len() {
+            let style = ProgressStyle::with_template("{wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let line = ProgressBar::new_spinner().with_style(style);
+            self.lines.push(self.all.add(line));
+        }
+        let texts = texts.into_iter().chain(std::iter::repeat(String::new()));
+        for (line, text) in self.lines.iter().zip(texts) {
+            line.set_message(text);
         }
     }
 }
@@ -62,18 +62,12 @@ impl Paint {
 impl View {
     /// A view of these HAProxies.
     pub fn new(proxies: &[Proxy]) -> Self {
-        let block = std::io::stdout().is_terminal().then(|| {
-            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-            let style = ProgressStyle::with_template("{wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let line = || all.add(ProgressBar::new_spinner().with_style(style.clone()));
-            let lines = (0..proxies.len() + 5).map(|_| line()).collect();
-            Block { all, lines }
-        });
+        let terminal = || MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        let block = std::io::stdout().is_terminal().then(terminal);
         Self {
             proxies: proxies.to_vec(),
             paint: Paint::find(),
-            block,
+            block: block.map(Block::new),
             printed: None,
         }
     }
@@ -113,13 +107,9 @@ impl View {
 
     /// Shows how things stand.
     pub fn show(&mut self, elapsed: Duration, look: &Look, account: &Account) {
-        match &self.block {
-            Some(block) => {
-                let lines = self.lines(elapsed, look, account);
-                for (line, text) in block.lines.iter().zip(lines) {
-                    line.set_message(text);
-                }
-            }
+        let lines = self.lines(elapsed, look, account);
+        match &mut self.block {
+            Some(block) => block.show(lines),
             None if self.printed != Some(elapsed.as_secs()) => {
                 self.printed = Some(elapsed.as_secs());
                 println!("{}", self.line(elapsed, look, account));
@@ -130,14 +120,8 @@ impl View {
 
     /// The block's lines.
     fn lines(&self, elapsed: Duration, look: &Look, account: &Account) -> Vec<String> {
-        let status = &look.status;
-        let phase = match status.phase {
-            Phase::Healthy => Style::new().green().bold(),
-            Phase::Progressing => Style::new().yellow().bold(),
-            Phase::Paused => Style::new().magenta().bold(),
-            Phase::Degraded => Style::new().red().bold(),
-        };
-        let total = &account.total;
+        let status = &look.main.status;
+        let total = &account.all.total;
         let lost = Style::new().bold();
         let lost = if total.lost == 0 {
             lost.green()
@@ -149,54 +133,50 @@ impl View {
             format!(
                 "{}  {}  {} requests, {}",
                 self.paint.with(&clock(elapsed), Style::new().dimmed()),
-                self.paint.with(status.phase.as_str(), phase),
+                self.phase(status.phase),
                 total.requests,
                 self.paint.with(&format!("{} lost", total.lost), lost),
             ),
-            self.stages(look),
+            format!("       {}", steps::line(&look.main, self.paint)),
         ];
         for proxy in &self.proxies {
-            lines.push(self.bar(proxy, look, account));
+            lines.push(self.bar(proxy, &look.main, account));
         }
-        lines.push(format!("       {}", measured(look)));
-        lines.push(self.paint.with(&waiting(look), Style::new().dimmed()));
+        lines.push(format!("       {}", measured(status)));
+        let waiting = format!("       {}", waiting(status));
+        lines.push(self.paint.with(&waiting, Style::new().dimmed()));
+        let beside = look.beside.iter();
+        lines.extend(beside.map(|(name, rollout)| self.beside(name, rollout)));
         lines
     }
 
-    /// The stages, with a mark for each.
-    fn stages(&self, look: &Look) -> String {
-        let status = &look.status;
-        let here = usize::try_from(status.stage).unwrap_or(usize::MAX);
-        let is_over = status.phase == Phase::Healthy;
-        let marks = look.stages.iter().chain([&100]).enumerate();
-        let shown = marks.map(|(n, weight)| {
-            let (mark, style) = if is_over || n < here {
-                ("✔", Style::new().green())
-            } else if n == here && status.phase == Phase::Degraded {
-                ("✘", Style::new().red().bold())
-            } else if n == here && running(look).is_some() {
-                ("●", Style::new().yellow().bold())
-            } else if n == here {
-                ("◌", Style::new().yellow())
-            } else {
-                ("·", Style::new().dimmed())
-            };
-            self.paint.with(&format!("{mark} {weight} %"), style)
-        });
-        let shown: Vec<_> = shown.collect();
-        format!("       {}", shown.join("   "))
+    fn phase(&self, phase: Phase) -> String {
+        let style = match phase {
+            Phase::Healthy => Style::new().green().bold(),
+            Phase::Progressing => Style::new().yellow().bold(),
+            Phase::Paused => Style::new().magenta().bold(),
+            Phase::Degraded => Style::new().red().bold(),
+        };
+        self.paint.with(phase.as_str(), style)
+    }
+
+    /// A rollout that is not the one that the demo is about.
+    fn beside(&self, name: &str, rollout: &Rollout) -> String {
+        let status = &rollout.status;
+        let phase = self.phase(status.phase);
+        format!("       {name}: {phase}, {}", waiting(status))
     }
 
     /// One HAProxy's answers of the last two seconds.
-    fn bar(&self, proxy: &Proxy, look: &Look, account: &Account) -> String {
+    fn bar(&self, proxy: &Proxy, rollout: &Rollout, account: &Account) -> String {
         let counts = account.lately(&proxy.name);
-        let Some((old, new)) = versions(look, &counts) else {
+        let Some(Pair { old, new }) = rollout.pair().filter(|_| counts.requests > 0) else {
             return format!("{:5}  no requests yet", proxy.name);
         };
         let share = counts.percent(&new).unwrap_or_default();
-        if look.status.attempt == 1 {
+        let Some(old) = old else {
             return format!("{:5}  {new} {share:5.1} %", proxy.name);
-        }
+        };
         let cells = cells(share);
         format!(
             "{:5}  {old} {:5.1} % {}{} {share:5.1} % {new}   wanted {} %",
@@ -205,37 +185,43 @@ impl View {
             self.paint
                 .with(&"█".repeat(BAR - cells), Style::new().blue()),
             self.paint.with(&"░".repeat(cells), Style::new().yellow()),
-            wanted(look),
+            rollout.wanted(),
         )
     }
 
     /// How things stand, on one line.
     fn line(&self, elapsed: Duration, look: &Look, account: &Account) -> String {
+        let rollout = &look.main;
+        let pair = rollout.pair();
         let shares: Vec<_> = self
             .proxies
             .iter()
             .filter_map(|proxy| {
-                let counts = account.lately(&proxy.name);
-                let (_, new) = versions(look, &counts)?;
-                let share = counts.percent(&new)?;
+                let new = &pair.as_ref()?.new;
+                let share = account.lately(&proxy.name).percent(new)?;
                 Some(format!("{} {share:.1} % {new}", proxy.name))
             })
             .collect();
-        let status = &look.status;
+        let status = &rollout.status;
+        let beside = look.beside.iter().map(|(name, rollout)| {
+            let phase = rollout.status.phase.as_str();
+            format!("; {name}: {phase}, {}", waiting(&rollout.status))
+        });
         format!(
-            "{}  {}, wanted {} %, counted: {}; {} requests, {} lost; {}; {}",
+            "{}  {}, wanted {} %, counted: {}; {} requests, {} lost; {}; {}{}",
             clock(elapsed),
             status.phase.as_str(),
-            wanted(look),
+            rollout.wanted(),
             if shares.is_empty() {
                 "nothing".to_owned()
             } else {
                 shares.join(", ")
             },
-            account.total.requests,
-            account.total.lost,
-            measured(look),
-            waiting(look).trim(),
+            account.all.total.requests,
+            account.all.total.lost,
+            measured(status),
+            waiting(status),
+            beside.collect::<String>(),
         )
     }
 
@@ -276,24 +262,6 @@ fn clock(elapsed: Duration) -> String {
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// The share that the newest version is meant to have.
-fn wanted(look: &Look) -> u8 {
-    let is_tried = look.status.canary_revision.is_some() || look.status.abort.is_some();
-    if is_tried { look.status.weight } else { 100 }
-}
-
-/// The version that serves and the one that is tried, as the attempt's number tells them: the `n`th attempt is at
-/// `vn`.
-fn versions(look: &Look, counts: &Counts) -> Option<(String, String)> {
-    let attempt = look.status.attempt;
-    (counts.requests > 0).then(|| {
-        (
-            format!("v{}", attempt.saturating_sub(1)),
-            format!("v{attempt}"),
-        )
-    })
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -304,8 +272,8 @@ fn cells(percent: f64) -> usize {
     ((percent / 100.0 * BAR as f64).round() as usize).min(BAR)
 }
 
-fn measured(look: &Look) -> String {
-    let metrics = look.status.measurements.iter().map(|metric| {
+fn measured(status: &RolloutStatus) -> String {
+    let metrics = status.measurements.iter().map(|metric| {
         let last = metric.recent.iter().rev().find_map(|sample| sample.value);
         let last = last.map_or("not measured yet".to_owned(), |value| format!("{value:.4}"));
         format!("{}: {last}, wanted {}", metric.metric, metric.bounds)
@@ -318,9 +286,9 @@ fn measured(look: &Look) -> String {
     }
 }
 
-fn waiting(look: &Look) -> String {
-    match &look.status.waiting_on {
-        Some(waiting) => format!("       waiting for {waiting}"),
-        None => "       at rest".to_owned(),
+fn waiting(status: &RolloutStatus) -> String {
+    match &status.waiting_on {
+        Some(waiting) => format!("waiting for {waiting}"),
+        None => "at rest".to_owned(),
     }
 }
