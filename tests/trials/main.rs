@@ -9,6 +9,8 @@
 mod case;
 mod chance;
 mod commits;
+mod counting;
+mod failure;
 mod play;
 mod shrink;
 mod spec;
@@ -18,7 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use case::Case;
-use play::{Failure, play};
+use failure::Failure;
+use play::play;
 
 /// How many failures are looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]

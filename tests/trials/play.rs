@@ -2,22 +2,23 @@
 //! reached in bounded time and kept without a write.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rolloutctl::api::{
-    AbortCause, Duration, Manifest, Name, OnDrift, PauseReason, Phase, Prune, Resource, Revision,
-    RolloutSpec, RolloutStatus, Route, SampleRecord, Verb,
+    AbortCause, Duration, Name, OnDrift, PauseReason, Phase, Prune, Resource, Revision,
+    RolloutStatus, Route, SampleRecord, Verb,
 };
-use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, Observer, View, What, Who};
+use rolloutctl::sim::{Condition, FaultPlan, Hand, Keep, Loss, Losses, View, What};
 use rolloutctl::snapshot::TaskId;
 use rolloutctl::trial::check::{Findings, Violation, Watch};
 use rolloutctl::trial::{Deed, End, Reading, Seat, Trial, Unrest, at_rest};
 
 use crate::case::{Case, HEALED_AFTER, after_a_look, is_preview};
 use crate::commits::Commits;
+use crate::counting::{Counting, Said};
+use crate::failure::Failure;
 use crate::spec::{BACKEND, JOB, name};
 
 /// How long it may take to come to rest once nothing goes wrong any more: attempts with bakes and
@@ -26,55 +27,6 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// How long a rest is looked at by one case in four; the others look ten times.
 const LONG_REST: Duration = Duration::from_secs(60);
-
-/// What was wrong with a case.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// A rule was broken on the way.
-    Broken(Vec<Violation>),
-    /// It did not come to rest.
-    Restless(String),
-    /// It came to another end than it should.
-    WrongEnd(String),
-    /// At rest, something was still written.
-    Writes(u64),
-    /// In the end the store does not say what the source says.
-    Unsaid(String),
-    /// Requests were lost although nothing went wrong.
-    Lost(String),
-}
-
-impl Failure {
-    /// Its name, under which failures are counted.
-    pub fn rule(&self) -> String {
-        match self {
-            Self::Broken(violations) => violations[0].rule.to_owned(),
-            Self::Restless(_) => "restless".to_owned(),
-            Self::WrongEnd(_) => "wrong end".to_owned(),
-            Self::Writes(_) => "SAFETY-5".to_owned(),
-            Self::Unsaid(_) => "source".to_owned(),
-            Self::Lost(_) => "lost".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broken(violations) => {
-                for violation in violations.iter().take(5) {
-                    writeln!(f, "{violation}")?;
-                }
-                Ok(())
-            }
-            Self::Restless(why) => write!(f, "it does not come to rest: {why}"),
-            Self::WrongEnd(why) => write!(f, "the wrong end: {why}"),
-            Self::Writes(count) => write!(f, "SAFETY-5: {count} writes at rest"),
-            Self::Unsaid(what) => write!(f, "not what the source says: {what}"),
-            Self::Lost(what) => write!(f, "lost although nothing went wrong: {what}"),
-        }
-    }
-}
 
 /// A case in play.
 struct Play<'a> {
@@ -90,85 +42,6 @@ struct Play<'a> {
     lost_before: Losses,
     /// Whether the rollout waited for somebody's decision, and was aborted.
     gave_up: bool,
-}
-
-/// Counts what controllers write, and the attempts that they begin.
-struct Counting {
-    watch: Watch,
-    rollout: Name,
-    writes: Arc<AtomicU64>,
-    rollouts: Arc<AtomicU64>,
-    attempt: u32,
-    said: Said,
-    findings: Findings,
-}
-
-/// What a controller may write of its own accord: what a source has said, whole.
-struct Said {
-    ever: Vec<Manifest<RolloutSpec>>,
-    stored: Option<Manifest<RolloutSpec>>,
-}
-
-impl Said {
-    fn new(commits: Option<&Commits>) -> Self {
-        let ever = commits.iter().flat_map(|commits| commits.wants.values());
-        Self {
-            ever: ever.flatten().cloned().collect(),
-            stored: None,
-        }
-    }
-
-    /// What has been written that no source ever said.
-    fn unheard(&mut self, view: &View<'_>, who: Who, rollout: &Name) -> Option<Violation> {
-        let stored = view.rollout(rollout).map(|stored| &stored.draft.resource);
-        let stored = stored.and_then(|resource| match resource {
-            Resource::Rollout(manifest) => Some(manifest),
-            _ => None,
-        });
-        if stored == self.stored.as_ref() {
-            return None;
-        }
-        self.stored = stored.cloned();
-        let written = self.stored.as_ref()?;
-        let is_heard = matches!(who, Who::Hand) || self.ever.contains(written);
-        (!is_heard).then(|| Violation {
-            rule: "source",
-            at: view.now(),
-            rollout: rollout.clone(),
-            what: format!(
-                "{who:?} wrote what no source said whole: {}",
-                written.spec.template.image
-            ),
-        })
-    }
-}
-
-impl Observer for Counting {
-    fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
-        let writes = matches!(
-            what,
-            What::Stored { .. }
-                | What::Leased { .. }
-                | What::Told { .. }
-                | What::Service { .. }
-                | What::Job(..)
-                | What::Servers { .. }
-        );
-        if writes && matches!(who, Who::Controller(_)) {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-        }
-        if let What::Stored { .. } = what {
-            let attempt = view
-                .status(&self.rollout)
-                .map_or(0, |status| status.attempt);
-            let unheard = self.said.unheard(view, who, &self.rollout);
-            unheard.into_iter().for_each(|it| self.findings.add(it));
-            let begun = u64::from(attempt.saturating_sub(self.attempt));
-            self.rollouts.fetch_add(begun, Ordering::Relaxed);
-            self.attempt = attempt;
-        }
-        self.watch.changed(view, who, what);
-    }
 }
 
 /// Plays it; how many rollouts there were: attempts to release a revision.

@@ -340,14 +340,13 @@ async fn a_dry_run_shows_the_change_and_writes_nothing() {
 
 #[tokio::test]
 async fn what_the_store_cannot_hold_is_refused() {
-    let mut status = promoted();
-    let large = "x".repeat(70 * 1024);
-    let first = revision("1.4.1");
-    let record = status.revisions.get_mut(&first).expect("kept");
-    let mut template = record.template.as_ref().clone();
-    template.environment.0.insert("LARGE".to_owned(), large);
-    record.template = template.into();
-    let refusal = refused(&request(None), asking_for("1.4.2", status)).await;
+    let mut stored = asking_for("1.4.2", promoted());
+    let Resource::Rollout(manifest) = &mut stored.draft.resource else {
+        panic!("a rollout");
+    };
+    let annotations = &mut manifest.metadata.annotations;
+    annotations.insert("team.example/notes".to_owned(), "x".repeat(70 * 1024));
+    let refusal = refused(&request(None), stored).await;
     assert!(
         refusal.contains("write rollout/news-web to the store"),
         "{refusal}"
