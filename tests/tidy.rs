@@ -3,6 +3,8 @@
 
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/mutants.rs"]
+mod mutants;
 #[path = "tidy/sources.rs"]
 mod sources;
 

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 mod input;
+mod readme;
 mod runs;
 
 /// A rollout of three short stages that an error ratio may take back.
@@ -34,6 +35,7 @@ fn simulate(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
         .arg("simulate")
         .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
         .env_remove("DOCKER_CONTEXT")
         .env_remove("ROLLOUTCTL_LOG")
