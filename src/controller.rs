@@ -228,11 +228,11 @@ impl Controller {
             let lease = lease.clone();
             if self.gitops.has_news() {
                 let contents = self.world.contents().await?;
-                self.tend(&lease, &contents).await;
+                self.tend(&lease, &contents).await?;
             }
             let mut report = self.reconciler.turn(Mandate::Act(&lease)).await?;
             self.leadership.note(&report);
-            if self.tend(&lease, &report.contents).await == Tended::Wrote {
+            if self.tend(&lease, &report.contents).await? == Tended::Wrote {
                 report.look_again(self.runtime.now());
             }
             return Ok(report);
@@ -245,14 +245,22 @@ impl Controller {
         Ok(report)
     }
 
-    /// Writes what the sources ask for. What fails there keeps no turn back.
-    async fn tend(&mut self, lease: &Lease, contents: &Contents) -> Tended {
+    /// Writes what the sources ask for. What fails there keeps no turn back, unless another controller has taken over.
+    async fn tend(&mut self, lease: &Lease, contents: &Contents) -> Result<Tended, TurnError> {
         let tended = self.gitops.tend(self.world.as_ref(), lease, contents).await;
         self.metrics.sources(&self.gitops.report());
-        tended.unwrap_or_else(|problem| {
-            warn!(%problem, "what a source asks for was not written; trying again");
-            Tended::Nothing
-        })
+        match tended {
+            Ok(Tended::Deposed) => {
+                let current = self.world.lease().await?;
+                let holder = current.map_or_else(|| "nobody".to_owned(), |lease| lease.holder);
+                Err(TurnError::Deposed { holder })
+            }
+            Ok(tended @ (Tended::Nothing | Tended::Wrote)) => Ok(tended),
+            Err(problem) => {
+                warn!(%problem, "what a source asks for was not written; trying again");
+                Ok(Tended::Nothing)
+            }
+        }
     }
 
     fn pause_after(&self, report: &TurnReport) -> Duration {

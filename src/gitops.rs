@@ -14,6 +14,7 @@ mod asked;
 mod decide;
 mod desk;
 mod directory;
+mod epoch;
 mod git;
 mod holes;
 mod listing;

@@ -238,7 +238,7 @@ fn role(role: Role) -> Field {
     match role {
         Role::Stable => Field::toned(role.as_str(), Tone::Good),
         Role::Canary => Field::toned(role.as_str(), Tone::Busy),
-        Role::Leaving | Role::Former => role.as_str().into(),
+        Role::Warm | Role::Leaving | Role::Former => role.as_str().into(),
         Role::Gone => Field::toned(role.as_str(), Tone::Quiet),
     }
 }

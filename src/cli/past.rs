@@ -48,6 +48,8 @@ pub enum Role {
     Stable,
     /// It is tried.
     Canary,
+    /// It has left the traffic and keeps its tasks: it can be brought back at once.
+    Warm,
     /// It has left the traffic and is being drained.
     Leaving,
     /// Its service is kept, without tasks: it can be brought back.
@@ -62,6 +64,7 @@ impl Role {
         match self {
             Self::Stable => "stable",
             Self::Canary => "canary",
+            Self::Warm => "warm",
             Self::Leaving => "leaving",
             Self::Former => "former",
             Self::Gone => "gone",
@@ -185,6 +188,8 @@ impl<'a> Past<'a> {
             Role::Stable
         } else if status.canary_revision.as_ref() == Some(revision) {
             Role::Canary
+        } else if status.is_warm(revision) {
+            Role::Warm
         } else if status.leaving.contains_key(revision) {
             Role::Leaving
         } else if status.revisions.contains_key(revision) {

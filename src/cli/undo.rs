@@ -188,7 +188,9 @@ fn choose(past: &Past<'_>, to: Option<&ShortRevision>) -> Result<Choice, String>
     }
     match past.role(&revision) {
         Role::Gone => Err(past.not_kept(&revision)),
-        Role::Stable | Role::Canary | Role::Leaving | Role::Former => Ok(Choice::Back(revision)),
+        Role::Stable | Role::Canary | Role::Warm | Role::Leaving | Role::Former => {
+            Ok(Choice::Back(revision))
+        }
     }
 }
 

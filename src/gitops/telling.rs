@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::decide::Decision;
-use super::tending::check_epoch;
+use super::epoch::check_epoch;
 use super::{Branch, Look, MAX_BRANCHES, SourceOptions};
 use crate::api::{SourcePhase, SourceStatus};
 use crate::world::{Lease, StoredSource, World, WorldError};

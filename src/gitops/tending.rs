@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::active::{Active, Part, active, places, relations, unknown};
 use super::decide::{Decision, Deed, Question, Write, decide};
+use super::epoch::{check_epoch, holds};
 use super::setbacks::{Again, Setbacks};
 use super::telling::{self, Said, say, status};
 use super::{Desk, Listing, Look, SourceOptions};
@@ -67,6 +68,8 @@ pub enum Tended {
     Nothing,
     /// The store says something else now: look again at once.
     Wrote,
+    /// Nothing more: another controller has taken over.
+    Deposed,
 }
 
 /// What the metrics say of a source.
@@ -168,10 +171,12 @@ impl Gitops {
                 self.settled = Some(Settled::of(looks, contents));
                 Ok(Tended::Nothing)
             }
-            Ok(Tended::Wrote) => {
+            Ok(tended @ (Tended::Wrote | Tended::Deposed)) => {
                 self.recovered();
-                Ok(Tended::Wrote)
+                Ok(tended)
             }
+            // Who has taken over writes it. One that believes to act would try in vain for ever.
+            Err(WorldError::Conflict { .. }) if !holds(world, lease).await? => Ok(Tended::Deposed),
             // Somebody was quicker: the next look shows what is.
             Err(WorldError::Conflict { what, reason }) => {
                 tracing::debug!(what, reason, "the world has moved on; looking again");
@@ -410,18 +415,6 @@ impl Kernel {
                     .as_ref()
                     .and_then(|status| status.route.as_ref())
     }
-}
-
-/// Somebody else may have taken over since the last turn (SAFETY-6).
-pub(super) async fn check_epoch(world: &dyn World, lease: &Lease) -> Result<(), WorldError> {
-    let current = world.lease().await?;
-    if current.is_some_and(|current| current.epoch == lease.epoch) {
-        return Ok(());
-    }
-    Err(WorldError::Conflict {
-        what: "apply what a source says".to_owned(),
-        reason: "another controller has taken over".to_owned(),
-    })
 }
 
 async fn carry_out(

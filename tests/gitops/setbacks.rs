@@ -161,3 +161,14 @@ async fn what_is_too_large_with_its_mark_is_told_at_its_manifest() {
     assert!(!status.resources.contains_key("rollout/web"));
     assert_eq!(site.tend().await, Tended::Nothing);
 }
+
+#[tokio::test]
+async fn safety_6_who_does_not_act_any_more_says_so_and_does_not_try_for_ever() {
+    let mut site = Site::new(Prune::Delete, OnDrift::Restore);
+    site.say(listing(&with_edge(&[("web", "web:1")]))).await;
+    site.store.depose();
+    let commit = listing(&with_edge(&[("web", "web:2")]));
+    site.desk.deliver(commit, jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(site.tend().await, Tended::Deposed);
+    assert_eq!(site.store.images()["web"], "web:1", "another one writes it");
+}

@@ -14,6 +14,7 @@ use rolloutctl::snapshot::AdminState;
 use rolloutctl::trial::check::{Calls, Terms};
 use rolloutctl::trial::{Deed, Habits, Reading, Seat};
 
+use crate::beside::{edits, late_command, rival};
 use crate::chance::Chance;
 use crate::commits::{Commits, is_gitops, told};
 use crate::spec::{BACKEND, PROGRAMS, name, neighbours, preview, rollout};
@@ -71,6 +72,10 @@ impl Case {
         deeds.extend(edits);
         if is_preview(seed) {
             become_previews(seed, &mut deeds);
+        }
+        if deeds.iter().any(|(_, deed)| asks_for_broken(deed)) {
+            // A hand that gives what cannot start an image that can makes it serve, until that is put back.
+            deeds.retain(|(_, deed)| !matches!(deed, Deed::Hand(Hand::Edit(_, Edit::Image(_)))));
         }
         let commits = is_gitops(seed).then(|| Commits::of_seed(seed, &mut deeds));
         deeds.sort_by_key(|(at, _)| *at);
@@ -167,19 +172,15 @@ fn program(kind: &str) -> Program {
     })
 }
 
-fn apply(spec: &Manifest<RolloutSpec>) -> Deed {
-    Deed::Hand(Hand::Apply(Box::new(Resource::Rollout(spec.clone()))))
+fn asks_for_broken(deed: &Deed) -> bool {
+    let Deed::Hand(Hand::Apply(resource)) = deed else {
+        return false;
+    };
+    matches!(resource.as_ref(), Resource::Rollout(manifest) if manifest.spec.template.image.contains("broken"))
 }
 
-/// In some cases another rollout wants the same back end, and has to wait (SAFETY-4).
-fn rival(seed: u64) -> Option<(u64, Deed)> {
-    // Chosen apart from all else, which stays as it was before there were rivals.
-    let mut chance = Chance::of_seed(!seed);
-    chance.percent(4).then(|| {
-        let mut rival = rollout(&mut chance, "app:good-4");
-        rival.metadata.name = name("rival");
-        (chance.between(10_000, 60_000), apply(&rival))
-    })
+pub fn apply(spec: &Manifest<RolloutSpec>) -> Deed {
+    Deed::Hand(Hand::Apply(Box::new(Resource::Rollout(spec.clone()))))
 }
 
 /// The next commit: mostly another image, sometimes another number of tasks, a revert, or all new.
@@ -230,50 +231,7 @@ fn become_previews(seed: u64, deeds: &mut Vec<(u64, Deed)>) {
     });
 }
 
-/// In some cases somebody is late with a command, which is refused (PROGRESS-6).
-fn late_command(seed: u64) -> Option<(u64, Deed)> {
-    // Chosen apart too.
-    let mut chance = Chance::of_seed(seed.rotate_left(32) ^ u64::MAX);
-    chance.percent(15).then(|| {
-        let late = Hand::LateCommand(name("web"), chance.one(&VERBS));
-        (chance.between(5_000, 80_000), Deed::Hand(late))
-    })
-}
-
-/// In some cases somebody edits the strategy, and what is measured, of a template that is on its way; some of them while it
-/// is paused.
-fn edits(seed: u64, deeds: &[(u64, Deed)]) -> Vec<(u64, Deed)> {
-    if !matches!(seed % 11, 1 | 3) {
-        return Vec::new();
-    }
-    // Chosen apart too.
-    let mut chance = Chance::of_seed(seed.rotate_left(24) ^ u64::MAX);
-    let applied = deeds.iter().filter_map(|(at, deed)| match deed {
-        Deed::Hand(Hand::Apply(resource)) => match resource.as_ref() {
-            Resource::Rollout(manifest) if manifest.metadata.name == name("web") => {
-                Some((*at, manifest))
-            }
-            _ => None,
-        },
-        _ => None,
-    });
-    let applied: Vec<_> = applied.collect();
-    let (at, manifest) = chance.one(&applied);
-    let mut next = rollout(&mut chance, &manifest.spec.template.image);
-    next.spec.template = manifest.spec.template.clone();
-    if chance.percent(60) {
-        next.spec.replicas = manifest.spec.replicas;
-    }
-    let at = at + chance.between(2_000, 25_000);
-    let mut edits = vec![(at, apply(&next))];
-    if chance.percent(40) {
-        let pause = Hand::Command(name("web"), Verb::Pause);
-        edits.push((at - chance.between(500, 1_500), Deed::Hand(pause)));
-    }
-    edits
-}
-
-const VERBS: [Verb; 6] = [
+pub const VERBS: [Verb; 6] = [
     Verb::Promote,
     Verb::PromoteFull,
     Verb::Pause,

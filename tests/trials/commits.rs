@@ -71,7 +71,8 @@ impl Commits {
                 }
                 None => {}
             }
-            true
+            // A rival may have the back end while no commit is valid.
+            !matches!(deed, Deed::Hand(Hand::Apply(_))) || is_of_web(deed)
         });
         for _ in 0..chance.between(0, 2) {
             let at = chance.between(3_000, 70_000);
@@ -151,6 +152,10 @@ impl Commits {
             Saying::Unreadable(_) => None,
         }
     }
+}
+
+fn is_of_web(deed: &Deed) -> bool {
+    matches!(event(deed), Some(Event::Says(_)))
 }
 
 fn event(deed: &Deed) -> Option<Event> {

@@ -36,7 +36,7 @@ impl Said {
     }
 
     /// What has been written that no source ever said.
-    fn unheard(&mut self, view: &View<'_>, who: Who, rollout: &Name) -> Option<Violation> {
+    fn unheard(&mut self, view: View<'_>, who: Who, rollout: &Name) -> Option<Violation> {
         let stored = view.rollout(rollout).map(|stored| &stored.draft.resource);
         let stored = stored.and_then(|resource| match resource {
             Resource::Rollout(manifest) => Some(manifest),
@@ -78,8 +78,10 @@ impl Observer for Counting {
             let attempt = view
                 .status(&self.rollout)
                 .map_or(0, |status| status.attempt);
-            let unheard = self.said.unheard(view, who, &self.rollout);
-            unheard.into_iter().for_each(|it| self.findings.add(it));
+            let unheard = self.said.unheard(*view, who, &self.rollout);
+            if let Some(unheard) = unheard {
+                self.findings.add(unheard);
+            }
             let begun = u64::from(attempt.saturating_sub(self.attempt));
             self.rollouts.fetch_add(begun, Ordering::Relaxed);
             self.attempt = attempt;

@@ -6,6 +6,7 @@
 //! `tests/trials/kept.txt` and are always tried; a seed means another case when the generator changes, so a
 //! defect that one finds gets a test of its own as well.
 
+mod beside;
 mod case;
 mod chance;
 mod commits;

@@ -107,6 +107,9 @@ fn role(revision: &Revision, wanted: &Revision, status: &RolloutStatus) -> Strin
     if status.canary_revision.as_ref() == Some(revision) {
         roles.push("canary");
     }
+    if status.is_warm(revision) {
+        roles.push("warm");
+    }
     if status.leaving.contains_key(revision) {
         roles.push("leaving");
     }

@@ -93,6 +93,20 @@ async fn a_revision_that_is_kept_longer_than_its_attempts_comes_first_and_one_th
 }
 
 #[tokio::test]
+async fn progress_8_what_is_kept_warm_is_told_apart_from_what_is_kept_without_tasks() {
+    let mut stored = asking_for("1.4.2", promoted());
+    let status = stored.draft.status.as_mut().expect("a status");
+    status
+        .warm
+        .insert(revision("1.4.1"), super::fixtures::at(600));
+    let (table, _) = told(stored, None).await;
+    let row = table
+        .lines()
+        .find(|line| line.contains(revision("1.4.1").as_str()));
+    assert!(row.is_some_and(|row| row.contains("warm")), "{table}");
+}
+
+#[tokio::test]
 async fn who_went_back_is_told_with_the_attempt() {
     let cause = "undo to afe0bdf087 by ana@desk";
     let stored = annotated(

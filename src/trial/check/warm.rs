@@ -16,8 +16,9 @@ pub(super) fn check(event: &Event) {
                 ServerVerb::Weigh(weight) => !weight.is_zero(),
                 _ => false,
             };
-            let mut given = changes.changes.iter().filter(gives);
-            if let Some(change) = given.find(|change| is_only_warm(event, change.server.revision()))
+            let mut weighed = changes.changes.iter().filter(gives);
+            if let Some(change) =
+                weighed.find(|change| is_only_warm(event, change.server.revision()))
             {
                 let server = &change.server;
                 let what = format!("{server} got a weight, and is only kept warm");
