@@ -77,12 +77,13 @@ pub(super) fn name(spec: &RolloutSpec, stage: u32) -> String {
 ///
 /// The stage at hand says itself how many tasks its share takes, also when `replicas` is lowered. Any other one says
 /// nothing of the share that is still in force: that takes as many tasks as when it was given, and never more than
-/// carry the whole traffic (TRAFFIC-1).
+/// carry the whole traffic, unless a stage up to this one asks for more (TRAFFIC-1).
 pub(super) fn in_force(input: &Input, status: &RolloutStatus) -> Sizing {
+    let at_stage = stage(input.spec, status.stage).sized;
     let needed = if is_at_hand(input, status) {
-        stage(input.spec, status.stage).sized
+        at_stage
     } else {
-        input.replicas()
+        at_stage.max(input.replicas())
     };
     Sizing {
         share: Share::percent(status.weight),
