@@ -42,7 +42,7 @@ pub(super) fn begin(
     status.attempt += 1;
     status.stage = first_stage(status, input, &revision);
     status.weight = 0;
-    status.sized_for = 0;
+    status.sized_for = tasks_at_work(status, input, &revision);
     status.abort = None;
     status.pause = status
         .pause
@@ -82,6 +82,17 @@ pub(super) fn begin(
         status.step = Step::Scaling;
     }
     start_clock(status, input);
+}
+
+/// The tasks that a revision has from a former attempt, as long as they may have requests still. They stay until the first
+/// stage is observed everywhere, which says that they have none beyond its share (TRAFFIC-4).
+fn tasks_at_work(status: &RolloutStatus, input: &Input, revision: &Revision) -> u32 {
+    let is_tried = status.canary_revision.as_ref() == Some(revision);
+    if !is_tried && !status.leaving.contains_key(revision) {
+        return 0;
+    }
+    let service = input.snapshot.service(input.name, revision);
+    service.map_or(0, |service| service.replicas)
 }
 
 /// Old attempts are forgotten, but not the one that made a kept revision stable last: by it the way back is found, and

@@ -1,9 +1,9 @@
 //! ABORT rules.
 
-use rolloutctl::api::{Phase, Verb, WaitingOn};
+use rolloutctl::api::{OnFailure, Phase, Verb, WaitingOn};
 use rolloutctl::snapshot::SampleOutcome;
 
-use crate::toy::{Toy, measured, spec};
+use crate::toy::{Toy, measured, spec, staged};
 
 #[test]
 fn abort_1_stable_has_all_the_traffic_in_the_turn_of_the_decision() {
@@ -81,7 +81,7 @@ fn abort_3_a_verdict_is_final() {
 fn abort_3_a_failed_stage_that_pauses_cannot_be_resumed() {
     let mut toy = Toy::stable(spec("v1"));
     let mut next = measured("v2");
-    next.on_failure = rolloutctl::api::OnFailure::Pause;
+    next.on_failure = OnFailure::Pause;
     toy.answer = SampleOutcome::Value(0.05);
     toy.apply(next);
     toy.until("it is paused", |toy| toy.status.phase == Phase::Paused);
@@ -92,4 +92,31 @@ fn abort_3_a_failed_stage_that_pauses_cannot_be_resumed() {
     toy.command(Verb::Abort);
     toy.turn();
     assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
+/// v2 in a stage of 50 %, with three tasks, that has failed its measurement; one proxy does not answer.
+fn failed_at_half(on_failure: OnFailure) -> Toy {
+    let stages = serde_json::json!([{"weight": 5}, {"weight": 50}]);
+    let mut next = staged(measured("v2"), &stages);
+    next.on_failure = on_failure;
+    let mut toy = Toy::in_stage(next, 1);
+    toy.cut_off("lb-2");
+    toy.answer = SampleOutcome::Value(0.05);
+    toy.until("it has failed", |toy| {
+        matches!(toy.status.phase, Phase::Paused | Phase::Degraded)
+    });
+    toy
+}
+
+#[test]
+fn traffic_4_what_is_tried_again_keeps_the_tasks_that_a_silent_proxy_may_still_send_half_of_all_to() {
+    for on_failure in [OnFailure::Pause, OnFailure::Rollback] {
+        let mut toy = failed_at_half(on_failure);
+        let v2 = toy.revision("v2");
+        toy.answer = SampleOutcome::Value(0.0);
+        toy.command(Verb::Retry);
+        toy.turns(20);
+        assert_eq!((toy.status.attempt, toy.status.stage), (3, 0));
+        assert_eq!(toy.replicas(&v2), Some(3), "{on_failure:?}");
+    }
 }

@@ -36,7 +36,8 @@ fn one_canary_fails(toy: &mut Toy, canary: &Revision) {
 
 #[test]
 fn traffic_1_a_stage_of_more_tasks_than_the_rollout_has_is_sized_for_them_also_when_it_is_left() {
-    let stages = json!([{"weight": 5, "replicas": 3}, {"weight": 24, "approval": true}, {"weight": 50}]);
+    let stages =
+        json!([{"weight": 5, "replicas": 3}, {"weight": 24, "approval": true}, {"weight": 50}]);
     let mut next = staged(spec("v2"), &stages);
     next.replicas = 1;
     let mut toy = Toy::in_stage(next, 1);
