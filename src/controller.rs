@@ -231,8 +231,9 @@ impl Controller {
                 self.tend(&lease, &contents).await?;
             }
             let mut report = self.reconciler.turn(Mandate::Act(&lease)).await?;
-            self.leadership.note(&report);
-            if self.tend(&lease, &report.contents).await? == Tended::Wrote {
+            let tended = self.tend(&lease, &report.contents).await?;
+            self.leadership.note(&report, self.gitops.in_vain());
+            if tended == Tended::Wrote {
                 report.look_again(self.runtime.now());
             }
             return Ok(report);
@@ -241,7 +242,9 @@ impl Controller {
         let report = self.reconciler.turn(Mandate::Watch).await?;
         let now = self.runtime.steady();
         let world = self.world.as_ref();
-        self.leadership.watch(world, &report, now).await?;
+        let undone = self.gitops.undone(world, &report.contents).await?;
+        let work = leadership::work(&report, undone);
+        self.leadership.watch(world, work, now).await?;
         Ok(report)
     }
 

@@ -24,6 +24,7 @@ mod setbacks;
 mod sharing;
 mod telling;
 mod tending;
+mod undone;
 mod verdict;
 
 pub use active::{Branches, Followed, Standing};
@@ -40,6 +41,7 @@ pub use listing::{
 pub use played::{PlayedSource, Saying};
 pub use sharing::{Relation, Unclaimed};
 pub use tending::{Gitops, SourceReport, Tended};
+pub use undone::Undone;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,7 +5,8 @@
 //! same work has lain undone for longer than its patience: a holder that lives would have done it.
 //! So there are no heartbeats, and a steady state makes no writes (SAFETY-5). Work that it could
 //! not get done itself while it held the lease is waited for much longer: two controllers would
-//! take the lease from each other without end.
+//! take the lease from each other without end. What a GitOps source asks for is work as well; since
+//! each controller reads the sources by itself, it has to be undone still in a later reading.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::api::Name;
+use crate::gitops::Undone;
 use crate::reconcile::TurnReport;
 use crate::world::{Lease, World, WorldError};
 
@@ -34,14 +36,35 @@ enum State {
     /// Another one acts.
     Standby {
         /// What lies undone, and since when it was seen to.
-        undone: BTreeMap<Name, (u64, Duration)>,
+        undone: BTreeMap<Owner, (u64, Duration)>,
         /// What this one did not get done when it acted.
         in_vain: Fingerprints,
     },
 }
 
-/// The work of each rollout, by its fingerprint (see [`crate::reconcile::Work`]).
-type Fingerprints = BTreeMap<Name, u64>;
+/// Whose work it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// A rollout's.
+    Rollout(Name),
+    /// A GitOps source's.
+    Source(Name),
+}
+
+/// The work that lies undone, by its fingerprint (see [`crate::reconcile::Work`] and [`Undone`]).
+type Fingerprints = BTreeMap<Owner, u64>;
+
+/// The same, each with the time for which it may look undone though it is done: the age of the reading that asks for it.
+pub(super) type Work = BTreeMap<Owner, (u64, Duration)>;
+
+/// All the work that lies undone.
+pub(super) fn work(report: &TurnReport, undone: BTreeMap<Name, Undone>) -> Work {
+    let rollouts = report.work().into_iter();
+    let rollouts = rollouts.map(|(name, it)| (Owner::Rollout(name), (it, Duration::ZERO)));
+    let sources = undone.into_iter();
+    let sources = sources.map(|(name, it)| (Owner::Source(name), (it.fingerprint, it.read_ago)));
+    rollouts.chain(sources).collect()
+}
 
 impl Leadership {
     pub fn new(identity: String, patience: Duration) -> Self {
@@ -68,10 +91,14 @@ impl Leadership {
         }
     }
 
-    /// Notes what the holder did not get done.
-    pub fn note(&mut self, report: &TurnReport) {
+    /// Notes what the holder did not get done, of rollouts and of `sources`.
+    pub fn note(&mut self, report: &TurnReport, sources: &BTreeMap<Name, u64>) {
         if let State::Holder(_, in_vain) = &mut self.state {
-            in_vain.clone_from(&report.in_vain);
+            let rollouts = report.in_vain.iter();
+            let rollouts = rollouts.map(|(name, it)| (Owner::Rollout(name.clone()), *it));
+            let sources = sources.iter();
+            let sources = sources.map(|(name, it)| (Owner::Source(name.clone()), *it));
+            *in_vain = rollouts.chain(sources).collect();
         }
     }
 
@@ -87,28 +114,28 @@ impl Leadership {
         };
     }
 
-    /// Notes what lies undone at `now`, and takes over when the holder has let it lie for too long
+    /// Notes the `work` that lies undone at `now`, and takes over when the holder has let it lie for too long
     /// or has given the lease back.
     pub async fn watch(
         &mut self,
         world: &dyn World,
-        report: &TurnReport,
+        work: Work,
         now: Duration,
     ) -> Result<(), WorldError> {
         let State::Standby { undone, in_vain } = &mut self.state else {
             return Ok(());
         };
-        let work = report.work();
-        undone.retain(|name, (fingerprint, _)| work.get(name) == Some(fingerprint));
-        for (name, fingerprint) in work {
-            undone.entry(name).or_insert((fingerprint, now));
+        undone.retain(|owner, (known, _)| work.get(owner).is_some_and(|(now, _)| now == known));
+        for (owner, (fingerprint, _)) in &work {
+            undone.entry(owner.clone()).or_insert((*fingerprint, now));
         }
-        let patience = |name: &Name, fingerprint: u64| match in_vain.get(name) {
+        let patience = |owner: &Owner, fingerprint: u64| match in_vain.get(owner) {
             Some(tried) if *tried == fingerprint => self.patience * IN_VAIN,
             Some(_) | None => self.patience,
         };
-        let is_overdue = undone.iter().any(|(name, (fingerprint, since))| {
-            now.saturating_sub(*since) >= patience(name, *fingerprint)
+        let is_overdue = undone.iter().any(|(owner, (fingerprint, since))| {
+            let age = work.get(owner).map_or(Duration::ZERO, |(_, age)| *age);
+            now.saturating_sub(*since) >= patience(owner, *fingerprint).saturating_add(age)
         });
         if is_overdue {
             warn!("work has lain undone for {:?}; taking over", self.patience);

@@ -48,6 +48,11 @@ impl Setbacks {
         self.0.clear();
     }
 
+    /// Whether any is of the source at `place`.
+    pub fn are_of(&self, place: &Place) -> bool {
+        self.0.iter().any(|setback| setback.place == *place)
+    }
+
     /// Whether any is to be tried again by now.
     pub fn are_due(&self, now: Duration) -> bool {
         self.0.iter().any(|setback| setback.rests_until <= now)

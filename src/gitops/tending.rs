@@ -13,6 +13,7 @@ use super::decide::{Decision, Deed, Question, Write, decide};
 use super::epoch::{check_epoch, holds};
 use super::setbacks::{Again, Setbacks};
 use super::telling::{self, Said, say, status};
+use super::undone::{Undone, fingerprint};
 use super::{Desk, Listing, Look, SourceOptions};
 use crate::api::{Commit, Name, Place, Route, SourceStatus};
 use crate::reconcile::Inbox;
@@ -41,6 +42,8 @@ pub struct Gitops {
     settled: Option<Settled>,
     /// The writes that could not be done.
     setbacks: Setbacks,
+    /// What of each source was tried in vain when this controller acted last, by its fingerprint.
+    in_vain: BTreeMap<Name, u64>,
     /// What the world said when something else was changed meanwhile, if that was the last thing that it said.
     conflict: Option<(String, String)>,
     backoff: Backoff,
@@ -113,6 +116,7 @@ impl Gitops {
             statuses: Vec::new(),
             settled: None,
             setbacks: Setbacks::default(),
+            in_vain: BTreeMap::new(),
             conflict: None,
             backoff: Backoff::new(AFTER_FAILURE),
             rests_until: None,
@@ -125,6 +129,43 @@ impl Gitops {
         self.settled = None;
         self.setbacks.clear();
         self.statuses.clear();
+    }
+
+    /// What lies undone of what each source asks for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn undone(
+        &self,
+        world: &dyn World,
+        contents: &Contents,
+    ) -> Result<BTreeMap<Name, Undone>, WorldError> {
+        if self.sources.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let told = world.sources().await?;
+        let all = active(&self.sources, &self.desk, &contents.resources);
+        let of = |(index, source): (usize, &Active)| {
+            let decision = self.decide(&all, index, contents, before(&told, source))?;
+            let undone = Undone {
+                fingerprint: fingerprint(&decision.writes, &contents.resources)?,
+                read_ago: self.read_ago(&source.look),
+            };
+            Some((source.options.name.clone(), undone))
+        };
+        Ok(all.iter().enumerate().filter_map(of).collect())
+    }
+
+    fn read_ago(&self, look: &Look) -> Duration {
+        let now = self.runtime.now();
+        let ago = look.read_at.map(|read_at| now.duration_since(read_at));
+        ago.and_then(|ago| Duration::try_from(ago).ok())
+            .unwrap_or_default()
+    }
+
+    /// What of each source could not be written, by its fingerprint; another controller could not either.
+    pub const fn in_vain(&self) -> &BTreeMap<Name, u64> {
+        &self.in_vain
     }
 
     /// Whether a source says something that was not compared with the store yet.
@@ -227,17 +268,14 @@ impl Gitops {
                 // What came from a branch that is gone may be another one's now.
                 continue;
             }
-            let name = &source.options.name;
-            let before = told.iter().find(|told| told.status.name == *name);
-            let before = before
-                .map(|told| &told.status)
-                .filter(|status| status.place == source.options.place);
+            let before = before(&told, source);
             let mut decision = self.decide(&all, index, contents, before);
             if let Some(decision) = &mut decision
                 && self.carry_out(decision, source, lease, world).await? == Tended::Wrote
             {
                 tended = Tended::Wrote;
             }
+            self.note_in_vain(source, decision.as_ref(), contents);
             statuses.extend(told_of(source, decision, before));
         }
         let known = told.iter().map(|told| &told.status);
@@ -289,6 +327,18 @@ impl Gitops {
         Ok(tended)
     }
 
+    /// Notes what of a source could not be written.
+    fn note_in_vain(&mut self, source: &Active, decision: Option<&Decision>, contents: &Contents) {
+        let name = &source.options.name;
+        let has_failed = self.setbacks.are_of(&source.options.place);
+        let undone = decision.filter(|_| has_failed);
+        let undone = undone.and_then(|it| fingerprint(&it.writes, &contents.resources));
+        match undone {
+            Some(undone) => drop(self.in_vain.insert(name.clone(), undone)),
+            None => drop(self.in_vain.remove(name)),
+        }
+    }
+
     /// What follows from what the source numbered `index` says; nothing if that is not known.
     fn decide(
         &self,
@@ -333,6 +383,12 @@ impl Gitops {
         let all = active(&self.sources, &self.desk, &[]);
         all.iter().map(report).collect()
     }
+}
+
+/// What was told of a source when it was last told of.
+fn before<'a>(told: &'a [StoredSource], source: &Active) -> Option<&'a SourceStatus> {
+    let mut told = told.iter().map(|told| &told.status);
+    told.find(|status| status.name == source.options.name && status.place == source.options.place)
 }
 
 /// What there is to tell of a source.

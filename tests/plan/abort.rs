@@ -109,7 +109,8 @@ fn failed_at_half(on_failure: OnFailure) -> Toy {
 }
 
 #[test]
-fn traffic_4_what_is_tried_again_keeps_the_tasks_that_a_silent_proxy_may_still_send_half_of_all_to() {
+fn traffic_4_what_is_tried_again_keeps_the_tasks_that_a_silent_proxy_may_still_send_half_of_all_to()
+{
     for on_failure in [OnFailure::Pause, OnFailure::Rollback] {
         let mut toy = failed_at_half(on_failure);
         let v2 = toy.revision("v2");

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolloutctl::api::Phase;
+use rolloutctl::api::{OnDrift, Phase, Place, Prune, Resource, RolloutSpec};
 use rolloutctl::controller::{Options, run};
+use rolloutctl::gitops::{
+    Content, Freshness, Listing, ManifestFile, PlayedSource, Presence, Saying, SourceOptions,
+};
 use rolloutctl::runtime::Tokio;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,13 +30,22 @@ struct Controller {
 impl Controller {
     /// Starts one, and waits until it acts.
     async fn start(world: &Arc<Neighbour>, identity: &str) -> Self {
+        Self::start_with(world, identity, Vec::new()).await
+    }
+
+    /// The same with sources.
+    async fn start_with(
+        world: &Arc<Neighbour>,
+        identity: &str,
+        sources: Vec<SourceOptions>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options {
             listen: None,
             resync: Duration::from_millis(50),
             identity: identity.to_owned(),
             patience: PATIENCE,
-            sources: Vec::new(),
+            sources,
         };
         let controller = run(world.clone(), Arc::new(Tokio::default()), options, async {
             let _ = stopped.await;
@@ -121,6 +133,51 @@ async fn safety_6_a_standby_takes_over_when_work_lies_undone() {
     until_healthy(&world).await;
     second.kill().await;
     world.apply(spec("web:2"));
+    until(&world, |world| world.holder().as_deref() == Some("first")).await;
+    until(&world, |world| world.status().weight > 0).await;
+    first.stop().await;
+}
+
+/// A source that says just this rollout, as it is stored but for its spec.
+fn saying(world: &Neighbour, spec: RolloutSpec) -> Saying {
+    let stored = world.says().into_iter();
+    let mut rollouts = stored.filter_map(|stored| match stored.draft.resource {
+        Resource::Rollout(manifest) => Some(manifest),
+        _ => None,
+    });
+    let mut manifest = rollouts.next().expect("a rollout");
+    manifest.spec = spec;
+    let text = Resource::Rollout(manifest).to_json().to_string();
+    Saying::Manifests(Arc::new(Listing {
+        place: Place("git:played#main".to_owned()),
+        commit: None,
+        files: vec![ManifestFile {
+            path: "web.yaml".to_owned(),
+            content: Content::Whole(text.into_bytes().into()),
+        }],
+        hollow: Vec::new(),
+        freshness: Freshness::Current,
+        presence: Presence::There,
+    }))
+}
+
+#[tokio::test]
+async fn safety_6_a_standby_takes_over_when_what_a_source_asks_for_lies_undone() {
+    let world = Neighbour::new(spec("web:1"));
+    let source = PlayedSource::default();
+    source.say(saying(&world, spec("web:1")));
+    let sources = || {
+        vec![SourceOptions::played(
+            source.clone(),
+            Prune::Keep,
+            OnDrift::Restore,
+        )]
+    };
+    let first = Controller::start_with(&world, "first", sources()).await;
+    let second = Controller::start_with(&world, "second", sources()).await;
+    until_healthy(&world).await;
+    second.kill().await;
+    source.say(saying(&world, spec("web:2")));
     until(&world, |world| world.holder().as_deref() == Some("first")).await;
     until(&world, |world| world.status().weight > 0).await;
     first.stop().await;

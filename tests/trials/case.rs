@@ -102,21 +102,7 @@ impl Case {
     }
 
     pub fn setup(&self) -> Setup {
-        let mut setup = Setup::new(self.seed);
-        for number in 1..=self.instances {
-            setup = setup.with_proxy(&name("edge"), &name(&format!("lb-{number}")), BACKEND, 50.0);
-        }
-        for kind in KINDS {
-            for release in 0..=4 {
-                setup
-                    .apps
-                    .insert(format!("app:{kind}-{release}"), app(kind));
-            }
-        }
-        for kind in PROGRAMS {
-            setup.programs.insert(format!("job:{kind}"), program(kind));
-        }
-        setup
+        world(self.seed, self.instances)
     }
 
     /// Whether anything but users of the command line does something.
@@ -133,13 +119,32 @@ impl Case {
     }
 }
 
+/// A world of so many proxies, and of programs of all kinds.
+pub fn world(seed: u64, instances: u64) -> Setup {
+    let mut setup = Setup::new(seed);
+    for number in 1..=instances {
+        setup = setup.with_proxy(&name("edge"), &name(&format!("lb-{number}")), BACKEND, 50.0);
+    }
+    for kind in KINDS {
+        for release in 0..=4 {
+            setup
+                .apps
+                .insert(format!("app:{kind}-{release}"), app(kind));
+        }
+    }
+    for kind in PROGRAMS {
+        setup.programs.insert(format!("job:{kind}"), program(kind));
+    }
+    setup
+}
+
 /// How long it takes at most until something has been seen.
 pub fn after_a_look(habits: &Habits) -> Duration {
     Duration::from_secs(habits.resync.as_secs() + 2)
 }
 
 /// What images are like.
-const KINDS: [&str; 5] = ["good", "good", "bad", "broken", "slow"];
+pub const KINDS: [&str; 5] = ["good", "good", "bad", "broken", "slow"];
 
 fn app(kind: &str) -> App {
     let usual = App::default();
@@ -244,7 +249,7 @@ fn command(chance: &mut Chance) -> Deed {
     Deed::Hand(Hand::Command(name("web"), chance.one(&VERBS)))
 }
 
-fn faults(chance: &mut Chance) -> FaultPlan {
+pub fn faults(chance: &mut Chance) -> FaultPlan {
     let one = |chance: &mut Chance| {
         let rate = chance.one(&[0.0, 0.005, 0.02, 0.1]);
         Rates {
@@ -270,7 +275,7 @@ fn faults(chance: &mut Chance) -> FaultPlan {
 }
 
 /// Something goes wrong at `at`, and maybe is put right again after a while.
-fn trouble(chance: &mut Chance, at: u64, instances: u64, deeds: &mut Vec<(u64, Deed)>) {
+pub fn trouble(chance: &mut Chance, at: u64, instances: u64, deeds: &mut Vec<(u64, Deed)>) {
     let until = at + chance.between(500, 20_000);
     let both = match chance.between(0, 9) {
         0..=3 => [Some(meddling(chance, instances)), None],

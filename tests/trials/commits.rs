@@ -171,12 +171,12 @@ fn event(deed: &Deed) -> Option<Event> {
     }
 }
 
-fn text(manifest: &Manifest<RolloutSpec>) -> String {
+pub fn text(manifest: &Manifest<RolloutSpec>) -> String {
     Resource::Rollout(manifest.clone()).to_json().to_string()
 }
 
 /// The rollout as a controller reads it; nothing if it is not valid.
-fn read(manifest: &Manifest<RolloutSpec>) -> Option<Manifest<RolloutSpec>> {
+pub fn read(manifest: &Manifest<RolloutSpec>) -> Option<Manifest<RolloutSpec>> {
     let source = Source::new("web.yaml", &text(manifest));
     let mut resources = parse(&[source], Known::SourcesOnly).resources;
     match resources.pop()?.resource {
@@ -185,7 +185,7 @@ fn read(manifest: &Manifest<RolloutSpec>) -> Option<Manifest<RolloutSpec>> {
     }
 }
 
-fn whole(text: String) -> Content {
+pub fn whole(text: String) -> Content {
     Content::Whole(text.into_bytes().into())
 }
 

@@ -60,18 +60,23 @@ impl Said {
     }
 }
 
+/// Whether a controller writes something.
+pub const fn is_write(who: Who, what: &What) -> bool {
+    let writes = matches!(
+        what,
+        What::Stored { .. }
+            | What::Leased { .. }
+            | What::Told { .. }
+            | What::Service { .. }
+            | What::Job(..)
+            | What::Servers { .. }
+    );
+    writes && matches!(who, Who::Controller(_))
+}
+
 impl Observer for Counting {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
-        let writes = matches!(
-            what,
-            What::Stored { .. }
-                | What::Leased { .. }
-                | What::Told { .. }
-                | What::Service { .. }
-                | What::Job(..)
-                | What::Servers { .. }
-        );
-        if writes && matches!(who, Who::Controller(_)) {
+        if is_write(who, what) {
             self.writes.fetch_add(1, Ordering::Relaxed);
         }
         if let What::Stored { .. } = what {

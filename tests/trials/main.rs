@@ -11,6 +11,7 @@ mod case;
 mod chance;
 mod commits;
 mod counting;
+mod crowd;
 mod failure;
 mod play;
 mod shrink;

@@ -116,7 +116,7 @@ impl<'a> Play<'a> {
         let last = self.trial.last_deed().unwrap_or(healed);
         self.first_serves(healed);
         self.trial.run_until(healed.max(last));
-        self.heal();
+        heal(&mut self.trial, self.case.instances, self.case.terms.slack);
         let mut end = self.rest();
         for _ in 0..6 {
             if !matches!(end, Ok(End::Paused)) {
@@ -144,34 +144,6 @@ impl<'a> Play<'a> {
         };
         self.trial.run_while_not(limit, serves);
         self.lost_before = self.losses();
-    }
-
-    /// From here on nothing goes wrong any more.
-    fn heal(&mut self) {
-        let world = self.trial.world();
-        for node in 0..3 {
-            world.hand(&Hand::ReturnNode(node));
-            world.hand(&Hand::ActivateNode(node));
-        }
-        let instances = usize::try_from(self.case.instances).expect("a few");
-        for instance in 0..instances {
-            let is_stopped = world.view(|view| {
-                let found = view.instances().nth(instance);
-                found.is_some_and(|found| found.condition == Condition::Stopped)
-            });
-            if !is_stopped {
-                world.hand(&Hand::Condition(instance, Condition::Answers));
-            }
-        }
-        self.trial
-            .perform(Deed::Faults(Box::new(FaultPlan::none())));
-        self.trial.perform(Deed::Source(None, Reading::Truth));
-        self.trial.world().spare();
-        if !self.trial.lives(Seat(1)) {
-            self.trial.perform(Deed::Start(Seat(0)));
-        }
-        // What was sent before may still arrive.
-        self.trial.run_for(self.case.terms.slack);
     }
 
     fn rest(&mut self) -> Result<End, Failure> {
@@ -338,6 +310,11 @@ impl<'a> Play<'a> {
         let world = self.trial.world();
         world.view(|view| {
             let stored = view.rollout(&self.rollout).map(|stored| &stored.draft);
+            // What somebody applied after the source gave it up is no source's.
+            let is_by_hand = stored.is_some_and(|draft| draft.origin.is_none());
+            if wanted.is_none() && commits.is_drifted && is_by_hand {
+                return Ok(());
+            }
             let said = wanted.clone().map(Resource::Rollout);
             if stored.map(|draft| &draft.resource) != said.as_ref() {
                 let stored = stored.map(|draft| draft.resource.spec_json());
@@ -395,6 +372,33 @@ impl<'a> Play<'a> {
         }
         Ok(())
     }
+}
+
+/// From here on nothing goes wrong any more.
+pub fn heal(trial: &mut Trial, instances: u64, slack: Duration) {
+    let world = trial.world();
+    for node in 0..3 {
+        world.hand(&Hand::ReturnNode(node));
+        world.hand(&Hand::ActivateNode(node));
+    }
+    let instances = usize::try_from(instances).expect("a few");
+    for instance in 0..instances {
+        let is_stopped = world.view(|view| {
+            let found = view.instances().nth(instance);
+            found.is_some_and(|found| found.condition == Condition::Stopped)
+        });
+        if !is_stopped {
+            world.hand(&Hand::Condition(instance, Condition::Answers));
+        }
+    }
+    trial.perform(Deed::Faults(Box::new(FaultPlan::none())));
+    trial.perform(Deed::Source(None, Reading::Truth));
+    trial.world().spare();
+    if !trial.lives(Seat(1)) {
+        trial.perform(Deed::Start(Seat(0)));
+    }
+    // What was sent before may still arrive.
+    trial.run_for(slack);
 }
 
 fn route() -> Route {
