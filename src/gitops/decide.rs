@@ -15,7 +15,7 @@ use super::asked::{Asked, asked};
 use super::holes::Holes;
 use super::parting::gone;
 use super::sharing::{self, Claim, Relation, Unclaimed};
-use super::verdict::Verdict;
+use super::verdict::{GivenUp, Verdict};
 use super::{Content, Listing};
 use crate::api::{
     Kind, OnDrift, Origin, OriginProblem, OriginProblemKind, Place, Prune, ResourceRef,
@@ -215,13 +215,7 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
         .resources
         .insert(target.to_string(), wanted.clone());
     match Verdict::of(question, &located.resource, &wanted, stored) {
-        // It must be gone before it can come again. If the source had given it up, it is not missed then, but new.
-        Verdict::Leaving => {
-            let target = target.to_string();
-            decision
-                .resources
-                .retain(|known, _| *known != target || question.before.contains_key(known));
-        }
+        Verdict::Leaving(given_up) => leaving(question, &target, given_up, decision),
         Verdict::Removed => decision.drifted.push(format!(
             "{target} was deleted by hand; it comes back when its manifest changes, or by `rolloutctl apply`"
         )),
@@ -241,6 +235,16 @@ fn one(question: &Question, located: &Located, decision: &mut Decision) {
         }
         Verdict::Write(why) => write(question, located, &wanted, stored, why, decision),
     }
+}
+
+/// It must be gone before it can come again: what was asked for before it was deleted is what is remembered. If the source
+/// had given it up, it is not missed then, but new.
+fn leaving(question: &Question, target: &ResourceRef, given_up: GivenUp, decision: &mut Decision) {
+    let target = target.to_string();
+    match (question.before.get(&target), given_up) {
+        (Some(before), GivenUp::No) => decision.resources.insert(target, before.clone()),
+        (Some(_), GivenUp::Yes) | (None, _) => decision.resources.remove(&target),
+    };
 }
 
 /// Another branch has it; the mark is to say what this one asks for, if it does not yet.
@@ -263,15 +267,20 @@ fn drifted(
     };
     let origin = Origin {
         digest: wanted.to_owned(),
-        problem: Some(fault),
         ..origin.clone()
     };
-    remark(
-        stored,
-        origin,
-        "what is wrong with its source is said",
-        decision,
-    );
+    say_problem(stored, origin, Some(fault), decision);
+}
+
+/// What is wrong with its source stands in its mark.
+fn say_problem(
+    stored: &Stored,
+    origin: Origin,
+    problem: Option<OriginProblem>,
+    decision: &mut Decision,
+) {
+    let why = "what is wrong with its source is said";
+    remark(stored, Origin { problem, ..origin }, why, decision);
 }
 
 /// The store says what the manifest says: only the mark may be missing, or be another one.
@@ -406,16 +415,7 @@ pub(super) fn report(
     };
     let target = ResourceRef::of(&stored.draft.resource).to_string();
     decision.resources.insert(target, origin.digest.clone());
-    let origin = Origin {
-        problem,
-        ..origin.clone()
-    };
-    remark(
-        stored,
-        origin,
-        "what is wrong with its source is said",
-        decision,
-    );
+    say_problem(stored, origin.clone(), problem, decision);
 }
 
 /// Writes a mark, if it is another one.

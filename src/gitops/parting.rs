@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::decide::{Decision, Deed, Question, Write, mark, remark, report};
 use super::holes::{Doubt, Holes};
 use super::sharing;
-use crate::api::{Deletion, Dependents, Kind, Prune, ResourceRef};
+use crate::api::{Deletion, Dependents, Kind, Origin, Prune, ResourceRef};
 use crate::world::referrers::referrers;
 use crate::world::{Draft, Stored};
 
@@ -69,15 +69,21 @@ const fn may_be_used(target: &ResourceRef) -> bool {
     }
 }
 
-/// A rollout is drained first; nothing has to be cleaned up after the others.
+/// A rollout is drained first, and its mark says that nothing is asked for any more; nothing has to be cleaned up after
+/// the others.
 fn deletion(stored: &Stored, target: &ResourceRef, now: Timestamp) -> Deed {
     match target.kind {
         Kind::Rollout => {
+            let given_up = |origin: &Origin| Origin {
+                digest: String::new(),
+                ..origin.clone()
+            };
             let draft = Draft {
                 deletion: Some(Deletion {
                     at: now,
                     dependents: Dependents::Remove,
                 }),
+                origin: stored.draft.origin.as_ref().map(given_up),
                 ..stored.draft.clone()
             };
             Deed::Replace(stored.id.clone(), stored.version, draft)

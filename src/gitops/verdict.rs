@@ -8,8 +8,8 @@ use crate::world::Stored;
 
 /// What is to become of one resource.
 pub(super) enum Verdict<'a> {
-    /// It is being deleted.
-    Leaving,
+    /// It is being deleted: the source gave it up, or a hand did it.
+    Leaving(GivenUp),
     /// It was deleted by hand, and that is to be left so.
     Removed,
     /// It was changed by hand, and that is to be left so.
@@ -18,6 +18,27 @@ pub(super) enum Verdict<'a> {
     InForce(&'a Stored),
     /// The manifest is written, for this reason.
     Write(&'static str),
+}
+
+/// Whether a source has given up what is being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// It has: what it says of it from then on is new.
+    Yes,
+    /// Somebody else deletes it.
+    No,
+}
+
+impl GivenUp {
+    /// What the mark says: [`super::parting`] leaves nothing in it that is asked for.
+    fn of(stored: &Stored) -> Self {
+        let mark = stored.draft.origin.as_ref();
+        if mark.is_some_and(|origin| origin.digest.is_empty()) {
+            Self::Yes
+        } else {
+            Self::No
+        }
+    }
 }
 
 impl<'a> Verdict<'a> {
@@ -39,7 +60,7 @@ impl<'a> Verdict<'a> {
             };
         };
         if stored.draft.deletion.is_some() {
-            return Self::Leaving;
+            return Self::Leaving(GivenUp::of(stored));
         }
         if stored.draft.resource == *resource {
             return Self::InForce(stored);

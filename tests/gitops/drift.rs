@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{OnDrift, OriginProblemKind, Prune, Resource};
+use rolloutctl::api::{Deletion, Dependents, OnDrift, OriginProblemKind, Prune, Resource};
+use rolloutctl::gitops::Tended;
 use rolloutctl::manifest::{Known, Source, parse};
 use rolloutctl::world::Draft;
 
@@ -108,6 +109,41 @@ async fn a_manifest_that_comes_back_while_its_rollout_is_drained_is_no_deletion_
         let drifted = site.store.source().expect("told").drifted;
         assert!(drifted.is_empty(), "{drifted:?}");
     }
+}
+
+/// It comes back so soon that nobody was told yet that it had been given up.
+#[tokio::test]
+async fn a_manifest_that_comes_back_before_its_absence_was_told_is_no_deletion_by_hand() {
+    for (on_drift, later) in [
+        (OnDrift::Restore, "web:1"),
+        (OnDrift::Report, "web:1"),
+        (OnDrift::Report, "web:2"),
+    ] {
+        let mut site = applied(on_drift).await;
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        site.desk.deliver(listing(&with_edge(&[])), now);
+        assert_eq!(site.tend().await, Tended::Wrote);
+        site.say(listing(&with_edge(&[("web", later)]))).await;
+        assert_eq!(image(&site), None, "it is drained still");
+        site.store.take("rollout/web");
+        site.settle().await;
+        assert_eq!(image(&site).as_deref(), Some(later), "{on_drift:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_by_hand_comes_back_when_its_manifest_changes_while_it_is_drained() {
+    let mut site = applied(OnDrift::Report).await;
+    site.store.touch("rollout/web", |draft| {
+        draft.deletion = Some(Deletion {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            dependents: Dependents::Remove,
+        });
+    });
+    site.say(listing(&with_edge(&[("web", "web:2")]))).await;
+    site.store.take("rollout/web");
+    site.settle().await;
+    assert_eq!(image(&site).as_deref(), Some("web:2"));
 }
 
 #[tokio::test]

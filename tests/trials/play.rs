@@ -116,7 +116,8 @@ impl<'a> Play<'a> {
         let last = self.trial.last_deed().unwrap_or(healed);
         self.first_serves(healed);
         self.trial.run_until(healed.max(last));
-        heal(&mut self.trial, self.case.instances, self.case.terms.slack);
+        let settling = self.settling();
+        heal(&mut self.trial, self.case.instances, settling);
         let mut end = self.rest();
         for _ in 0..6 {
             if !matches!(end, Ok(End::Paused)) {
@@ -133,6 +134,21 @@ impl<'a> Play<'a> {
         self.nothing_lost()?;
         self.is_as_committed()?;
         Ok(end)
+    }
+
+    /// How long it may take, once nothing goes wrong any more, until somebody sees what is to be done: what was sent before may
+    /// still arrive, and one of two controllers may have to take over from one that died.
+    fn settling(&self) -> Duration {
+        let habits = &self.case.habits;
+        let takeover = habits.patience.as_secs() + 2 * after_a_look(habits).as_millis() / 1_000;
+        let second =
+            |(_, deed): &(u64, Deed)| matches!(deed, Deed::Start(seat) if *seat != Seat(0));
+        let slack = self.case.terms.slack;
+        if self.case.deeds.iter().any(second) {
+            slack.max(Duration::from_secs(takeover))
+        } else {
+            slack
+        }
     }
 
     /// Until then there is nobody who could answer.
@@ -374,8 +390,8 @@ impl<'a> Play<'a> {
     }
 }
 
-/// From here on nothing goes wrong any more.
-pub fn heal(trial: &mut Trial, instances: u64, slack: Duration) {
+/// From here on nothing goes wrong any more; what has gone wrong settles.
+pub fn heal(trial: &mut Trial, instances: u64, settling: Duration) {
     let world = trial.world();
     for node in 0..3 {
         world.hand(&Hand::ReturnNode(node));
@@ -397,8 +413,7 @@ pub fn heal(trial: &mut Trial, instances: u64, slack: Duration) {
     if !trial.lives(Seat(1)) {
         trial.perform(Deed::Start(Seat(0)));
     }
-    // What was sent before may still arrive.
-    trial.run_for(slack);
+    trial.run_for(settling);
 }
 
 fn route() -> Route {
