@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::{
-    ConditionStatus, ConditionType, Kind, Name, Phase, Resource, Revision, RolloutSpec,
-    RolloutStatus, Route, ServiceRecord, Step, WaitingOn,
+    AttemptOutcome, ConditionStatus, ConditionType, Kind, Name, Phase, Resource, Revision,
+    RolloutSpec, RolloutStatus, Route, ServiceRecord, Step, WaitingOn,
 };
 use crate::sim::View;
 use crate::snapshot::{AdminState, CheckState};
@@ -137,7 +137,7 @@ fn is_told_as_it_is(end: End, spec: &RolloutSpec, status: &RolloutStatus) -> Res
     let wanted = Revision::of(spec);
     let is_stable = status.stable_revision.as_ref() == Some(&wanted);
     match end {
-        End::Healthy if !is_stable => Err(Unrest(format!(
+        End::Healthy if !is_stable && !is_over(spec, status, &wanted) => Err(Unrest(format!(
             "it is called healthy, and {wanted} is not stable"
         ))),
         End::Healthy if status.step != Step::Idle => {
@@ -150,6 +150,15 @@ fn is_told_as_it_is(end: End, spec: &RolloutSpec, status: &RolloutStatus) -> Res
         }
         End::Healthy | End::Degraded | End::Paused | End::Gone => Ok(()),
     }
+}
+
+/// Whether it is a preview that has passed and had its time; one that a source asks for stays so.
+fn is_over(spec: &RolloutSpec, status: &RolloutStatus, wanted: &Revision) -> bool {
+    let last = status.history.last();
+    let has_passed =
+        last.is_some_and(|last| last.revision == *wanted && last.outcome == AttemptOutcome::Passed);
+    let is_up = status.stable_revision.is_some() || status.canary_revision.is_some();
+    spec.strategy.preview().is_some() && has_passed && !is_up
 }
 
 fn is_invalid(status: &RolloutStatus) -> bool {

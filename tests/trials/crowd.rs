@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use rolloutctl::api::{Duration, Name, ResourceRef, Route};
+use rolloutctl::api::{Duration, Manifest, Name, ResourceRef, RolloutSpec, Route};
 use rolloutctl::sim::{BackendSetup, Hand, Observer, Setup, View, What, Who};
 use rolloutctl::trial::check::{Calls, Findings, Terms, Watch, Watches};
 use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, Unrest, at_rest};
@@ -62,6 +62,14 @@ fn route(rollout: &Name) -> Route {
         load_balancer: name("edge"),
         backend: rollout.to_string(),
     }
+}
+
+/// `manifest` under another name. No two have the same revision, by which the checks tell tasks apart.
+fn called(mut manifest: Manifest<RolloutSpec>, name: Name) -> Manifest<RolloutSpec> {
+    let environment = &mut manifest.spec.template.environment;
+    environment.0.insert("NAME".to_owned(), name.to_string());
+    manifest.metadata.name = name;
+    manifest
 }
 
 /// The worlds that are tried: each with its seed, and whether all goes wrong in it that may.

@@ -1,6 +1,8 @@
 //! Previews: one at a time, and no part in the traffic (PROGRESS-9).
 
+use super::services::is_of;
 use super::{Calls, Event};
+use crate::action::ServerChanges;
 use crate::sim::{Outcome, ServiceChange, TaskView, What};
 
 pub(super) fn check(event: &Event) {
@@ -13,7 +15,9 @@ pub(super) fn check(event: &Event) {
     if event.controller().is_none() {
         return;
     }
-    if let What::Servers { .. } = event.what {
+    if let What::Servers { changes, .. } = event.what
+        && has_ours(event, changes)
+    {
         event.broken("PROGRESS-9", "a preview was given servers".to_owned());
     }
     if let What::Service {
@@ -21,9 +25,16 @@ pub(super) fn check(event: &Event) {
         change: ServiceChange::Create(_) | ServiceChange::Scale { from: 0, .. },
         outcome: Outcome::Done,
     } = event.what
+        && is_of(event.rollout, service)
     {
         is_alone(event, service);
     }
+}
+
+/// Whether a server of one of its revisions is among those that are changed.
+fn has_ours(event: &Event, changes: &ServerChanges) -> bool {
+    let mut changes = changes.changes.iter();
+    changes.any(|change| event.revisions.contains(change.server.revision()))
 }
 
 /// Nothing of an earlier preview runs when the next one is made, as far as who makes it can know.

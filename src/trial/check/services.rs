@@ -162,7 +162,7 @@ fn known(event: &Event) -> Vec<Known> {
         .collect()
 }
 
-fn is_of(rollout: &Name, service: &str) -> bool {
+pub(super) fn is_of(rollout: &Name, service: &str) -> bool {
     let rest = service
         .strip_prefix(rollout.as_str())
         .and_then(|rest| rest.strip_prefix('-'));

@@ -5,7 +5,7 @@ use rolloutctl::sim::{Hand, Loss, View, What, Who};
 use rolloutctl::trial::check::Calls;
 use rolloutctl::trial::{Deed, End};
 
-use super::{Crowd, worlds};
+use super::{Crowd, called, worlds};
 use crate::case::{KINDS, apply};
 use crate::chance::Chance;
 use crate::spec::{BACKEND, name, preview, rollout};
@@ -24,8 +24,7 @@ fn name_of(number: u16) -> Name {
 fn manifest(chance: &mut Chance, number: u16) -> Manifest<RolloutSpec> {
     let image = format!("app:{}-{}", chance.one(&KINDS), chance.between(1, 3));
     let release = rollout(chance, &image);
-    let mut manifest = preview(chance, &release);
-    manifest.metadata.name = name_of(number);
+    let mut manifest = called(preview(chance, &release), name_of(number));
     manifest.spec.replicas = chance.number(1, 2);
     if let Strategy::Preview(terms) = &mut manifest.spec.strategy
         && let Some(publish) = &mut terms.publish

@@ -11,7 +11,7 @@ use rolloutctl::gitops::{Content, Freshness, Listing, ManifestFile, Presence, Sa
 use rolloutctl::sim::{Observer, Outcome, View, What, Who, Write};
 use rolloutctl::trial::Deed;
 
-use super::{Crowd, worlds};
+use super::{Crowd, called, worlds};
 use crate::case::KINDS;
 use crate::chance::Chance;
 use crate::commits::{PLACE, read, text, whole};
@@ -39,8 +39,7 @@ const fn has_traffic(number: u16) -> bool {
 fn manifest(chance: &mut Chance, number: u16) -> Manifest<RolloutSpec> {
     loop {
         let image = format!("app:{}-{}", chance.one(&KINDS), chance.between(1, 3));
-        let mut next = rollout(chance, &image);
-        next.metadata.name = name_of(number);
+        let mut next = called(rollout(chance, &image), name_of(number));
         next.spec.replicas = chance.number(1, 2);
         if let Some(traffic) = &mut next.spec.traffic {
             traffic.backend = next.metadata.name.to_string();
