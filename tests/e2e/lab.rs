@@ -105,7 +105,7 @@ impl Lab {
     }
 
     /// What every rollout refers to.
-    fn base(&self) -> String {
+    pub fn base(&self) -> String {
         let addresses: Vec<String> = self
             .instances
             .iter()
