@@ -150,6 +150,7 @@ volumes:
         "services.web.volumes[0]",
         "services.web.volumes[1]",
         "volumes.data.driver",
+        "services.web.ports[0]",
         "services.web.ports[1]",
         "services.web.deploy.mode",
         "services.web.deploy.resources.reservations.generic_resources",
@@ -162,7 +163,6 @@ volumes:
     let replaced = fields(&read.remarks, Effect::Replaced);
     for field in [
         "services.web.depends_on",
-        "services.web.ports[0]",
         "services.web.deploy.endpoint_mode",
     ] {
         assert!(
