@@ -26,6 +26,7 @@ mod import;
 mod listen;
 mod logs;
 mod object;
+mod owner;
 mod past;
 mod preflight;
 mod read;
@@ -56,6 +57,7 @@ use clock::Patience;
 use connect::connect;
 use console::{Console, Tone};
 use get::Selection;
+use owner::SourceSay;
 use source::Chosen;
 use target::ResourceRef;
 
@@ -201,6 +203,7 @@ async fn delete(args: DeleteArgs, target: &Target, console: &mut Console) -> Res
         } else {
             delete::Absent::Refused
         },
+        source: source_say(args.force),
         wait: args.wait.then(|| Patience::from_option(args.timeout)),
         now: clock::now(),
     };
@@ -284,6 +287,15 @@ async fn history(
     }
 }
 
+/// What `--force` says.
+const fn source_say(is_forced: bool) -> SourceSay {
+    if is_forced {
+        SourceSay::Overridden
+    } else {
+        SourceSay::Heeded
+    }
+}
+
 async fn undo(args: UndoArgs, target: &Target, console: &mut Console) -> Result<Exit, Failure> {
     let request = undo::Request {
         rollout: args.name,
@@ -293,11 +305,7 @@ async fn undo(args: UndoArgs, target: &Target, console: &mut Console) -> Result<
         } else {
             apply::Mode::Write
         },
-        source: if args.force {
-            undo::SourceSay::Overridden
-        } else {
-            undo::SourceSay::Heeded
-        },
+        source: source_say(args.force),
         by: identity::actor(),
         now: clock::now(),
     };

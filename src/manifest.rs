@@ -97,6 +97,8 @@ pub struct Broken {
     pub file: String,
     /// The resource that it would be, if it says so.
     pub target: Option<ResourceRef>,
+    /// The back end that it asks for, if it is a rollout and says so.
+    pub route: Option<Route>,
     /// Its errors.
     pub errors: Vec<Diagnostic>,
 }
@@ -158,6 +160,7 @@ pub fn parse_edited(sources: &[Source], edits: &Edits, known: Known<'_>) -> Pars
         parsed.broken.push(Broken {
             file: error.file.clone(),
             target: None,
+            route: None,
             errors: vec![error],
         });
     }
@@ -186,6 +189,7 @@ fn broken(document: &Document, file: &str, diagnostics: &[Diagnostic]) -> Option
     (!errors.is_empty()).then(|| Broken {
         file: file.to_owned(),
         target: target.map(|(kind, name)| ResourceRef { kind, name }),
+        route: references::asked_for(document),
         errors,
     })
 }

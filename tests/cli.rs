@@ -8,6 +8,8 @@ mod edits;
 mod engine;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/sources.rs"]
+mod sources;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/unusable.rs"]

@@ -86,7 +86,12 @@ fn examples_and_specs_are_valid_without_a_warning() {
         .map(|path| vec![path])
         .collect();
     wholes.push(manifests("specs"));
-    wholes.push(vec![directory("examples/ci/rollout.yaml")]);
+    let of_pipeline = ["rollout.yaml", "shared.yaml"];
+    wholes.push(
+        of_pipeline
+            .map(|file| directory("examples/ci").join(file))
+            .to_vec(),
+    );
     for paths in wholes {
         let read = |path: &std::path::PathBuf| {
             let bytes = fs::read(path).expect("the manifest can be read");

@@ -4,6 +4,7 @@
 
 use super::console::Console;
 use super::exit::{Exit, Failure};
+use super::owner::{self, Owner};
 use super::target::ResourceRef;
 use crate::api::{Kind, OnDrift, Resource};
 use crate::world::applying::{Step, StepError, refuse_if_deleting, step};
@@ -67,12 +68,7 @@ pub async fn run(
         let target = ResourceRef::of(resource);
         refuse_if_deleting(resource, target.look_up(&store))?;
     }
-    let is_owned = store.iter().any(|stored| stored.draft.origin.is_some());
-    let sources = if is_owned {
-        world.sources().await?
-    } else {
-        Vec::new()
-    };
+    let sources = owner::sources(&store, world).await?;
     let suffix = match mode {
         Mode::Write => "",
         Mode::DryRun => " (dry run)",
@@ -114,20 +110,15 @@ fn warn_if_owned(
     console: &mut Console,
 ) {
     let stored = target.look_up(store);
-    let Some(origin) = stored.and_then(|stored| stored.draft.origin.as_ref()) else {
+    let Some(owner) = stored.and_then(|stored| Owner::of(stored, sources)) else {
         return;
     };
-    let mut sources = sources.iter().map(|source| &source.status);
-    let Some(source) = sources.find(|source| source.place == origin.source) else {
-        return; // No controller reads it any more.
-    };
-    let what = match source.on_drift {
+    let what = match owner.on_drift() {
         OnDrift::Restore => "which puts its own spec back",
         OnDrift::Report => "which reports the change, and takes it back when the manifest changes",
     };
     console.remark(format_args!(
-        "warning: {target} comes from source/{} ({}, file {}), {what}; change it there",
-        source.name, origin.source, origin.file
+        "warning: {target} comes from {owner}, {what}; change it there"
     ));
 }
 

@@ -151,6 +151,10 @@ pub struct ApplyArgs {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["files", "resources"]))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub struct DeleteArgs {
     /// Delete what these manifests name: a file, a directory or `-`; may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-")]
@@ -166,6 +170,9 @@ pub struct DeleteArgs {
     /// Say so and end with 0 when it is not there, as a preview whose time is over
     #[arg(long)]
     pub ignore_not_found: bool,
+    /// Delete it although it comes from a source that creates it again
+    #[arg(long)]
+    pub force: bool,
     /// Wait until it is gone
     #[arg(long)]
     pub wait: bool,

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::clock::{self, Patience};
 use super::console::Console;
 use super::exit::{Exit, Failure};
+use super::owner::{self, Owner, SourceSay};
 use super::target::ResourceRef;
-use crate::api::{Deletion, Dependents, Kind};
+use crate::api::{Deletion, Dependents, Kind, OnDrift};
 use crate::world::referrers::{Use, referrers};
 use crate::world::{Stored, World, WorldError};
 
@@ -20,6 +21,8 @@ pub struct Request {
     pub dependents: Dependents,
     /// What it means when one of them is not there.
     pub absent: Absent,
+    /// What a source of manifests counts for.
+    pub source: SourceSay,
     /// How long to wait until it is gone; not at all if absent.
     pub wait: Option<Patience>,
     /// The present instant.
@@ -41,7 +44,7 @@ const ATTEMPTS: u32 = 10;
 /// Deletes rollouts first, then what they referred to.
 ///
 /// # Errors
-/// When something is not there or is still referred to, or the store refuses or cannot be reached.
+/// When something is not there, comes from a source that would create it again, or is still referred to, or the store refuses or cannot be reached.
 pub async fn run(
     mut request: Request,
     world: &dyn World,
@@ -59,6 +62,9 @@ pub async fn run(
             }
         }
         Absent::Ignored => pass_over_absent(&mut request.targets, &store, console)?,
+    }
+    if request.source == SourceSay::Heeded {
+        refuse_if_owned(&request.targets, &store, world).await?;
     }
     let (rollouts, others): (Vec<_>, Vec<_>) = request
         .targets
@@ -90,6 +96,37 @@ fn pass_over_absent(
 ) -> Result<(), Failure> {
     for target in targets.extract_if(.., |target| target.look_up(store).is_none()) {
         console.answer(format_args!("{target} is not there: nothing to delete"))?;
+    }
+    Ok(())
+}
+
+/// Refuses all, before anything is done, if a source would create one of them again: what is drained comes back with all its
+/// traffic at once, as a first revision does. What is being deleted already may be deleted otherwise.
+async fn refuse_if_owned(
+    targets: &[ResourceRef],
+    store: &[Stored],
+    world: &dyn World,
+) -> Result<(), Failure> {
+    let found = targets.iter().filter_map(|target| target.look_up(store));
+    let going: Vec<&Stored> = found.filter(|one| one.draft.deletion.is_none()).collect();
+    let sources = owner::sources(going.iter().copied(), world).await?;
+    for stored in going {
+        let Some(owner) = Owner::of(stored, &sources) else {
+            continue;
+        };
+        let target = ResourceRef::of(&stored.draft.resource);
+        let when = match owner.on_drift() {
+            OnDrift::Restore => "at once",
+            OnDrift::Report => "when its manifest changes",
+        };
+        let how = match target.kind {
+            Kind::Rollout => ", with all its traffic and without stages",
+            Kind::LoadBalancer | Kind::MetricSource | Kind::AnalysisTemplate => "",
+        };
+        return Err(Failure::No(format!(
+            "{target}: nothing was deleted: it comes from {owner}, which would create it again {when}{how}; remove its manifest \
+             there, or delete it all the same by `--force`"
+        )));
     }
     Ok(())
 }

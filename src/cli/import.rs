@@ -58,7 +58,7 @@ pub async fn run(
     let terms = terms(args, &adoptee, &world.load().await?)?;
     if args.take_over {
         names::must_be_free(args, &adoptee, &terms.name)?;
-        ports::must_be_free(args, service.name(), &service.mesh())?;
+        ports::must_be_free(args, service.name(), &service.ways_in())?;
         take_over(args, &adoptee, &terms, (&*world, swarm), console).await
     } else {
         print(&adoptee, &terms, args.output, console)

@@ -10,11 +10,12 @@ use super::apply::Mode;
 use super::console::Console;
 use super::diff;
 use super::exit::{Exit, Failure};
+use super::owner::{self, Owner, SourceSay};
 use super::past::{Past, Release, Role, ShortRevision};
 use super::target::{ResourceRef, RolloutRef};
 use super::words::age;
 use crate::api::{
-    Access, Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, Place, Resource,
+    Access, Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, HistoryEntry, OnDrift, Resource,
     Revision, RolloutSpec,
 };
 use crate::world::applying::fitting;
@@ -34,15 +35,6 @@ pub struct Request {
     pub by: Actor,
     /// The present instant.
     pub now: Timestamp,
-}
-
-/// What a source of manifests counts for that keeps the rollout as it has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceSay {
-    /// Nothing is written over what it says.
-    Heeded,
-    /// Its spec is written over, until it puts it back.
-    Overridden,
 }
 
 /// How often a write is tried when others write the same rollout at the same time.
@@ -72,7 +64,9 @@ pub async fn run(
         let store = world.load().await?;
         let stored = target.find(&store)?;
         let past = past(stored).map_err(no)?;
-        heed_source(stored, request.source).map_err(no)?;
+        let sources = owner::sources([stored], world).await?;
+        let owner = Owner::of(stored, &sources);
+        heed(owner.as_ref(), request.source).map_err(no)?;
         let revision = match choose(&past, request.to.as_ref()).map_err(no)? {
             Choice::Back(revision) => revision,
             Choice::Stay(revision) => {
@@ -103,7 +97,7 @@ pub async fn run(
             result => {
                 result?;
                 console.answer(answer)?;
-                tell_what_follows(stored, console);
+                tell_what_follows(stored, owner.as_ref(), console);
                 return Ok(Exit::Done);
             }
         }
@@ -129,9 +123,12 @@ pub fn restored(
     }
 }
 
-/// The revision that an undo would go back to by itself, if there is one and no source has a say.
+/// The revision that an undo would go back to by itself, if there is one. What bears a source's mark is not offered it: whether
+/// anybody reads that source is asked when it is done.
 pub fn on_offer(stored: &Stored) -> Option<Revision> {
-    heed_source(stored, SourceSay::Heeded).ok()?;
+    if stored.draft.origin.is_some() {
+        return None;
+    }
     let past = past(stored).ok()?;
     let revision = past.way_back().ok()?;
     restored_spec(&revision, &past).ok().map(|_| revision)
@@ -148,21 +145,17 @@ fn past(stored: &Stored) -> Result<Past<'_>, String> {
     })
 }
 
-/// A source would put its own spec back: what it says is changed there.
-fn heed_source(stored: &Stored, say: SourceSay) -> Result<(), String> {
-    match (source(stored), say) {
-        (Some(source), SourceSay::Heeded) => Err(format!(
-            "it comes from {source}, which would put its own spec back; revert the commit there, or go back until then \
-             by `--force`"
+/// A source that puts its own spec back is not written over: what it says is changed there.
+fn heed(owner: Option<&Owner<'_>>, say: SourceSay) -> Result<(), String> {
+    match (owner.map(|owner| (owner, owner.on_drift())), say) {
+        (Some((owner, OnDrift::Restore)), SourceSay::Heeded) => Err(format!(
+            "it comes from {owner}, which would put its own spec back; revert the commit there, or go back until then by \
+             `--force`"
         )),
-        (Some(_), SourceSay::Overridden) | (None, SourceSay::Heeded | SourceSay::Overridden) => {
+        (Some((_, OnDrift::Report)) | None, SourceSay::Heeded) | (_, SourceSay::Overridden) => {
             Ok(())
         }
     }
-}
-
-fn source(stored: &Stored) -> Option<&Place> {
-    stored.draft.origin.as_ref().map(|origin| &origin.source)
 }
 
 fn choose(past: &Past<'_>, to: Option<&ShortRevision>) -> Result<Choice, String> {
@@ -284,11 +277,17 @@ fn show(
     Ok(Exit::Done)
 }
 
-fn tell_what_follows(stored: &Stored, console: &mut Console) {
+fn tell_what_follows(stored: &Stored, owner: Option<&Owner<'_>>, console: &mut Console) {
     let name = stored.draft.resource.name();
-    if let Some(source) = source(stored) {
+    if let Some(owner) = owner {
+        let what = match owner.on_drift() {
+            OnDrift::Restore => "which may put its own spec back at any time",
+            OnDrift::Report => {
+                "which reports the change, and takes it back when the manifest changes"
+            }
+        };
         console.remark(format_args!(
-            "it comes from {source}, which may put its own spec back at any time: revert the commit there too"
+            "it comes from {owner}, {what}: revert the commit there too"
         ));
     }
     console.remark(format_args!(

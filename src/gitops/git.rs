@@ -1,5 +1,6 @@
 //! A branch of a git repository: fetched at intervals, one commit deep, by the `git` program, and read from its objects.
-//! There is no work tree, so nothing is ever half there, and a link leads nowhere.
+//! There is no work tree, so nothing is ever half there, and a link leads nowhere: it is told of as what cannot be read, for
+//! it may stand in the place of a folder of manifests.
 //!
 //! How `git` is called is in `program`, what may be asked for in `address`. What the files mean is not read here.
 
@@ -27,7 +28,7 @@ mod suspects;
 
 pub use address::{Branch, BranchPattern, Folder, GitAddressError, Url};
 pub use branches::{GitBranches, MAX_BRANCHES};
-use objects::Entry;
+use objects::{Entry, Form};
 use program::{Git, GitError};
 
 /// The most bytes that a source's manifests may have together.
@@ -181,24 +182,19 @@ impl Follower {
     }
 }
 
-/// The manifests of a commit.
+/// The manifests of a commit, and what others may stand in.
 async fn files(git: &Git, commit: &Commit, folder: &Folder) -> Result<Vec<ManifestFile>, GitError> {
     let entries = git.list(commit, folder).await?;
-    let wanted: Vec<Entry> = entries
-        .into_iter()
-        .filter(|entry| is_wanted(&entry.path))
-        .collect();
-    if wanted.len() > MAX_FILES {
+    let wanted = entries.into_iter().filter(is_wanted);
+    let (manifests, hiding): (Vec<Entry>, Vec<Entry>) =
+        wanted.partition(|entry| entry.form == Form::File);
+    if manifests.len() > MAX_FILES {
         return Err(GitError::TooMuch(format!(
             "{} manifest files, and {MAX_FILES} is the most; split them among several sources",
-            wanted.len()
+            manifests.len()
         )));
     }
-    let fitting = || {
-        wanted
-            .iter()
-            .filter(|entry| entry.is_file() && entry.size <= MAX_FILE)
-    };
+    let fitting = || manifests.iter().filter(|entry| entry.size <= MAX_FILE);
     let total: u64 = fitting().map(|entry| entry.size).sum();
     if total > MAX_TOTAL {
         return Err(GitError::TooMuch(format!(
@@ -208,16 +204,15 @@ async fn files(git: &Git, commit: &Commit, folder: &Folder) -> Result<Vec<Manife
     let ids: Vec<&str> = fitting().map(|entry| entry.id.as_str()).collect();
     let mut contents = git.read(&ids).await?.into_iter();
     let mut files = Vec::new();
-    for entry in wanted {
-        let content = if !entry.is_file() {
-            Content::Unreadable {
-                problem: "it is a symbolic link, which is not followed in a repository".to_owned(),
-                remedy: "put the file itself there".to_owned(),
-            }
-        } else if entry.size > MAX_FILE {
-            Content::too_large(entry.size)
-        } else {
-            Content::Whole(contents.next().unwrap_or_default().into())
+    // One of a kind is enough: a commit with a million links is not to fill the memory.
+    for entry in manifests
+        .into_iter()
+        .chain(hiding.into_iter().take(MAX_FILES))
+    {
+        let content = match unreadable(entry.form) {
+            Some(unreadable) => unreadable,
+            None if entry.size > MAX_FILE => Content::too_large(entry.size),
+            None => Content::Whole(contents.next().unwrap_or_default().into()),
         };
         files.push(ManifestFile {
             path: folder.join(&entry.path),
@@ -228,9 +223,32 @@ async fn files(git: &Git, commit: &Commit, folder: &Folder) -> Result<Vec<Manife
     Ok(files)
 }
 
-/// Whether a file is read: a manifest, not hidden, and in no hidden folder.
-fn is_wanted(path: &str) -> bool {
-    let mut names = path.rsplit('/');
-    let is_manifest = names.next().is_some_and(is_manifest);
-    is_manifest && !names.any(|name| name.starts_with('.'))
+/// What is said of an entry that is not read, whatever it is called.
+fn unreadable(form: Form) -> Option<Content> {
+    let (problem, remedy) = match form {
+        Form::File => return None,
+        Form::Misnamed => ("its path is not UTF-8", "rename it"),
+        Form::Link => (
+            "it is a symbolic link, which is not followed in a repository",
+            "put the file or the folder itself there, or name the folder of the manifests by --path",
+        ),
+        Form::Submodule => (
+            "it is a submodule, which is not read",
+            "put its manifests there, or name the folder of the manifests by --path",
+        ),
+    };
+    Some(Content::Unreadable {
+        problem: problem.to_owned(),
+        remedy: remedy.to_owned(),
+    })
+}
+
+/// Whether an entry counts: a manifest, or what a folder of them may have become; not hidden, and in no hidden folder.
+fn is_wanted(entry: &Entry) -> bool {
+    let mut names = entry.path.rsplit('/');
+    let is_one = match entry.form {
+        Form::File | Form::Misnamed => names.next().is_some_and(is_manifest),
+        Form::Link | Form::Submodule => true,
+    };
+    is_one && !names.any(|name| name.starts_with('.'))
 }

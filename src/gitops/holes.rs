@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Content, Freshness, Listing, ManifestFile, Presence};
+use crate::api::{ResourceRef, Route};
 use crate::manifest::Broken;
 
 /// What of a listing could not be read: a resource that is missing may be in there.
@@ -14,6 +15,8 @@ pub(super) struct Holes<'a> {
     nameless: Option<&'a str>,
     /// The files with a document that cannot be applied.
     broken: BTreeSet<&'a str>,
+    /// The back ends that rollouts ask for which cannot be applied, each with the rollout.
+    asked_for: Vec<(&'a Route, &'a ResourceRef)>,
 }
 
 /// Whether a missing resource may be somewhere else.
@@ -41,7 +44,19 @@ impl<'a> Holes<'a> {
             unreadable,
             nameless: nameless.map(|broken| broken.file.as_str()),
             broken: broken.iter().map(|broken| broken.file.as_str()).collect(),
+            asked_for: broken
+                .iter()
+                .filter_map(|broken| broken.route.as_ref().zip(broken.target.as_ref()))
+                .collect(),
         }
+    }
+
+    /// The rollout that asks for this back end, and cannot have it or is wrong otherwise.
+    pub fn asks_for(&self, route: &Route) -> Option<&'a ResourceRef> {
+        let mut asked_for = self.asked_for.iter();
+        asked_for
+            .find(|(asked, _)| *asked == route)
+            .map(|(_, target)| *target)
     }
 
     /// What is said of them.

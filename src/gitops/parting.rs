@@ -30,14 +30,18 @@ pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision
             reason.map(|reason| format!("{target}: its manifest is gone, and it stays: {reason}"));
         decision.kept.extend(kept);
     };
+    let rename = renamed(stored, &target, holes);
     match (question.prune, doubt) {
         // Perhaps it is not gone at all.
         (Prune::Keep | Prune::Delete, Doubt::Passing) => keep(None),
         (Prune::Keep, Doubt::None | Doubt::Lasting(_)) => keep(Some(format!(
             "--prune is not set; delete it by `rolloutctl delete {target}`"
         ))),
-        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(reason)),
+        (Prune::Delete, Doubt::Lasting(reason)) => keep(Some(rename.unwrap_or(reason))),
         (Prune::Delete, Doubt::None) => {
+            if let Some(reason) = rename {
+                return keep(Some(reason));
+            }
             let users = referrers(&target, question.stored);
             let names: Vec<_> = users
                 .iter()
@@ -59,6 +63,17 @@ pub(super) fn gone(stored: &Stored, question: &Question, holes: &Holes, decision
             });
         }
     }
+}
+
+/// Why a rollout stays that serves from a back end for which another manifest asks: that would have it only when this one is drained
+/// and gone, and nobody would serve meanwhile. Its manifest has another name now, as is likely.
+fn renamed(stored: &Stored, target: &ResourceRef, holes: &Holes) -> Option<String> {
+    let route = stored.draft.status.as_ref()?.route.as_ref()?;
+    let heir = holes.asks_for(route)?;
+    Some(format!(
+        "its back end is asked for by {heir}; a serving rollout cannot be renamed without an end of service: write its old name \
+         again, give {heir} another back end, or end the service by `rolloutctl delete {target}`"
+    ))
 }
 
 /// Whether anything refers to resources of this kind.

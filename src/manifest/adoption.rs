@@ -155,13 +155,7 @@ pub fn manifest(adoptee: &Adoptee, terms: &Terms) -> String {
         format!("metadata: {{name: {}}}", scalar(terms.name.as_str())),
         "spec:".to_owned(),
     ];
-    let no_number = Choice::Open(1, "the service says no number of tasks");
-    let replicas = adoptee.replicas.filter(|replicas| *replicas > 0);
-    lines.push(field(
-        2,
-        "replicas",
-        &replicas.map_or(no_number, Choice::Said),
-    ));
+    lines.push(field(2, "replicas", &replicas(adoptee)));
     lines.push("  template:".to_owned());
     lines.extend(template(&adoptee.template));
     lines.push("  traffic:".to_owned());
@@ -177,6 +171,18 @@ pub fn manifest(adoptee: &Adoptee, terms: &Terms) -> String {
     lines.push(field(4, "reach", &reach));
     lines.extend(STRATEGY.lines().map(str::to_owned));
     lines.join("\n") + "\n"
+}
+
+/// A rollout has at least one task.
+fn replicas(adoptee: &Adoptee) -> Choice<u32> {
+    match adoptee.replicas {
+        None => Choice::Open(1, "the service says no number of tasks"),
+        Some(0) => Choice::Open(
+            1,
+            "the service asks for 0 tasks, which a rollout cannot have; how many did it have, and is it to run at all?",
+        ),
+        Some(number) => Choice::Said(number),
+    }
 }
 
 /// A beginning: what is right depends on the traffic.
@@ -270,6 +276,19 @@ mod tests {
             "{text}"
         );
         assert_eq!(read_back(&text), adoptee.template);
+    }
+
+    #[test]
+    fn a_service_of_no_tasks_is_told_as_such() {
+        let adoptee = Adoptee {
+            replicas: Some(0),
+            ..adoptee(json!({"image": "web:1.0"}))
+        };
+        let text = manifest(&adoptee, &terms());
+        let told =
+            "  replicas: 1 # decide: the service asks for 0 tasks, which a rollout cannot have";
+        assert!(text.contains(told), "{text}");
+        read_back(&text);
     }
 
     #[test]

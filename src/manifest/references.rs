@@ -203,6 +203,18 @@ fn claim(root: &Node<'_>) -> Option<(String, String)> {
     Some((load_balancer.to_owned(), backend.to_owned()))
 }
 
+/// The back end that a document asks for, if it is one of a rollout.
+pub(super) fn asked_for(document: &Document) -> Option<Route> {
+    if document.kind != Some(Kind::Rollout) {
+        return None;
+    }
+    let (load_balancer, backend) = claim(&Node::root(&document.value))?;
+    Some(Route {
+        load_balancer: load_balancer.parse().ok()?,
+        backend,
+    })
+}
+
 /// Whether a rollout's spec asks for a preview, which has no part in the traffic.
 fn is_preview(spec: &Node<'_>) -> bool {
     spec.at(&["strategy", "preview"]).is_given()

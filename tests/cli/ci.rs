@@ -13,8 +13,7 @@ use super::{code, stderr, stdout};
 const BRANCH: &str = "test/Login_Form-which-has-a-name-that-is-much-too-long";
 
 /// What the runners set.
-const GITLAB: [(&str, &str); 3] = [
-    ("CI_COMMIT_SHORT_SHA", "4f0c2e1a"),
+const GITLAB: [(&str, &str); 2] = [
     ("CI_COMMIT_BRANCH", "master"),
     ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "rc"),
 ];
@@ -28,24 +27,77 @@ fn read(file: &str) -> Value {
     from_yaml(&text).expect("it is YAML")
 }
 
-/// Runs a script in a directory with the manifest, where no Swarm is.
+/// A commit with the manifests, checked out, where no Swarm is.
+struct Checkout {
+    work: tempfile::TempDir,
+}
+
+impl Checkout {
+    fn new() -> Self {
+        let work = tempfile::tempdir().expect("a directory");
+        for manifest in ["rollout.yaml", "shared.yaml"] {
+            let from = directory().join(manifest);
+            std::fs::copy(from, work.path().join(manifest)).expect("copied");
+        }
+        let checkout = Self { work };
+        checkout.commit();
+        checkout
+    }
+
+    /// Commits all that is there; the tree's name.
+    fn commit(&self) -> String {
+        self.git(&["init", "--quiet"]);
+        self.git(&["add", "--all", "*.yaml"]);
+        let who = ["-c", "user.name=Ana", "-c", "user.email=ana@example.com"];
+        let what = [
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message",
+            "a version",
+        ];
+        self.git(&[&who[..], &what[..]].concat());
+        self.git(&["rev-parse", "HEAD^{tree}"])
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.args(arguments).current_dir(self.work.path());
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let output = git.output().expect("git is installed");
+        assert!(output.status.success(), "git {arguments:?}: {output:?}");
+        stdout(&output).trim().to_owned()
+    }
+
+    fn sh(&self, script: &str, variables: &BTreeMap<String, String>) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_rolloutctl"));
+        let programs = program.parent().expect("a directory").display();
+        let mut sh = Command::new("sh");
+        sh.args(["-e", "-c", script])
+            .current_dir(self.work.path())
+            .envs(variables)
+            .env("PATH", format!("{programs}:/usr/local/bin:/usr/bin:/bin"))
+            .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+            .env_remove("DOCKER_CONTEXT")
+            .stdin(Stdio::null());
+        for file in ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_ENV"] {
+            sh.env(file, self.work.path().join(file));
+        }
+        sh.output().expect("a shell")
+    }
+
+    /// What a step has set for those after it.
+    fn set(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.work.path().join("GITHUB_ENV")).unwrap_or_default();
+        let set = text.lines().filter_map(|line| line.split_once('='));
+        set.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+}
+
+/// Runs a script in a directory with the manifests, where no Swarm is.
 fn sh(script: &str, variables: &BTreeMap<String, String>) -> Output {
-    let work = tempfile::tempdir().expect("a directory");
-    let manifest = "rollout.yaml";
-    std::fs::copy(directory().join(manifest), work.path().join(manifest)).expect("copied");
-    let program = Path::new(env!("CARGO_BIN_EXE_rolloutctl"));
-    let programs = program.parent().expect("a directory").display();
-    Command::new("sh")
-        .args(["-e", "-c", script])
-        .current_dir(work.path())
-        .envs(variables)
-        .env("PATH", format!("{programs}:/usr/local/bin:/usr/bin:/bin"))
-        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-        .env("GITHUB_STEP_SUMMARY", work.path().join("summary"))
-        .env_remove("DOCKER_CONTEXT")
-        .stdin(Stdio::null())
-        .output()
-        .expect("a shell")
+    Checkout::new().sh(script, variables)
 }
 
 /// The lines of a GitLab script, in which an anchor may bring more than one.
@@ -64,11 +116,8 @@ fn gitlab(job: &str, more: &[(&str, &str)]) -> Output {
         variables.insert((*name).to_owned(), (*value).to_owned());
     }
     for (name, value) in pipeline["variables"].as_object().expect("variables") {
-        let mut value = value.as_str().expect("a text").to_owned();
-        for (known, meant) in GITLAB {
-            value = value.replace(&format!("${known}"), meant);
-        }
-        variables.insert(name.clone(), value);
+        let value = value.as_str().expect("a text");
+        variables.insert(name.clone(), value.to_owned());
     }
     sh(&lines(&pipeline[job]["script"]).join("\n"), &variables)
 }
@@ -94,9 +143,12 @@ fn github(job: &str) -> Vec<(String, Output)> {
         for (name, value) in fields {
             let value = value.as_str().expect("a text");
             let value = value
-                .replace("${{ github.sha }}", "4f0c2e1a")
                 .replace("${{ github.base_ref }}", "rc")
-                .replace("${{ github.event.ref }}", BRANCH);
+                .replace("${{ github.event.ref }}", BRANCH)
+                .replace(
+                    "${{ needs.deploy-test.outputs.rollout }}",
+                    "rollout/news-web-test",
+                );
             let is_deploy = job["if"]
                 .as_str()
                 .is_some_and(|text| text.contains("'master'"));
@@ -108,8 +160,12 @@ fn github(job: &str) -> Vec<(String, Output)> {
     variables.remove("DOCKER_HOST");
     let steps = job["steps"].as_array().expect("steps");
     let steps = steps.iter().filter_map(|step| step["run"].as_str());
+    let checkout = Checkout::new();
     steps
-        .map(|script| (script.to_owned(), sh(script, &variables)))
+        .map(|script| {
+            variables.extend(checkout.set());
+            (script.to_owned(), checkout.sh(script, &variables))
+        })
         .collect()
 }
 
@@ -124,8 +180,11 @@ fn a_merge_request_is_validated_and_simulated() {
     let told = stdout(&gitlab("validate", &[]));
     assert_eq!(told, "3 resources valid, also with master, rc, test/*\n");
     let told = stdout(&gitlab("simulate", &[]));
+    let tree = Checkout::new().commit();
     assert!(
-        told.contains("rollout/news-web: registry.example/news-web:4f0c2e1a replaces"),
+        told.contains(&format!(
+            "rollout/news-web: registry.example/news-web:{tree} replaces"
+        )),
         "{told}"
     );
     // A branch for which there is no overlay is an error, and not the base.
@@ -143,7 +202,7 @@ fn a_merge_request_is_validated_and_simulated() {
 #[test]
 fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
     let all = jobs(&read(".gitlab-ci.yml"));
-    assert_eq!(all.len(), 8, "{all:?}");
+    assert_eq!(all.len(), 9, "{all:?}");
     for job in all {
         if ["validate", "simulate"].contains(&job.as_str()) {
             continue;
@@ -164,17 +223,90 @@ fn every_job_of_gitlab_is_understood_and_fails_honestly_without_a_swarm() {
 fn every_step_of_github_is_understood_and_fails_honestly_without_a_swarm() {
     let workflow = read("github-workflow.yml");
     let jobs = workflow["jobs"].as_object().expect("jobs");
-    assert_eq!(jobs.len(), 5);
+    assert_eq!(jobs.len(), 6);
     for job in jobs.keys() {
         for (script, output) in github(job) {
-            let needs_none = ["validate", "simulate"].iter().any(|verb| {
-                script.starts_with(&format!("rolloutctl {verb}"))
-                    || script.contains(&format!("\nrolloutctl {verb}"))
-            });
-            let expected = if needs_none { 0 } else { 4 };
+            let wants_a_swarm = ["diff", "apply", "status", "delete"]
+                .iter()
+                .any(|verb| script.contains(&format!("rolloutctl {verb} ")));
+            let expected = if wants_a_swarm { 4 } else { 0 };
             assert_eq!(code(&output), Some(expected), "{job}: {script}: {output:?}");
         }
     }
+}
+
+/// The image's tag is the tree: after a revert, it is the one of before.
+#[test]
+fn a_reverted_commit_has_the_tag_that_it_had() {
+    let pipeline = read(".gitlab-ci.yml");
+    let workflow = read("github-workflow.yml");
+    let of_gitlab = format!("{}\necho \"$image\"", lines(&pipeline[".tag"]).join("\n"));
+    let steps = workflow["jobs"]["deploy"]["steps"]
+        .as_array()
+        .expect("steps");
+    let step = steps.iter().find(|step| step["name"] == "image");
+    let of_github = step.and_then(|step| step["run"].as_str());
+    let of_github = format!("{}\ncat \"$GITHUB_ENV\"", of_github.expect("a script"));
+    let repository = ("REPOSITORY".to_owned(), "web".to_owned());
+    let variables = BTreeMap::from([repository]);
+    for (script, start) in [(of_gitlab, "web:"), (of_github, "IMAGE=web:")] {
+        let checkout = Checkout::new();
+        let tag = || {
+            let told = stdout(&checkout.sh(&script, &variables));
+            let last = told.lines().last().expect("a line");
+            last.strip_prefix(start).expect("an image").to_owned()
+        };
+        let first = tag();
+        let file = checkout.work.path().join("main.yaml");
+        std::fs::write(&file, "a change\n").expect("written");
+        checkout.commit();
+        assert_ne!(tag(), first);
+        std::fs::remove_file(&file).expect("removed");
+        checkout.commit();
+        assert_eq!(tag(), first);
+    }
+}
+
+/// What others use, too, is written by master alone; and rc waits for a person, as its comment says.
+#[test]
+fn only_master_applies_what_is_shared() {
+    let applies = "rolloutctl apply -f \"$SHARED\"";
+    let pipeline = read(".gitlab-ci.yml");
+    let with_it: Vec<_> = jobs(&pipeline)
+        .into_iter()
+        .filter(|job| {
+            pipeline[job]["script"]
+                .to_string()
+                .contains("apply -f \\\"$SHARED")
+        })
+        .collect();
+    assert_eq!(with_it, ["deploy"]);
+    let script = lines(&pipeline["deploy"]["script"]).join("\n");
+    assert!(
+        script.contains(&format!(
+            "if [ \"$CI_COMMIT_BRANCH\" = master ]; then {applies}; fi"
+        )),
+        "{script}"
+    );
+    let workflow = read("github-workflow.yml");
+    for (name, job) in workflow["jobs"].as_object().expect("jobs") {
+        for step in job["steps"].as_array().expect("steps") {
+            if step["run"]
+                .as_str()
+                .is_some_and(|run| run.contains(applies))
+            {
+                assert_eq!(
+                    (name.as_str(), &step["if"]),
+                    ("deploy", &"github.ref_name == 'master'".into())
+                );
+            }
+        }
+    }
+    let manifest = read("rollout.yaml");
+    assert_eq!(manifest["kind"], "Rollout");
+    let stages = &manifest["overlays"]["rc"]["spec"]["strategy"]["canary"]["stages"];
+    let last = stages.as_array().and_then(|stages| stages.last());
+    assert_eq!(last.expect("a stage")["approval"], true);
 }
 
 /// A revert must not wait for the rollout that it ends, nor be cancelled by another branch's push.
@@ -201,17 +333,22 @@ fn nobody_waits_for_a_rollout_under_the_lock() {
         .iter()
         .filter(|(_, job)| job.get("concurrency").is_some());
     let locked: Vec<_> = locked.map(|(name, _)| name.as_str()).collect();
-    assert_eq!(locked, ["deploy"]);
-    let group = workflow["jobs"]["deploy"]["concurrency"].as_str();
-    assert!(
-        group.is_some_and(|group| group.contains("${{ github.ref_name }}")),
-        "{group:?}"
-    );
-    let steps = workflow["jobs"]["deploy"]["steps"].to_string();
-    assert!(
-        steps.contains("apply") && !steps.contains("--wait"),
-        "{steps}"
-    );
+    assert_eq!(locked, ["deploy", "deploy-test", "stop-test"]);
+    for (job, group) in [
+        ("deploy", "production-${{ github.ref_name }}"),
+        ("deploy-test", "preview-${{ github.ref_name }}"),
+        ("stop-test", "preview-${{ github.event.ref }}"),
+    ] {
+        assert_eq!(workflow["jobs"][job]["concurrency"], group);
+    }
+    for job in ["deploy", "deploy-test"] {
+        let steps = workflow["jobs"][job]["steps"].to_string();
+        assert!(
+            steps.contains("apply") && !steps.contains("--wait"),
+            "{steps}"
+        );
+    }
+    assert_eq!(workflow["jobs"]["wait-test"]["needs"], "deploy-test");
     let steps = workflow["jobs"]["wait"]["steps"].to_string();
     assert!(steps.contains("status news-web --wait"), "{steps}");
     assert_eq!(workflow["jobs"]["wait"]["needs"], "deploy");
@@ -249,7 +386,6 @@ fn a_test_branch_has_one_name() {
             let line = line.expect("it names it");
             let variables = [
                 ("MANIFEST", "rollout.yaml"),
-                ("IMAGE", "web:1"),
                 ("BRANCH", branch),
                 ("CI_COMMIT_BRANCH", branch),
             ];

@@ -64,9 +64,9 @@ fn what_is_wrong_with_a_compose_file_is_told_with_its_place() {
     );
 }
 
-/// Whether the rollout is there already or not: what comes by the mesh is lost with the service's tasks.
+/// Whether the rollout is there already or not: what comes by a published port is lost with the service's tasks.
 #[test]
-fn a_port_of_the_mesh_is_asked_about_before_a_service_is_taken_over() {
+fn a_published_port_is_asked_about_before_a_service_is_taken_over() {
     let directory = tempfile::tempdir().expect("a directory");
     let service = serde_json::json!({
         "ID": "abc", "Version": {"Index": 7},
@@ -78,6 +78,7 @@ fn a_port_of_the_mesh_is_asked_about_before_a_service_is_taken_over() {
                 {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"},
                 {"Protocol": "tcp", "TargetPort": 81, "PublishMode": "ingress"},
                 {"Protocol": "tcp", "TargetPort": 82, "PublishedPort": 82, "PublishMode": "host"},
+                {"Protocol": "tcp", "TargetPort": 83, "PublishMode": "host"},
             ]},
         },
     });
@@ -92,7 +93,7 @@ fn a_port_of_the_mesh_is_asked_about_before_a_service_is_taken_over() {
     };
     let (refused, told) = take_over(&[]);
     assert_eq!(refused, Some(1), "{told}");
-    let wanted = "nothing was done: port 8080/tcp, a port of the engine's choice of every node leads to news_web by the routing mesh";
+    let wanted = "nothing was done: news_web is reached by port 8080/tcp of every node, a port of the engine's choice of every node, port 82/tcp of each node with a task, which";
     assert!(told.contains(wanted), "{told}");
     assert!(told.trim_end().ends_with("--drop-ports"), "{told}");
     let (_, told) = take_over(&["--drop-ports"]);

@@ -112,5 +112,7 @@ fn a_commit_is_scaled_in_and_its_revert_takes_everything_back() {
         (!lab.rollouts().iter().any(|name| name == NAME)).then_some(())
     });
     controller.stop();
-    lab.cli(&["delete", "metricsource/e2e-gitops"]).ok();
+    // The store still tells of the source, which no controller reads any more.
+    lab.cli(&["delete", "metricsource/e2e-gitops", "--force"])
+        .ok();
 }

@@ -105,7 +105,7 @@ impl Lab {
     }
 
     /// What every rollout refers to.
-    fn base(&self) -> String {
+    pub fn base(&self) -> String {
         let addresses: Vec<String> = self
             .instances
             .iter()
@@ -221,10 +221,10 @@ impl Lab {
         .ok()
     }
 
-    /// Deletes a rollout, and waits until it is gone. Wants a controller.
+    /// Deletes a rollout, whatever source it came from, and waits until it is gone. Wants a controller.
     pub fn clean(&self, name: &str) {
         let rollout = format!("rollout/{name}");
-        let output = self.cli(&["delete", &rollout, "--wait", "--timeout", "90s"]);
+        let output = self.cli(&["delete", &rollout, "--force", "--wait", "--timeout", "90s"]);
         assert_eq!(output.code, 0, "{output:?}");
     }
 

@@ -15,12 +15,21 @@ use crate::manifest::{Manifest, bake};
 /// The rollout that the example's scripts name.
 const NAME: &str = "news-web";
 
-/// Runs the script of a job on a branch, which is a merge request's target too.
+/// The lines of a script, in which an anchor may bring more than one.
+fn lines(script: &Value) -> Vec<&str> {
+    match script {
+        Value::Array(items) => items.iter().flat_map(lines).collect(),
+        line => vec![line.as_str().expect("a line")],
+    }
+}
+
+/// Runs the script of a job on a branch, which is a merge request's target too. The lab's images have tags of their own: the line that
+/// makes one of the tree is left out.
 fn job(lab: &Lab, directory: &Path, name: &str, branch: &str, image: &str) -> Output {
     let text = include_str!("../../examples/ci/.gitlab-ci.yml");
     let pipeline: Value = from_yaml(text).expect("YAML");
-    let script = pipeline[name]["script"].as_array().expect("a script");
-    let lines: Vec<_> = script.iter().filter_map(Value::as_str).collect();
+    let mut lines = lines(&pipeline[name]["script"]);
+    lines.retain(|line| !line.starts_with("image="));
     let program = Path::new(env!("CARGO_BIN_EXE_rolloutctl"));
     let programs = program.parent().expect("a directory").display();
     let path = std::env::var("PATH").expect("a path");
@@ -30,7 +39,8 @@ fn job(lab: &Lab, directory: &Path, name: &str, branch: &str, image: &str) -> Ou
         .env("PATH", format!("{programs}:{path}"))
         .env("DOCKER_HOST", &lab.docker_host)
         .env("MANIFEST", "rollout.yaml")
-        .env("IMAGE", image)
+        .env("SHARED", "shared.yaml")
+        .env("image", image)
         .env("CI_COMMIT_BRANCH", branch)
         .env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", branch)
         .output()
@@ -57,6 +67,7 @@ fn the_examples_pipeline_scales_in_on_rc_rolls_over_on_master_and_fails_honestly
         "broken": {"spec": {"template": {"environment": {"READY_AFTER": "10m"}}}},
     });
     std::fs::write(directory.path().join("rollout.yaml"), manifest.to_string()).expect("written");
+    std::fs::write(directory.path().join("shared.yaml"), lab.base()).expect("written");
     let run =
         |name: &str, branch: &str, image: &str| job(&lab, directory.path(), name, branch, image);
     let controller = Controller::start_with(&lab, "pipelines", &[]);

@@ -1,6 +1,6 @@
 //! What becomes of manifests that come, change, go and are wrong.
 
-use rolloutctl::api::{Dependents, OnDrift, Prune, SourcePhase};
+use rolloutctl::api::{Dependents, OnDrift, Prune, RolloutStatus, Route, SourcePhase};
 use rolloutctl::gitops::{Content, Freshness, ManifestFile};
 
 use crate::manifests::{EDGE, listing, listing_at, rollout, with_edge};
@@ -136,6 +136,46 @@ async fn safety_7_a_rollout_whose_manifest_is_gone_is_drained_and_its_balancer_g
     site.settle().await;
     assert_eq!(site.store.find("loadbalancer/edge"), None);
     assert!(site.store.find("loadbalancer/other").is_some());
+}
+
+/// What it is called now could have the back end only when nobody serves from it any more.
+#[tokio::test]
+async fn safety_4_a_rollout_that_serves_stays_while_its_back_end_is_asked_for_under_another_name() {
+    let mut site = pruning();
+    let file = |name: &str| {
+        let own = format!("backend: {name},");
+        rollout(name, "web:1").replace(&own, "backend: news-web,")
+    };
+    site.say(listing(&[
+        ("edge.yaml", EDGE.to_owned()),
+        ("news-web.yaml", file("news-web")),
+    ]))
+    .await;
+    site.store.touch("rollout/news-web", |draft| {
+        draft.status = Some(RolloutStatus {
+            route: Some(Route {
+                load_balancer: "edge".parse().expect("a name"),
+                backend: "news-web".to_owned(),
+            }),
+            ..RolloutStatus::default()
+        });
+    });
+    let renamed = [("edge.yaml", EDGE.to_owned()), ("news.yaml", file("news"))];
+    site.say(listing(&renamed)).await;
+    let stored = site.store.find("rollout/news-web").expect("it serves");
+    assert_eq!(stored.draft.deletion, None);
+    assert_eq!(site.store.find("rollout/news"), None);
+    let kept = site.store.source().expect("told").kept;
+    assert!(
+        kept.iter().any(|kept| kept.starts_with(
+            "rollout/news-web: its manifest is gone, and it stays: its back end is asked for by rollout/news; a serving rollout"
+        )),
+        "{kept:?}"
+    );
+    // Somebody has decided that the service may end.
+    site.say(listing(&renamed[..1])).await;
+    let stored = site.store.find("rollout/news-web").expect("it is drained");
+    assert!(stored.draft.deletion.is_some());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! A watched directory, really: files are written, renamed, cut short and taken away under the eyes of the source.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
@@ -311,6 +313,16 @@ async fn what_was_behind_a_link_to_nowhere_is_kept() {
     symlink("..rev-2", root.join("..next")).expect("a link");
     fs::rename(root.join("..next"), root.join("team")).expect("swapped");
     bench.until_image("web", Some("web:2")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_a_directory_whose_name_is_not_utf_8_any_more_is_kept() {
+    let mut bench = Bench::new(Prune::Delete);
+    bench.write("team/web.yaml", &rollout("web", "web:1"));
+    bench.until_image("web", Some("web:1")).await;
+    let root = bench.directory.path();
+    fs::rename(root.join("team"), root.join(OsStr::from_bytes(b"t\xe9am"))).expect("renamed");
+    bench.until_kept("web", "t\u{fffd}am").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! A git repository, really: made by the test, followed by its path and by `file://`.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -227,7 +230,7 @@ async fn what_is_invalid_too_large_or_a_link_stops_nothing_else() {
     bench
         .repository
         .write("specs/large.yaml", &"# a comment\n".repeat(size / 12 + 1));
-    std::os::unix::fs::symlink(
+    symlink(
         "/etc/passwd",
         bench.repository.path().join("specs/link.yaml"),
     )
@@ -252,6 +255,70 @@ async fn what_is_invalid_too_large_or_a_link_stops_nothing_else() {
             "{words}: {:?}",
             status.problems
         );
+    }
+}
+
+/// What a commit does, and what is said of it.
+type Case<'a> = (&'a dyn Fn(&Repository), &'a str);
+
+/// What stands in the place of a folder of manifests may be that folder still.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_whose_folder_has_become_a_link_a_submodule_or_a_name_that_is_not_utf_8()
+{
+    let become_link = |repository: &Repository| {
+        fs::create_dir(repository.path().join("elsewhere")).expect("a directory");
+        let team = repository.path().join("specs/team");
+        fs::rename(&team, repository.path().join("elsewhere/team")).expect("moved");
+        symlink("../elsewhere/team", team).expect("a link");
+        repository.commit("a link");
+    };
+    let become_submodule = |repository: &Repository| {
+        let head = repository.git(&["rev-parse", "HEAD"]);
+        repository.git(&["rm", "-r", "--quiet", "specs/team"]);
+        let entry = format!("160000,{head},specs/team");
+        repository.git(&["update-index", "--add", "--cacheinfo", &entry]);
+        repository.git(&["commit", "--quiet", "--message", "a submodule"]);
+    };
+    let misname = |repository: &Repository| {
+        let name = OsStr::from_bytes(b"t\xe9am");
+        let specs = repository.path().join("specs");
+        fs::rename(specs.join("team"), specs.join(name)).expect("renamed");
+        repository.commit("Latin-1");
+    };
+    let cases: [Case<'_>; 3] = [
+        (
+            &become_link,
+            "specs/team:1:1: document: it is a symbolic link",
+        ),
+        (
+            &become_submodule,
+            "specs/team:1:1: document: it is a submodule",
+        ),
+        (
+            &misname,
+            "specs/t\u{fffd}am/shop.yaml:1:1: document: its path is not UTF-8",
+        ),
+    ];
+    for (change, said) in cases {
+        let mut bench = Bench::new();
+        let repository = &bench.repository;
+        repository.write("specs/team/shop.yaml", &rollout("shop", "shop:1"));
+        repository.commit("a team");
+        bench.until_image("shop", Some("shop:1")).await;
+        change(&bench.repository);
+        let web = rollout("web", "web:2");
+        fs::write(bench.repository.path().join("specs/web.yaml"), web).expect("written");
+        let all = ["commit", "--quiet", "--message", "web", "specs/web.yaml"];
+        bench.repository.git(&all);
+        bench.until_image("web", Some("web:2")).await;
+        bench.site.settle().await;
+        let stored = bench.site.store.find("rollout/shop").expect("it is kept");
+        assert_eq!(stored.draft.deletion, None, "{said}");
+        let status = bench.site.store.source().expect("told");
+        let problems = &status.problems;
+        assert!(problems.iter().any(|p| p.contains(said)), "{problems:?}");
+        let is_kept = |kept: &String| kept.contains("rollout/shop");
+        assert!(status.kept.iter().any(is_kept), "{:?}", status.kept);
     }
 }
 

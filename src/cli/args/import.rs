@@ -47,7 +47,7 @@ pub struct ImportArgs {
     /// nowhere
     #[arg(long, requires = "take_over")]
     pub drop_names: bool,
-    /// Nobody comes by the ports that the service publishes in the routing mesh any more: they lead nowhere then
+    /// Nobody comes by the ports that the service publishes any more, in the routing mesh or in host mode: they lead nowhere then
     #[arg(long, requires = "take_over")]
     pub drop_ports: bool,
     /// A server in the back end that leads to the service, although its address does not tell; may be repeated

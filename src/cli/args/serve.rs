@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::api::Duration;
 use crate::cli::listen::{UdpAddress, tcp_address};
@@ -28,7 +28,7 @@ pub struct ControllerArgs {
 
 /// Where manifests come from besides `rolloutctl apply`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "GitOps sources")]
+#[command(next_help_heading = "GitOps sources", group = ArgGroup::new("source").args(["watch", "git"]).multiple(true))]
 pub struct SourceArgs {
     /// Apply what the manifests in this directory say, and below it, whenever they change
     #[arg(long, value_name = "DIR")]
@@ -74,10 +74,16 @@ pub struct SourceArgs {
     pub overlay: Option<String>,
     /// Delete resources that a source applied once its manifests are gone; a rollout is drained
     /// first. Nothing is deleted while anything in the source cannot be read
-    #[arg(long)]
+    #[arg(long, requires = "source")]
     pub prune: bool,
     /// What becomes of a source's resource that was changed by hand
-    #[arg(long, value_enum, default_value = "restore", value_name = "WHAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "restore",
+        value_name = "WHAT",
+        requires = "source"
+    )]
     pub on_drift: Drift,
 }
 

@@ -1,4 +1,4 @@
-//! That a port of the routing mesh which leads to an imported service does not lead nowhere without a word.
+//! That a port of the nodes which leads to an imported service does not lead nowhere without a word.
 
 use crate::cli::args::ImportArgs;
 use crate::cli::exit::Failure;
@@ -17,9 +17,9 @@ pub(super) fn must_be_free(
         return Ok(());
     }
     Err(Failure::No(format!(
-        "nothing was done: {} of every node leads to {service} by the routing mesh, and leads nowhere once it has no tasks. Let \
-         clients go to HAProxy: its front end can `bind` that port on other addresses than the nodes', or DNS can lead to it; \
-         and run this again with --drop-ports",
+        "nothing was done: {service} is reached by {}, which leads nowhere once it has no tasks. Let clients go to HAProxy: its \
+         front end can `bind` that port on other addresses than the nodes', or DNS can lead to it; and run this again with \
+         --drop-ports",
         published.join(", ")
     )))
 }
@@ -40,14 +40,19 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_the_mesh_stop_the_takeover_until_somebody_says_that_nobody_uses_them() {
-        let published = ["port 80/tcp".to_owned(), "port 443/tcp".to_owned()];
+    fn published_ports_stop_the_takeover_until_somebody_says_that_nobody_uses_them() {
+        let published = [
+            "port 80/tcp of every node".to_owned(),
+            "port 443/tcp of each node with a task".to_owned(),
+        ];
         let refused = must_be_free(&args(&[]), "news_web", &published);
         let Err(Failure::No(told)) = refused else {
             panic!("{refused:?}");
         };
         assert!(
-            told.contains("port 80/tcp, port 443/tcp of every node leads to news_web"),
+            told.contains(
+                "news_web is reached by port 80/tcp of every node, port 443/tcp of each node with a task, which leads nowhere"
+            ),
             "{told}"
         );
         assert!(told.ends_with("--drop-ports"), "{told}");

@@ -3,10 +3,16 @@
 use super::console;
 use super::fixtures::{at, baking, healthy, load_balancer, name, store, stored, with_status};
 use super::memory::{Memory, touch};
-use crate::api::{Deletion, Dependents, Duration, Resource, RolloutStatus, Route};
+use super::past::sourced;
+use super::source::status_of_news;
+use crate::api::{
+    Deletion, Dependents, Duration, OnDrift, Resource, RolloutStatus, Route, SourcePhase,
+    SourceStatus,
+};
 use crate::cli::clock::Patience;
 use crate::cli::delete::{Absent, Request, run};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::owner::SourceSay;
 use crate::cli::target::ResourceRef;
 
 fn request(targets: &[&str], wait: Option<Patience>) -> Request {
@@ -17,6 +23,7 @@ fn request(targets: &[&str], wait: Option<Patience>) -> Request {
             .collect(),
         dependents: Dependents::Remove,
         absent: Absent::Refused,
+        source: SourceSay::Heeded,
         wait,
         now: at(100),
     }
@@ -235,4 +242,97 @@ async fn what_is_not_there_is_not_waited_for() {
         answers.text(),
         "rollout/gone is not there: nothing to delete\n"
     );
+}
+
+/// A rollout of a source, and its load balancer, which was applied by hand.
+fn owned() -> Memory {
+    Memory::with([sourced(with_status(healthy())), stored(load_balancer())])
+}
+
+#[tokio::test]
+async fn what_a_source_would_create_again_is_not_deleted_unless_forced() {
+    for (on_drift, when) in [
+        (
+            OnDrift::Restore,
+            "create it again at once, with all its traffic and without stages",
+        ),
+        (
+            OnDrift::Report,
+            "create it again when its manifest changes, with all its traffic",
+        ),
+    ] {
+        let memory = owned();
+        memory.tell(SourceStatus {
+            on_drift,
+            ..status_of_news()
+        });
+        let (mut console, answers, _) = console();
+        let asked = Request {
+            absent: Absent::Ignored,
+            ..request(&["lb/edge", "ro/news-web"], None)
+        };
+        let failure = run(asked, &memory, &mut console)
+            .await
+            .expect_err("refused");
+        let Failure::No(said) = failure else {
+            panic!("{failure:?}");
+        };
+        for words in [
+            "rollout/news-web: nothing was deleted",
+            "source/git-specs",
+            "file news.yaml",
+            when,
+            "--force",
+        ] {
+            assert!(said.contains(words), "{said}");
+        }
+        assert_eq!((memory.writes(), answers.text().as_str()), (0, ""));
+
+        let forced = Request {
+            source: SourceSay::Overridden,
+            ..request(&["ro/news-web"], None)
+        };
+        run(forced, &memory, &mut console).await.expect("forced");
+        assert!(
+            memory
+                .find("ro/news-web")
+                .is_some_and(|s| s.draft.deletion.is_some())
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_no_source_says_any_more_is_deleted_as_all_else() {
+    let gone = SourceStatus {
+        phase: SourcePhase::Gone,
+        ..status_of_news()
+    };
+    let kept = SourceStatus {
+        kept: vec!["rollout/news-web: its manifest is gone, and it stays: why".to_owned()],
+        ..status_of_news()
+    };
+    for status in [None, Some(gone), Some(kept)] {
+        let memory = owned();
+        if let Some(status) = status {
+            memory.tell(status);
+        }
+        let (mut console, _, _) = console();
+        run(request(&["ro/news-web"], None), &memory, &mut console)
+            .await
+            .expect("marked");
+    }
+    // What is being deleted already may be orphaned instead.
+    let mut leaving = sourced(with_status(healthy()));
+    leaving.draft.deletion = Some(Deletion {
+        at: at(0),
+        dependents: Dependents::Remove,
+    });
+    let memory = Memory::with([leaving]);
+    memory.tell(status_of_news());
+    let (mut console, _, _) = console();
+    let orphan = Request {
+        dependents: Dependents::Orphan,
+        ..request(&["ro/news-web"], None)
+    };
+    run(orphan, &memory, &mut console).await.expect("marked");
 }

@@ -11,7 +11,8 @@ use crate::cli::source::{Chosen, describe, get};
 
 const PLACE: &str = "git:https://git.example/specs.git#main";
 
-fn status() -> SourceStatus {
+/// A source that is read, and puts its own specs back.
+pub fn status() -> SourceStatus {
     SourceStatus {
         name: name("git-specs"),
         kind: SourceKind::Git,
@@ -81,6 +82,14 @@ async fn sources_are_told_in_a_table_as_json_by_name_and_in_words() {
         matches!(&failure, Failure::No(text) if text.contains("did you mean git-specs?")),
         "{failure}"
     );
+}
+
+/// The source of `sourced` in `super::past`.
+pub fn status_of_news() -> SourceStatus {
+    SourceStatus {
+        place: Place("git:https://git.example/news#main".to_owned()),
+        ..status()
+    }
 }
 
 #[tokio::test]

@@ -6,14 +6,16 @@ use super::memory::Memory;
 use super::past::{
     asking_for, at_rest, entry, image, promoted, revision, sourced, taken_back, under_way,
 };
+use super::source::status_of_news;
 use crate::api::{
-    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, Resource, Revision,
-    RolloutStatus, Step,
+    Actor, AttemptOutcome, CHANGE_CAUSE_ANNOTATION, Deletion, Dependents, OnDrift, Resource,
+    Revision, RolloutStatus, SourceStatus, Step,
 };
 use crate::cli::apply::Mode;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::owner::SourceSay;
 use crate::cli::target::{RolloutRef, rollout_spec};
-use crate::cli::undo::{Request, SourceSay, on_offer, run};
+use crate::cli::undo::{Request, on_offer, run};
 use crate::world::Stored;
 
 /// What is asked, with a revision or without.
@@ -280,20 +282,23 @@ async fn the_beginning_of_several_revisions_is_refused_with_all_of_them() {
 async fn what_comes_from_a_source_is_reverted_there_unless_forced() {
     let sourced = || sourced(asking_for("1.4.2", promoted()));
     assert_eq!(on_offer(&sourced()), None);
-    let refusal = refused(&request(None), sourced()).await;
+    let memory = Memory::with([sourced()]);
+    memory.tell(status_of_news());
+    let refusal = undone(&request(None), &memory).await.expect_err("refused");
+    let refusal = refusal.to_string();
     for word in [
-        "git:https://git.example/news#main",
+        "source/git-specs (git:https://git.example/news#main, file news.yaml)",
         "revert the commit",
         "--force",
     ] {
         assert!(refusal.contains(word), "{refusal}");
     }
+    assert_eq!(memory.writes(), 0);
     let forced = Request {
         source: SourceSay::Overridden,
         ..request(None)
     };
     let (mut console, _, remarks) = console();
-    let memory = Memory::with([sourced()]);
     run(&forced, &memory, &mut console).await.expect("forced");
     let stored = memory.find("ro/news-web").expect("stored");
     assert_eq!(asked_for(&stored), revision("1.4.1"));
@@ -302,6 +307,40 @@ async fn what_comes_from_a_source_is_reverted_there_unless_forced() {
         "{}",
         remarks.text()
     );
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_reads_or_that_only_reports_holds_no_undo_up() {
+    let reporting = SourceStatus {
+        on_drift: OnDrift::Report,
+        ..status_of_news()
+    };
+    let given_up = SourceStatus {
+        kept: vec!["rollout/news-web: its manifest is gone, and it stays: why".to_owned()],
+        ..status_of_news()
+    };
+    for (status, remark) in [
+        (None, ""),
+        (Some(given_up), ""),
+        (
+            Some(reporting),
+            "takes it back when the manifest changes: revert",
+        ),
+    ] {
+        let memory = Memory::with([sourced(asking_for("1.4.2", promoted()))]);
+        if let Some(status) = status {
+            memory.tell(status);
+        }
+        let (mut console, _, remarks) = console();
+        run(&request(None), &memory, &mut console)
+            .await
+            .expect("undone");
+        let stored = memory.find("ro/news-web").expect("stored");
+        assert_eq!(asked_for(&stored), revision("1.4.1"));
+        let told = remarks.text();
+        assert!(told.contains(remark), "{told}");
+        assert_eq!(told.contains("it comes from"), !remark.is_empty(), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -84,15 +84,19 @@ impl Scan {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+            let told = name.to_string_lossy();
+            if told.starts_with('.') {
                 continue;
-            };
+            }
             let path = if inside.is_empty() {
-                name.to_owned()
+                told.to_string()
             } else {
-                format!("{inside}/{name}")
+                format!("{inside}/{told}")
             };
-            self.entry(&entry.path(), name, path, above);
+            match name.to_str() {
+                Some(name) => self.entry(&entry.path(), name, path, above),
+                None => self.misnamed(&entry.path(), &told, path),
+            }
         }
     }
 
@@ -139,6 +143,13 @@ impl Scan {
             above.pop();
         } else if metadata.is_file() && is_manifest(name) {
             self.file(path, &metadata);
+        }
+    }
+
+    /// Something whose name is not UTF-8: it is not read, and may be a manifest, or hold some.
+    fn misnamed(&mut self, real: &Path, told: &str, path: String) {
+        if is_manifest(told) || !fs::metadata(real).is_ok_and(|metadata| metadata.is_file()) {
+            self.refuse(path, "its name is not UTF-8", "rename it");
         }
     }
 

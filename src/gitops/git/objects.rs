@@ -3,36 +3,49 @@
 /// One line of `git ls-tree -r -z -l`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub mode: String,
+    pub form: Form,
     pub id: String,
+    /// In bytes; 0 of what has none, as a submodule.
     pub size: u64,
-    /// From the tree that was listed.
+    /// From the tree that was listed. What of it is not UTF-8 is replaced by U+FFFD.
     pub path: String,
 }
 
-impl Entry {
-    /// Whether it is a file and no link.
-    pub fn is_file(&self) -> bool {
-        self.mode.starts_with("100")
-    }
+/// What stands in a tree. All but files may hide others: whole folders of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A file.
+    File,
+    /// A file whose path is not UTF-8.
+    Misnamed,
+    /// A symbolic link.
+    Link,
+    /// A commit of another repository.
+    Submodule,
 }
 
-/// Reads a list: what is no blob (a submodule) or has no name in UTF-8 is passed over.
+/// Reads a list.
 pub(super) fn entries(text: &[u8]) -> Vec<Entry> {
     text.split(|byte| *byte == 0).filter_map(entry).collect()
 }
 
 fn entry(line: &[u8]) -> Option<Entry> {
-    let line = std::str::from_utf8(line).ok()?;
-    let (facts, path) = line.split_once('\t')?;
+    let tab = line.iter().position(|byte| *byte == b'\t')?;
+    let (facts, path) = (std::str::from_utf8(&line[..tab]).ok()?, &line[tab + 1..]);
     let mut facts = facts.split_ascii_whitespace();
     let (mode, kind, id, size) = (facts.next()?, facts.next()?, facts.next()?, facts.next()?);
-    (kind == "blob").then_some(())?;
+    let form = match (kind, mode) {
+        ("commit", _) => Form::Submodule,
+        ("blob", "120000") => Form::Link,
+        ("blob", _) if std::str::from_utf8(path).is_err() => Form::Misnamed,
+        ("blob", _) => Form::File,
+        _ => return None,
+    };
     Some(Entry {
-        mode: mode.to_owned(),
+        form,
         id: id.to_owned(),
-        size: size.parse().ok()?,
-        path: path.to_owned(),
+        size: size.parse().unwrap_or_default(),
+        path: String::from_utf8_lossy(path).into_owned(),
     })
 }
 
@@ -57,15 +70,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_read() {
-        let text = b"100644 blob aa11     12\tweb.yaml\x00160000 commit bb22       -\tlib\x00120000 blob cc33       3\tl.yaml\0";
+    fn a_tree_is_read_with_what_may_hide_manifests() {
+        let text = b"100644 blob aa11     12\tweb.yaml\x00160000 commit bb22       -\tlib\x00120000 blob cc33       3\tteam\x00100644 blob dd44      12\tt\xffm/web.yaml\0";
         let read = entries(text);
-        assert_eq!(read.len(), 2);
+        let told: Vec<_> = read
+            .iter()
+            .map(|entry| (entry.path.as_str(), entry.form, entry.size))
+            .collect();
         assert_eq!(
-            (read[0].path.as_str(), read[0].size, read[0].is_file()),
-            ("web.yaml", 12, true)
+            told,
+            [
+                ("web.yaml", Form::File, 12),
+                ("lib", Form::Submodule, 0),
+                ("team", Form::Link, 3),
+                ("t\u{fffd}m/web.yaml", Form::Misnamed, 12),
+            ]
         );
-        assert!(!read[1].is_file());
     }
 
     #[test]

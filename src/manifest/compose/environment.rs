@@ -88,13 +88,28 @@ fn from_file(reader: &mut Reader<'_>, node: &Node<'_>, variables: &mut BTreeMap<
             return;
         }
     };
-    for line in text.lines().map(str::trim_start) {
-        match line.split_once('=') {
-            _ if line.is_empty() || line.starts_with('#') => {}
-            Some((name, value)) => {
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = match line.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (line, None),
+        };
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            reader.findings.error(
+                &named.path,
+                format!("{}:{}: {name:?} is no name of a variable", path.display(), number + 1),
+                "write NAME=value, without `export` and without white space before the `=`, as docker wants it",
+            );
+            continue;
+        }
+        match value {
+            Some(value) => {
                 variables.insert(name.to_owned(), value.to_owned());
             }
-            None => from_shell(reader, line.trim_end(), &named, variables),
+            None => from_shell(reader, name, &named, variables),
         }
     }
     reader.replaced(

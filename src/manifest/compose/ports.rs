@@ -70,16 +70,25 @@ fn tell(reader: &mut Reader<'_>, item: &Node<'_>, port: &Port) {
         protocol,
         in_host_mode,
     } = port;
-    let published = if published.is_empty() {
-        "a port of the engine's choice".to_owned()
-    } else {
+    let is_chosen = !published.is_empty();
+    let published = if is_chosen {
         format!("port {published}/{protocol}")
+    } else {
+        "a port of the engine's choice".to_owned()
     };
-    if *in_host_mode {
+    if *in_host_mode && is_chosen {
+        reader.lost(
+            &item.path,
+            format!("{published} of each node with a task leads to {target}; a rollout lets the engine choose the port, so that two revisions fit on one node"),
+            "choose `spec.traffic.reach: host`, and let clients go to HAProxy instead of the nodes",
+        );
+    } else if *in_host_mode {
         reader.replaced(
             &item.path,
-            format!("{published} of the nodes is published for {target}; a rollout lets the engine choose the port, so that two revisions fit on one node"),
-            "choose `spec.traffic.reach: host`, and let clients go to HAProxy instead of the nodes",
+            format!(
+                "{published} of the nodes is published for {target}, as a rollout does it, too"
+            ),
+            "choose `spec.traffic.reach: host`",
         );
     } else {
         reader.lost(

@@ -18,6 +18,9 @@ fn around(stack: Option<&str>) -> Surroundings<'_> {
             Some("/srv/news/web.env") => {
                 Ok("# a comment\nA=1\n B= 2\n\nC=of the file\n".to_owned())
             }
+            Some("/srv/news/shell.env") => {
+                Ok("# for a shell\nexport D=4\nE =5\n=6\nexport F\nG=7\n".to_owned())
+            }
             _ => Err("no such file".to_owned()),
         },
     }
@@ -150,6 +153,7 @@ volumes:
         "services.web.volumes[0]",
         "services.web.volumes[1]",
         "volumes.data.driver",
+        "services.web.ports[0]",
         "services.web.ports[1]",
         "services.web.deploy.mode",
         "services.web.deploy.resources.reservations.generic_resources",
@@ -162,7 +166,6 @@ volumes:
     let replaced = fields(&read.remarks, Effect::Replaced);
     for field in [
         "services.web.depends_on",
-        "services.web.ports[0]",
         "services.web.deploy.endpoint_mode",
     ] {
         assert!(
@@ -241,6 +244,20 @@ fn what_is_wrong_is_told_with_its_place_and_all_at_once() {
         "{variable}"
     );
     assert!(told("services: [\n", "web").contains("YAML cannot be read"));
+}
+
+/// As docker refuses it.
+#[test]
+fn a_variable_whose_name_has_white_space_is_refused_with_its_line() {
+    let text = "services:\n  web:\n    image: web:1\n    env_file: shell.env\n";
+    let errors = import(text, "web", None).expect_err("an error");
+    let place = "stack.yml:4:15: services.web.env_file: /srv/news/shell.env";
+    let names = [(2, "export D"), (3, "E "), (4, ""), (5, "export F")];
+    assert_eq!(errors.len(), names.len(), "{errors:#?}");
+    for (error, (line, name)) in errors.iter().zip(names) {
+        let start = format!("{place}:{line}: {name:?} is no name of a variable; write NAME=value");
+        assert!(error.starts_with(&start), "{error}");
+    }
 }
 
 #[test]

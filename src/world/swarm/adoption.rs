@@ -114,9 +114,10 @@ impl ForeignService {
         spec::read(&self.spec, &self.networks)
     }
 
-    /// What it publishes in the routing mesh, in words: a port of the engine's choice among it.
-    pub fn mesh(&self) -> Vec<String> {
-        spec::mesh(&self.spec)
+    /// The ports of nodes by which anybody may reach it, in words: those of the routing mesh, one of the engine's choice among them,
+    /// and those of a number that was asked for in host mode.
+    pub fn ways_in(&self) -> Vec<String> {
+        spec::ways_in(&self.spec)
     }
 
     /// The nodes' ports by which anybody may reach it through the routing mesh.

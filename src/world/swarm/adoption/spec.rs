@@ -182,13 +182,20 @@ pub(super) fn mesh_ports(spec: &Value) -> Vec<u16> {
         .collect()
 }
 
-/// The same in words.
-pub(super) fn mesh(spec: &Value) -> Vec<String> {
-    let words = in_mesh(spec).map(|port| {
+/// The ports of nodes by which anybody may come, in words: those of the routing mesh, and those of a number that was asked for in
+/// host mode. One that the engine chooses there is another one with each task, and nobody's address.
+pub(super) fn ways_in(spec: &Value) -> Vec<String> {
+    let words = |port: &Value| {
         let protocol = port["Protocol"].as_str().unwrap_or("tcp");
         published(port["PublishedPort"].as_u64().unwrap_or(0), protocol)
+    };
+    let of_mesh = in_mesh(spec).map(|port| format!("{} of every node", words(port)));
+    let listed = spec["EndpointSpec"]["Ports"].as_array();
+    let in_host_mode = listed.into_iter().flatten().filter(|port| {
+        port["PublishMode"] == "host" && port["PublishedPort"].as_u64().is_some_and(|port| port > 0)
     });
-    words.collect()
+    let of_nodes = in_host_mode.map(|port| format!("{} of each node with a task", words(port)));
+    of_mesh.chain(of_nodes).collect()
 }
 
 fn published(port: u64, protocol: &str) -> String {
@@ -236,12 +243,21 @@ fn tell_port(
     in_host_mode: bool,
     remarks: &mut Remarks,
 ) {
-    let published = self::published(published, protocol);
-    if in_host_mode {
+    let number = published;
+    let published = self::published(number, protocol);
+    if in_host_mode && number == 0 {
         remarks.replaced(
             path,
-            format!("{published} of the nodes is published for {target}; a rollout lets the engine choose the port, so that two revisions fit on one node"),
-            "choose `spec.traffic.reach: host`, and let clients go to HAProxy instead of the nodes",
+            format!(
+                "{published} of the nodes is published for {target}, as a rollout does it, too"
+            ),
+            "choose `spec.traffic.reach: host`",
+        );
+    } else if in_host_mode {
+        remarks.lost(
+            path,
+            format!("{published} of each node with a task leads to {target}, and will lead nowhere once the old service has no tasks; a rollout lets the engine choose the port, so that two revisions fit on one node"),
+            "choose `spec.traffic.reach: host`, and let clients go to HAProxy first instead of the nodes",
         );
     } else {
         remarks.lost(

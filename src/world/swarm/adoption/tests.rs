@@ -183,6 +183,7 @@ fn what_a_rollout_cannot_express_is_named() {
             "TaskTemplate.ContainerSpec.Ulimits",
             "TaskTemplate.Resources.Reservations.GenericResources",
             "EndpointSpec.Ports[0].PublishMode",
+            "EndpointSpec.Ports[1].PublishMode",
         ]
     );
     assert_eq!(
@@ -193,7 +194,6 @@ fn what_a_rollout_cannot_express_is_named() {
             "UpdateConfig",
             "RollbackConfig",
             "EndpointSpec.Mode",
-            "EndpointSpec.Ports[1].PublishMode",
         ]
     );
 }
