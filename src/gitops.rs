@@ -21,6 +21,7 @@ mod listing;
 mod parting;
 mod played;
 mod setbacks;
+mod settled;
 mod sharing;
 mod telling;
 mod tending;

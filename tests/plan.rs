@@ -31,6 +31,8 @@ mod references;
 mod rollover;
 #[path = "plan/safety.rs"]
 mod safety;
+#[path = "plan/sizes.rs"]
+mod sizes;
 #[path = "plan/sources.rs"]
 mod sources;
 #[path = "plan/templates.rs"]

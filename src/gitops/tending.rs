@@ -12,14 +12,15 @@ use super::active::{Active, Part, active, places, relations, unknown};
 use super::decide::{Decision, Deed, Question, Write, decide};
 use super::epoch::{check_epoch, holds};
 use super::setbacks::{Again, Setbacks};
+use super::settled::{Settled, same};
 use super::telling::{self, Said, say, status};
 use super::undone::{Undone, fingerprint};
 use super::{Desk, Listing, Look, SourceOptions};
-use crate::api::{Commit, Name, Place, Route, SourceStatus};
+use crate::api::{Commit, Name, Place, SourceStatus};
 use crate::reconcile::Inbox;
 use crate::retry::{Backoff, Policy, Spread};
 use crate::runtime::Runtime;
-use crate::world::{Contents, Draft, Lease, Stored, StoredSource, Unreadable, World, WorldError};
+use crate::world::{Contents, Draft, Lease, StoredSource, World, WorldError};
 
 /// The pauses after writes that were refused.
 const AFTER_FAILURE: Policy = Policy {
@@ -48,20 +49,6 @@ pub struct Gitops {
     conflict: Option<(String, String)>,
     backoff: Backoff,
     rests_until: Option<Duration>,
-}
-
-/// What was compared when there was nothing to do.
-struct Settled {
-    looks: Vec<Look>,
-    kernels: Vec<Kernel>,
-    unreadable: Vec<Unreadable>,
-}
-
-/// What of a stored resource a source's decision depends on: all but the status, which changes often.
-#[derive(Clone, Debug, PartialEq)]
-struct Kernel {
-    draft: Draft,
-    route: Option<Route>,
 }
 
 /// Whether anything was written.
@@ -402,74 +389,6 @@ fn told_of(
         Part::Whole | Part::Branch(..) => status(options, look, decision, before),
         Part::Repository => telling::repository(options, look, before),
         Part::Gone(_) => decision.map(|decision| telling::gone(options, decision, before)),
-    }
-}
-
-/// Whether the sources say the same; when they were last read does not count.
-fn same(before: &[Look], now: &[Look]) -> bool {
-    let kernel = |look: &Look| (look.listing.clone(), look.problem.clone());
-    let is_same = |(before, now): (&Look, &Look)| {
-        let is_one = match (&before.listing, &now.listing) {
-            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        before.problem == now.problem
-            && before.branches == now.branches
-            && (is_one || kernel(before) == kernel(now))
-    };
-    before.len() == now.len() && before.iter().zip(now).all(is_same)
-}
-
-impl Settled {
-    fn of(looks: Vec<Look>, contents: &Contents) -> Self {
-        Self {
-            looks,
-            kernels: contents.resources.iter().map(Kernel::of).collect(),
-            unreadable: contents.unreadable.clone(),
-        }
-    }
-
-    fn is_of(&self, looks: &[Look], contents: &Contents) -> bool {
-        let stored = &contents.resources;
-        same(&self.looks, looks)
-            && self.kernels.len() == stored.len()
-            && self.kernels.iter().zip(stored).all(|(k, s)| k.is_of(s))
-            && self.unreadable == contents.unreadable
-    }
-}
-
-impl Kernel {
-    fn of(stored: &Stored) -> Self {
-        let draft = &stored.draft;
-        Self {
-            draft: Draft {
-                resource: draft.resource.clone(),
-                generation: draft.generation,
-                status: None,
-                command: None,
-                deletion: draft.deletion,
-                origin: draft.origin.clone(),
-                epoch: 0,
-            },
-            route: draft
-                .status
-                .as_ref()
-                .and_then(|status| status.route.clone()),
-        }
-    }
-
-    fn is_of(&self, stored: &Stored) -> bool {
-        let (known, draft) = (&self.draft, &stored.draft);
-        known.generation == draft.generation
-            && known.deletion == draft.deletion
-            && known.origin == draft.origin
-            && known.resource == draft.resource
-            && self.route.as_ref()
-                == draft
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.route.as_ref())
     }
 }
 
