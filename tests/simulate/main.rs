@@ -67,8 +67,12 @@ fn json(arguments: &[&str]) -> (Option<i32>, Value) {
 
 /// A directory with the rollout `web` and this query in its analysis.
 fn asking(query: &str) -> tempfile::TempDir {
+    holding(&format!("{WEB}{}", ANALYSIS.replace("QUERY", query)))
+}
+
+/// A directory with this manifest.
+fn holding(text: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let text = format!("{WEB}{}", ANALYSIS.replace("QUERY", query));
     fs::write(directory.path().join("web.yaml"), text).expect("written");
     directory
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{SPECS, asking, code, json, number, simulate, stdout};
+use crate::{SPECS, WEB, asking, code, holding, json, number, simulate, stdout};
 
 #[test]
 fn every_example_plays_to_a_good_end() {
@@ -240,4 +240,24 @@ fn a_stage_without_an_answer_is_held() {
     let (code, silent) = good_with("influxdb-down=5s..21s");
     assert_eq!(code, Some(0), "{silent:#}");
     assert!(seconds(&silent) > seconds(&calm) + 3.0, "{silent:#}");
+}
+
+#[test]
+fn what_the_rollout_cuts_itself_is_not_lost_to_a_fault_at_the_same_time() {
+    let hasty = WEB.replace("port: 80", "port: 80, drainTimeout: 1s");
+    let directory = holding(&hasty);
+    let path = directory.path().display().to_string();
+    let slow = ["--latency", "20s", "--stable-latency", "20s"];
+    let usual = [
+        "-f",
+        &path,
+        "--seed",
+        "1",
+        "--fault",
+        "influxdb-down=1s..20m",
+    ];
+    let (_, told) = json(&[&usual[..], &slow].concat());
+    let lost = |field: &str| told[field].as_f64().expect("a number");
+    assert!(lost("lostRequests") > 0.0, "{told:#}");
+    assert!(lost("lostToFaults").abs() < 0.05, "{told:#}");
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::fault::{Fault, Length, Trouble};
 use super::oracle::{Outage, Silence};
+use super::record::Killed;
 use crate::api::Duration;
-use crate::sim::{Condition, FaultPlan, Hand, Random, Rates};
+use crate::sim::{Condition, FaultPlan, Hand, Loss, Random, Rates};
 use crate::trial::{Deed, Seat};
 
 /// For how long after a fault what is lost is put down to it.
@@ -21,6 +22,9 @@ pub(super) struct Mishap {
     /// Which task or node it concerns, as far as that is left to chance.
     pub which: usize,
 }
+
+/// How many nodes there are.
+const NODES: usize = 3;
 
 /// The seat of the only controller.
 pub(super) const SEAT: Seat = Seat(0);
@@ -53,9 +57,54 @@ impl Mishap {
         faults.iter().map(&mut draw).collect()
     }
 
-    /// Whether what is lost at `now` may be its doing.
-    pub fn concerns(&self, now: Timestamp) -> bool {
-        self.from <= now && now <= AFTERMATH.after(self.until)
+    /// The number of the node that it concerns, if it concerns one.
+    const fn node(&self) -> usize {
+        self.which % NODES
+    }
+
+    /// Whether what is lost at `now` by that cause may be its doing. Sessions are cut by nobody but the rollout. Of killed
+    /// processes see [`Self::kills`].
+    pub fn brings_about(&self, cause: Loss, now: Timestamp) -> bool {
+        let is_near = self.from <= now && now <= AFTERMATH.after(self.until);
+        let can_be = match self.fault.trouble {
+            Trouble::HaproxyRestart => {
+                matches!(cause, Loss::ProxyStopped | Loss::NoServer | Loss::Refused)
+            }
+            // Nobody tells a proxy that a task is gone, or that another one is there.
+            Trouble::HaproxyReload
+            | Trouble::HaproxyUnreachable
+            | Trouble::HaproxyHangs
+            | Trouble::ControllerCrash
+            | Trouble::SwarmSlow
+            | Trouble::SwarmUnreachable => matches!(cause, Loss::NoServer | Loss::Refused),
+            Trouble::TaskKilled | Trouble::NodeLost | Trouble::NodeDrained => {
+                matches!(cause, Loss::NoServer | Loss::NothingReady | Loss::Refused)
+            }
+            Trouble::InfluxdbDown | Trouble::InfluxdbHangs => false,
+        };
+        is_near && can_be
+    }
+
+    /// Whether it has ended that process, and not the rollout by a scale-down at the same time.
+    pub fn kills(&self, killed: &Killed) -> bool {
+        let is_here = killed.node == Some(self.node());
+        match self.fault.trouble {
+            Trouble::TaskKilled => killed.at == self.from,
+            Trouble::NodeLost => killed.at == self.from && is_here,
+            // Its tasks get a stop signal, and are killed some time later.
+            Trouble::NodeDrained => {
+                self.from <= killed.at && killed.at <= AFTERMATH.after(self.until) && is_here
+            }
+            Trouble::HaproxyRestart
+            | Trouble::HaproxyReload
+            | Trouble::HaproxyUnreachable
+            | Trouble::HaproxyHangs
+            | Trouble::InfluxdbDown
+            | Trouble::InfluxdbHangs
+            | Trouble::ControllerCrash
+            | Trouble::SwarmSlow
+            | Trouble::SwarmUnreachable => false,
+        }
     }
 
     /// What it does to the metric source.

@@ -14,7 +14,7 @@ use crate::api::{
     AbortCause, Duration, MeasurementPhase, Name, Phase, Resource, RolloutStatus, Route, Verb,
     WaitingOn,
 };
-use crate::sim::{Answer, Answered, Hand, Keep, Random, Setup};
+use crate::sim::{Answer, Answered, Hand, Keep, Loss, Losses, Random, Setup};
 use crate::trial::check::{Findings, Terms, Violation, Watch};
 use crate::trial::{Deed, End, Habits, Trial, at_rest};
 
@@ -60,9 +60,10 @@ pub struct Report {
     pub took: f64,
     /// What reached the new version until then, on average.
     pub canary: Answered,
-    /// The requests that were lost although nothing had gone wrong, on average.
+    /// The requests that no fault can have lost, on average.
     pub lost: f64,
-    /// The requests that were lost during a fault or within a minute after it, on average.
+    /// The requests that were lost during a fault or within a minute after it, in a way that it can bring about, on
+    /// average.
     pub lost_to_faults: f64,
     /// The rules that were broken.
     pub violations: Vec<Violation>,
@@ -90,7 +91,7 @@ struct Run<'a> {
     findings: Findings,
     mishaps: Vec<Mishap>,
     start: Timestamp,
-    lost_before: f64,
+    lost_before: Losses,
     lost: f64,
     lost_to_faults: f64,
 }
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
             findings,
             mishaps: Vec::new(),
             start,
-            lost_before: 0.0,
+            lost_before: Losses::default(),
             lost: 0.0,
             lost_to_faults: 0.0,
         }
@@ -208,7 +209,7 @@ impl<'a> Run<'a> {
         for (at, deed) in deeds.chain(calls(&self.mishaps)) {
             self.trial.plan(at, deed);
         }
-        self.record.notes().lines.clear();
+        self.record.notes().forget();
         self.lost_before = self.lost_so_far();
         self.apply(Resource::Rollout(self.script.cast.rollout.clone()));
     }
@@ -265,18 +266,31 @@ impl<'a> Run<'a> {
         world.view(|view| view.status(&self.rollout).cloned().unwrap_or_default())
     }
 
-    fn lost_so_far(&self) -> f64 {
-        self.trial.world().view(|view| view.losses().total())
+    fn lost_so_far(&self) -> Losses {
+        self.trial.world().view(|view| view.losses())
     }
 
     fn count_losses(&mut self) {
-        let (now, total) = (self.trial.now(), self.lost_so_far());
-        let fresh = total - self.lost_before;
-        self.lost_before = total;
-        if self.mishaps.iter().any(|mishap| mishap.concerns(now)) {
-            self.lost_to_faults += fresh;
-        } else {
-            self.lost += fresh;
+        let (now, losses) = (self.trial.now(), self.lost_so_far());
+        // Of those whose process was killed it is known when each was, and where.
+        let causes = Loss::ALL.into_iter().filter(|cause| *cause != Loss::Killed);
+        for cause in causes {
+            let fresh = losses.by(cause) - self.lost_before.by(cause);
+            let mut mishaps = self.mishaps.iter();
+            if mishaps.any(|mishap| mishap.brings_about(cause, now)) {
+                self.lost_to_faults += fresh;
+            } else {
+                self.lost += fresh;
+            }
+        }
+        self.lost_before = losses;
+        let killed = std::mem::take(&mut self.record.notes().killed);
+        for killed in killed {
+            if self.mishaps.iter().any(|mishap| mishap.kills(&killed)) {
+                self.lost_to_faults += killed.requests;
+            } else {
+                self.lost += killed.requests;
+            }
         }
     }
 
