@@ -205,8 +205,7 @@ impl<'a> Run<'a> {
                 drawn: Mutex::new(BTreeMap::new()),
             })),
         );
-        let deeds = self.mishaps.iter().flat_map(Mishap::deeds);
-        for (at, deed) in deeds.chain(calls(&self.mishaps)) {
+        for (at, deed) in deeds(&self.mishaps) {
             self.trial.plan(at, deed);
         }
         self.record.notes().forget();
