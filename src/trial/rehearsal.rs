@@ -30,9 +30,9 @@ pub use fault::{Fault, FaultError, Trouble};
 pub use gauge::{Gauge, GaugeError};
 pub use question::{Doubt, Place};
 pub use record::{Line, Timeline};
-pub use run::{Ending, Report};
+pub use run::{Ending, Report, Stopper};
 pub use spread::{Progress, run_all};
-pub use summary::{Group, Proportion, Quantiles, Summary};
+pub use summary::{FalseAlarms, Group, Proportion, Quantiles, Summary};
 pub use truth::Truth;
 
 /// What a rollout that waits for approval gets.

@@ -243,6 +243,28 @@ fn a_stage_without_an_answer_is_held() {
 }
 
 #[test]
+fn a_good_version_that_the_deadline_has_taken_back_counts_as_a_false_rollback() {
+    let good = ["-f", SPECS, "--seed", "5", "--canary-error-rate", "0"];
+    let hangs = ["--runs", "3", "--fault", "haproxy-hangs=1s..20m"];
+    // The shorter fault ends, and the longer one goes on.
+    let both = ["--fault", "haproxy-unreachable=1s..2s"];
+    let (code, told) = json(&[&good[..], &hangs, &both].concat());
+    assert_eq!((code, number(&told, "degraded")), (Some(1), 3), "{told:#}");
+    let wrong = &told["falseRollbacks"];
+    assert_eq!(wrong["runs"], 3, "{told:#}");
+    assert_eq!(
+        (&wrong["byMetric"], &wrong["byDeadline"]),
+        (&0.into(), &3.into()),
+        "{told:#}"
+    );
+    let text = stdout(&simulate(&[&good[..], &hangs].concat()));
+    assert!(
+        text.contains("\n  0 of them by a metric, 3 by the progress deadline\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_the_rollout_cuts_itself_is_not_lost_to_a_fault_at_the_same_time() {
     let hasty = WEB.replace("port: 80", "port: 80, drainTimeout: 1s");
     let directory = holding(&hasty);

@@ -44,6 +44,15 @@ impl Ending {
 }
 
 /// What one run showed.
+/// What stops a new version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopper {
+    /// A metric that failed.
+    Metric(Name),
+    /// The progress deadline; of a preview: the end of its time.
+    Deadline,
+}
+
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The seed that plays it again.
@@ -54,8 +63,8 @@ pub struct Report {
     pub why: String,
     /// Why, in a sentence.
     pub message: String,
-    /// The metric that failed, if one did.
-    pub failed: Option<Name>,
+    /// What stopped the new version, if it was taken back or failed.
+    pub stopped_by: Option<Stopper>,
     /// How many seconds passed until then.
     pub took: f64,
     /// What reached the new version until then, on average.
@@ -320,7 +329,7 @@ impl<'a> Run<'a> {
             ending,
             why: cause.why,
             message: cause.message,
-            failed: cause.metric,
+            stopped_by: cause.stopper,
             took: ended.duration_since(self.start).as_secs_f64(),
             canary: notes.until_stable.unwrap_or(answered),
             lost: self.lost,
@@ -340,18 +349,11 @@ impl<'a> Run<'a> {
 struct Cause {
     why: String,
     message: String,
-    metric: Option<Name>,
+    stopper: Option<Stopper>,
 }
 
 impl Cause {
     fn of(ending: Ending, status: &RolloutStatus) -> Self {
-        let waits = || {
-            let waits = status.waiting_on.as_ref();
-            waits.map_or_else(
-                || status.message.clone(),
-                |waits| format!("it waits for {waits}"),
-            )
-        };
         let label = || {
             let waits = status.waiting_on.as_ref();
             waits.map_or("on its way", WaitingOn::label).to_owned()
@@ -362,24 +364,24 @@ impl Cause {
             Ending::Healthy => Self {
                 why: String::new(),
                 message: status.message.clone(),
-                metric: None,
+                stopper: None,
             },
             Ending::Degraded => Self::of_abort(status),
             Ending::Paused => Self {
                 why: failed.map_or_else(label, |record| format!("`{}` failed", record.metric)),
                 message: match &status.pause {
                     Some(pause) => pause.message.clone(),
-                    None => waits(),
+                    None => waits(status),
                 },
-                metric: failed.map(|record| record.metric.clone()),
+                stopper: failed.map(|record| Stopper::Metric(record.metric.clone())),
             },
             Ending::Unended => Self {
                 why: match status.phase {
                     Phase::Progressing | Phase::Paused => format!("waits for {}", label()),
                     Phase::Healthy | Phase::Degraded => "not yet at rest".to_owned(),
                 },
-                message: waits(),
-                metric: None,
+                message: waits(status),
+                stopper: None,
             },
         }
     }
@@ -389,20 +391,30 @@ impl Cause {
             return Self {
                 why: "the spec".to_owned(),
                 message: status.message.clone(),
-                metric: None,
+                stopper: None,
             };
         };
-        let (why, metric) = match &abort.cause {
+        let (why, stopper) = match &abort.cause {
             AbortCause::Analysis { metric, .. } => {
-                (format!("`{metric}` failed"), Some(metric.clone()))
+                let stopper = Stopper::Metric(metric.clone());
+                (format!("`{metric}` failed"), Some(stopper))
             }
-            AbortCause::Deadline => ("progress deadline".to_owned(), None),
+            AbortCause::Deadline => ("progress deadline".to_owned(), Some(Stopper::Deadline)),
             AbortCause::User { .. } => ("aborted by hand".to_owned(), None),
         };
         Self {
             why,
             message: abort.message.clone(),
-            metric,
+            stopper,
         }
     }
+}
+
+/// What a rollout waits for, as a sentence.
+fn waits(status: &RolloutStatus) -> String {
+    let waits = status.waiting_on.as_ref();
+    waits.map_or_else(
+        || status.message.clone(),
+        |waits| format!("it waits for {waits}"),
+    )
 }
