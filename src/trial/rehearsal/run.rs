@@ -1,4 +1,5 @@
-//! One run: the old version serves, the new one is applied, time passes until the rollout is at rest.
+//! One run: the old version serves, the new one is applied, time passes until the rollout is at rest. A preview has no
+//! old version.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::gauge::mixed;
-use super::mishap::{CallTrouble, Mishap, SEAT, calls};
+use super::mishap::{CallTrouble, Mishap, SEAT, deeds};
 use super::oracle::Source;
 use super::record::{Line, Record, Recorder, Timeline};
 use super::{Approval, Rehearsal};
 use crate::api::{
-    AbortCause, Duration, MeasurementPhase, Name, Phase, Resource, RolloutStatus, Route, Verb,
-    WaitingOn,
+    AbortCause, AttemptOutcome, Duration, MeasurementPhase, Name, Phase, Resource, RolloutStatus,
+    Route, Verb, WaitingOn,
 };
 use crate::sim::{Answer, Answered, Hand, Keep, Loss, Losses, Random, Setup};
 use crate::trial::check::{Findings, Terms, Violation, Watch};
@@ -21,9 +22,9 @@ use crate::trial::{Deed, End, Habits, Trial, at_rest};
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
-    /// The new version serves.
+    /// The new version serves; of a preview: it has passed its checks.
     Healthy,
-    /// The old version serves: the new one was taken back.
+    /// The old version serves: the new one was taken back. Of a preview: it has failed, and was taken down.
     Degraded,
     /// Somebody must decide.
     Paused,
@@ -43,7 +44,6 @@ impl Ending {
     }
 }
 
-/// What one run showed.
 /// What stops a new version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopper {
@@ -53,6 +53,7 @@ pub enum Stopper {
     Deadline,
 }
 
+/// What one run showed.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The seed that plays it again.
@@ -84,14 +85,27 @@ pub struct Report {
     pub timeline: Vec<Line>,
 }
 
-/// How long the old version may take to come up. Nothing goes wrong meanwhile.
+/// How long the old version may take to come up if nobody says. Nothing goes wrong meanwhile.
 const OVERTURE: Duration = Duration::from_secs(3_600);
+
+/// How long it goes on before the new version is applied: requests flow evenly then, and old points are there.
+const CALM: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the rollout is at rest.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// The old version comes up.
+    Overture,
+    /// The new version was applied.
+    Play,
+}
+
 /// A run on its way.
 struct Run<'a> {
+    act: Act,
     script: &'a Rehearsal,
     trial: Trial,
     rollout: Name,
@@ -118,6 +132,11 @@ impl Rehearsal {
             Ending::Unended
         };
         run.report(seed, ending)
+    }
+
+    /// How long the old version may take to come up.
+    fn overture_limit(&self) -> Duration {
+        self.time.unwrap_or(OVERTURE)
     }
 
     fn setup(&self, seed: u64) -> Setup {
@@ -165,6 +184,7 @@ impl<'a> Run<'a> {
         };
         trial.world().observe_with(recorder);
         Self {
+            act: Act::Overture,
             script,
             trial,
             rollout,
@@ -179,28 +199,35 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The old version comes up and is at rest; says whether it is.
+    /// The old version, if there is one, comes up and is at rest; says whether it is.
     fn overture(&mut self) -> bool {
         for resource in &self.script.cast.neighbours {
             self.apply(resource.clone());
         }
-        self.apply(Resource::Rollout(self.script.before()));
-        self.trial.perform(Deed::Start(SEAT));
-        let limit = OVERTURE.after(self.trial.now());
-        while self.trial.now() < limit {
-            self.trial.run_for(LOOK);
-            if matches!(self.rest(), Some(End::Healthy)) {
-                // Requests flow evenly and old points are there.
-                self.trial.run_for(Duration::from_secs(10));
-                return true;
-            }
+        if !self.script.is_preview() {
+            self.apply(Resource::Rollout(self.script.before()));
         }
-        false
+        self.trial.perform(Deed::Start(SEAT));
+        let limit = self.script.overture_limit().after(self.trial.now());
+        while !self.is_set() {
+            if self.trial.now() >= limit {
+                return false;
+            }
+            self.trial.run_for(LOOK);
+        }
+        self.trial.run_for(CALM);
+        true
+    }
+
+    /// Whether all is there that the new version replaces.
+    fn is_set(&self) -> bool {
+        self.script.is_preview() || self.rest() == Some(End::Healthy)
     }
 
     /// From here on time counts: the new version is applied.
     fn curtain(&mut self, seed: u64) {
         let start = self.trial.now();
+        self.act = Act::Play;
         self.start = start;
         let mut random = Random::of_seed(mixed(seed));
         let expected = self.script.expected();
@@ -231,10 +258,30 @@ impl<'a> Run<'a> {
                 Some(End::Healthy) => return Ending::Healthy,
                 Some(End::Degraded) => return Ending::Degraded,
                 Some(End::Paused) if !self.approves() => return Ending::Paused,
-                Some(End::Paused | End::Gone) | None => {}
+                Some(End::Gone) if self.has_passed() => return Ending::Healthy,
+                Some(End::Gone) => return Ending::Degraded,
+                None if self.is_over() => return Ending::Healthy,
+                Some(End::Paused) | None => {}
             }
         }
         Ending::Unended
+    }
+
+    /// Whether the last attempt is one of a preview that has passed its checks.
+    fn has_passed(&self) -> bool {
+        let status = self.status();
+        let last = status.history.last();
+        last.is_some_and(|last| last.outcome == AttemptOutcome::Passed)
+    }
+
+    /// Whether a preview has passed and was removed, and only the rollout is left until the preview's time is over.
+    fn is_over(&self) -> bool {
+        if !self.script.is_preview() {
+            return false;
+        }
+        let status = self.status();
+        let is_up = status.canary_revision.is_some() || status.stable_revision.is_some();
+        self.has_passed() && !is_up && status.leaving.is_empty()
     }
 
     /// Whether the rollout waits for an approval that will come; gives it once its time has come.
@@ -269,9 +316,9 @@ impl<'a> Run<'a> {
         found.ok()
     }
 
+    /// The status as it was stored last, also of a rollout that is gone.
     fn status(&self) -> RolloutStatus {
-        let world = self.trial.world();
-        world.view(|view| view.status(&self.rollout).cloned().unwrap_or_default())
+        self.record.notes().status.clone()
     }
 
     fn lost_so_far(&self) -> Losses {
@@ -320,7 +367,10 @@ impl<'a> Run<'a> {
         let told = told.filter(|(at, _)| *at <= now);
         timeline.extend(told.map(|(at, message)| Line { at, message }));
         timeline.sort_by_key(|line| line.at);
-        let cause = Cause::of(ending, &status);
+        let cause = match self.act {
+            Act::Overture => Cause::of_overture(self.script, &status),
+            Act::Play => Cause::of(ending, &status),
+        };
         // How the old version came up is not what is played.
         let mut violations = self.findings.all();
         violations.retain(|violation| violation.at >= self.start);
@@ -383,6 +433,19 @@ impl Cause {
                 message: waits(status),
                 stopper: None,
             },
+        }
+    }
+
+    /// Why the new version was not even applied.
+    fn of_overture(script: &Rehearsal, status: &RolloutStatus) -> Self {
+        let image = script.before().spec.template.image;
+        Self {
+            why: "waits for the old version".to_owned(),
+            message: format!(
+                "{image}, which is to be replaced, was not up by then: {}; `--limit` says how long it may take",
+                waits(status)
+            ),
+            stopper: None,
         }
     }
 
