@@ -13,6 +13,8 @@ use crate::plan::ResolvedMetric;
 
 mod app;
 mod cast;
+mod cause;
+mod deeds;
 mod fault;
 mod gauge;
 mod mishap;
@@ -26,11 +28,12 @@ mod truth;
 
 pub use app::{Latency, LatencyError, Version};
 pub use cast::{Cast, CastError, choose, made_up};
+pub use cause::Stopper;
 pub use fault::{Fault, FaultError, Trouble};
 pub use gauge::{Gauge, GaugeError};
 pub use question::{Doubt, Place};
 pub use record::{Line, Timeline};
-pub use run::{Ending, Report, Stopper};
+pub use run::{Ending, Report};
 pub use spread::{Progress, run_all};
 pub use summary::{FalseAlarms, Group, Proportion, Quantiles, Summary};
 pub use truth::Truth;
