@@ -240,19 +240,25 @@ fn scene(outcome: &Outcome) -> String {
     let rehearsal = &outcome.rehearsal;
     let cast = &rehearsal.cast;
     let percent = |part: f64| super::words::number(part * 100.0);
+    let (name, image) = (
+        &cast.rollout.metadata.name,
+        &cast.rollout.spec.template.image,
+    );
     let proxies = match cast.resolved.instances.len() {
         1 => "1 HAProxy".to_owned(),
         count => format!("{count} HAProxies"),
     };
-    let first = format!(
-        "rollout/{}: {} replaces {}\n{proxies}, {} requests/s; {} % of them fail at the new version, {} % at the old one",
-        cast.rollout.metadata.name,
-        cast.rollout.spec.template.image,
-        rehearsal.before().spec.template.image,
-        super::words::number(rehearsal.rps),
-        percent(rehearsal.canary.error_rate),
-        percent(rehearsal.stable.error_rate),
-    );
+    let first = if rehearsal.is_preview() {
+        format!("rollout/{name}: {image} comes up as a preview, and gets no production traffic")
+    } else {
+        format!(
+            "rollout/{name}: {image} replaces {}\n{proxies}, {} requests/s; {} % of them fail at the new version, {} % at the old one",
+            rehearsal.before().spec.template.image,
+            super::words::number(rehearsal.rps),
+            percent(rehearsal.canary.error_rate),
+            percent(rehearsal.stable.error_rate),
+        )
+    };
     let gauges = rehearsal.gauges.iter();
     let told = gauges.map(|(name, gauge)| format!("{name} is said to measure {gauge}"));
     let lines: Vec<String> = std::iter::once(first).chain(told).collect();

@@ -13,6 +13,8 @@ use crate::plan::ResolvedMetric;
 
 mod app;
 mod cast;
+mod cause;
+mod deeds;
 mod fault;
 mod gauge;
 mod mishap;
@@ -26,13 +28,14 @@ mod truth;
 
 pub use app::{Latency, LatencyError, Version};
 pub use cast::{Cast, CastError, choose, made_up};
+pub use cause::Stopper;
 pub use fault::{Fault, FaultError, Trouble};
 pub use gauge::{Gauge, GaugeError};
 pub use question::{Doubt, Place};
 pub use record::{Line, Timeline};
 pub use run::{Ending, Report};
 pub use spread::{Progress, run_all};
-pub use summary::{Group, Proportion, Quantiles, Summary};
+pub use summary::{FalseAlarms, Group, Proportion, Quantiles, Summary};
 pub use truth::Truth;
 
 /// What a rollout that waits for approval gets.
@@ -72,6 +75,11 @@ const STAGE_TAKES: u64 = 10;
 const MARGIN: Duration = Duration::from_secs(600);
 
 impl Rehearsal {
+    /// Whether the rollout is a preview: it replaces nothing, and gets no requests.
+    pub fn is_preview(&self) -> bool {
+        self.cast.rollout.spec.strategy.preview().is_some()
+    }
+
     /// The rollout as it was before: the same but for its image.
     pub fn before(&self) -> Manifest<RolloutSpec> {
         let mut before = self.cast.rollout.clone();
@@ -120,8 +128,10 @@ impl Rehearsal {
         let faults = self.faults.iter();
         let last = faults.filter_map(|fault| fault.until.or(fault.from)).max();
         let last = last.map_or(0, Duration::as_millis);
-        self.time
-            .unwrap_or_else(|| Duration::from_millis(stages.saturating_add(last)))
+        let preview = spec.strategy.preview();
+        let ttl = preview.map_or(0, |preview| preview.ttl.as_millis());
+        let all = stages.saturating_add(last).saturating_add(ttl);
+        self.time.unwrap_or_else(|| Duration::from_millis(all))
     }
 
     /// How long each stage is held at least, in milliseconds: its bake time, a first measurement, the approval.

@@ -31,6 +31,19 @@ const ANALYSIS: &str = "  analysis:
         max: 0.01
 ";
 
+/// A preview of two tasks; what it has to pass comes after it.
+const PREVIEW: &str = "apiVersion: rolloutctl.dev/v1alpha1
+kind: Rollout
+metadata: {name: web-login}
+spec:
+  replicas: 2
+  template: {image: 'web:login', networks: [front]}
+  strategy: {preview: TERMS}
+";
+
+/// The checks of a preview by this query.
+const CHECKS: &str = "{analysis: {source: main, interval: 3s, metrics: [{name: errors, query: 'SELECT sum(errors) FROM haproxy WHERE {{ window }}', max: 0.01}]}}";
+
 fn simulate(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
         .arg("simulate")
@@ -67,8 +80,12 @@ fn json(arguments: &[&str]) -> (Option<i32>, Value) {
 
 /// A directory with the rollout `web` and this query in its analysis.
 fn asking(query: &str) -> tempfile::TempDir {
+    holding(&format!("{WEB}{}", ANALYSIS.replace("QUERY", query)))
+}
+
+/// A directory with this manifest.
+fn holding(text: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let text = format!("{WEB}{}", ANALYSIS.replace("QUERY", query));
     fs::write(directory.path().join("web.yaml"), text).expect("written");
     directory
 }

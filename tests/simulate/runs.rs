@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{SPECS, asking, code, json, number, simulate, stdout};
+use crate::{CHECKS, PREVIEW, SPECS, WEB, asking, code, holding, json, number, simulate, stdout};
 
 #[test]
 fn every_example_plays_to_a_good_end() {
@@ -240,4 +240,116 @@ fn a_stage_without_an_answer_is_held() {
     let (code, silent) = good_with("influxdb-down=5s..21s");
     assert_eq!(code, Some(0), "{silent:#}");
     assert!(seconds(&silent) > seconds(&calm) + 3.0, "{silent:#}");
+}
+
+/// Plays a preview of these terms.
+fn preview(terms: &str, arguments: &[&str]) -> (Option<i32>, Value) {
+    let directory = holding(&PREVIEW.replace("TERMS", terms));
+    let path = directory.path().display().to_string();
+    json(&[&["-f", &path, "--seed", "1"], arguments].concat())
+}
+
+#[test]
+fn a_preview_is_played_without_an_old_version_and_passes_by_its_own_checks() {
+    let measured = format!("{{checks: {CHECKS}}}");
+    let gone = format!("{{keepUntil: checked, checks: {CHECKS}}}");
+    let approved = "{checks: {approval: true}}";
+    for (terms, arguments, end) in [
+        (approved, &["--approve"][..], (Some(0), "healthy")),
+        (approved, &["--approve=20m"], (Some(0), "healthy")),
+        (approved, &[], (Some(1), "paused")),
+        (&measured, &["--metric", "errors=0"], (Some(0), "healthy")),
+        (&measured, &["--metric", "errors=1"], (Some(1), "degraded")),
+        (&gone, &["--metric", "errors=0"], (Some(0), "healthy")),
+        (&gone, &["--metric", "errors=1"], (Some(1), "degraded")),
+        ("{ttl: 2m, keepUntil: checked}", &[], (Some(0), "healthy")),
+    ] {
+        let (code, told) = preview(terms, arguments);
+        assert_eq!(
+            (code, number(&told, end.1)),
+            (end.0, 1),
+            "{terms} {arguments:?}: {told:#}"
+        );
+        assert_ne!(told["message"], "", "{terms} {arguments:?}: {told:#}");
+        let timeline = told["timeline"].to_string();
+        assert!(timeline.contains("attempt 1: "), "{terms}: {told:#}");
+        assert!(!timeline.contains("attempt 2"), "{terms}: {told:#}");
+    }
+}
+
+#[test]
+fn a_preview_whose_checks_are_not_done_in_its_time_has_failed() {
+    let terms = format!("{{ttl: 5m, checks: {CHECKS}}}");
+    let (code, told) = preview(&terms, &["--metric", "errors=no-data"]);
+    assert_eq!((code, number(&told, "degraded")), (Some(1), 1), "{told:#}");
+    let message = told["message"].as_str().expect("a message");
+    assert!(
+        message.contains("not done within its ttl of 5m"),
+        "{told:#}"
+    );
+}
+
+#[test]
+fn what_was_waited_for_is_said_when_the_old_version_does_not_come_up() {
+    let slow = WEB.replace(
+        "networks: [front]",
+        "networks: [front], healthcheck: {test: [CMD, /app], interval: 2h}",
+    );
+    let directory = holding(&slow);
+    let path = directory.path().display().to_string();
+    let (code, told) = json(&["-f", &path, "--seed", "1", "--limit", "2m"]);
+    assert_eq!((code, number(&told, "unended")), (Some(1), 1), "{told:#}");
+    assert_eq!(
+        told["ends"][0]["why"], "waits for the old version",
+        "{told:#}"
+    );
+    assert_eq!(told["durationSeconds"]["p50"], 120.0, "{told:#}");
+    let message = told["message"].as_str().expect("a message");
+    assert!(
+        message.contains("web:before, which is to be replaced, was not up"),
+        "{told:#}"
+    );
+    assert!(message.contains("it waits for tasks"), "{told:#}");
+}
+
+#[test]
+fn a_good_version_that_the_deadline_has_taken_back_counts_as_a_false_rollback() {
+    let good = ["-f", SPECS, "--seed", "5", "--canary-error-rate", "0"];
+    let hangs = ["--runs", "3", "--fault", "haproxy-hangs=1s..20m"];
+    // The shorter fault ends, and the longer one goes on.
+    let both = ["--fault", "haproxy-unreachable=1s..2s"];
+    let (code, told) = json(&[&good[..], &hangs, &both].concat());
+    assert_eq!((code, number(&told, "degraded")), (Some(1), 3), "{told:#}");
+    let wrong = &told["falseRollbacks"];
+    assert_eq!(wrong["runs"], 3, "{told:#}");
+    assert_eq!(
+        (&wrong["byMetric"], &wrong["byDeadline"]),
+        (&0.into(), &3.into()),
+        "{told:#}"
+    );
+    let text = stdout(&simulate(&[&good[..], &hangs].concat()));
+    assert!(
+        text.contains("\n  0 of them by a metric, 3 by the progress deadline\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_rollout_cuts_itself_is_not_lost_to_a_fault_at_the_same_time() {
+    let hasty = WEB.replace("port: 80", "port: 80, drainTimeout: 1s");
+    let directory = holding(&hasty);
+    let path = directory.path().display().to_string();
+    let slow = ["--latency", "20s", "--stable-latency", "20s"];
+    let usual = [
+        "-f",
+        &path,
+        "--seed",
+        "1",
+        "--fault",
+        "influxdb-down=1s..20m",
+    ];
+    let (_, told) = json(&[&usual[..], &slow].concat());
+    let lost = |field: &str| told[field].as_f64().expect("a number");
+    assert!(lost("lostRequests") > 0.0, "{told:#}");
+    assert!(lost("lostToFaults").abs() < 0.05, "{told:#}");
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rolloutctl::api::{Duration, Manifest, Name, ResourceRef, RolloutSpec, Route};
-use rolloutctl::sim::{BackendSetup, Hand, Observer, Setup, View, What, Who};
+use rolloutctl::sim::{BackendSetup, Hand, Losses, Observer, Setup, View, What, Who};
 use rolloutctl::trial::check::{Calls, Findings, Terms, Watch, Watches};
 use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, Unrest, at_rest};
 
@@ -183,6 +183,14 @@ impl Crowd {
         let findings = self.findings.all();
         let told: Vec<String> = findings.iter().take(5).map(ToString::to_string).collect();
         assert!(told.is_empty(), "{told:#?}");
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in its lifetime"
+    )]
+    fn losses(&self) -> Losses {
+        self.trial.world().view(|view| view.losses())
     }
 
     /// What is stored, what runs, and what has servers.

@@ -42,8 +42,14 @@ pub fn tell(outcome: &Outcome, console: &mut Console) -> Result<(), Failure> {
     if let Some(false_alarms) = summary.false_alarms {
         console.answer(format_args!(
             "false rollbacks: {}, although the new version keeps the bounds in truth",
-            told(false_alarms)
+            told(false_alarms.all)
         ))?;
+        if false_alarms.by_deadline > 0 {
+            console.answer(format_args!(
+                "  {} of them by a metric, {} by the progress deadline",
+                false_alarms.by_metric, false_alarms.by_deadline
+            ))?;
+        }
     }
     if let Some(missed) = summary.missed {
         console.answer(format_args!(

@@ -20,7 +20,7 @@ pub fn tell(outcome: &Outcome, report: &Report, console: &mut Console) -> Result
         .tint(tone(report.ending), report.ending.as_str());
     let took = length(report.took);
     console.answer(format_args!("{word} after {took}: {}", report.message))?;
-    for (title, fact) in facts(report) {
+    for (title, fact) in facts(outcome, report) {
         console.answer(format_args!("  {title:<32}{fact}"))?;
     }
     for violation in &report.violations {
@@ -37,7 +37,11 @@ pub fn tell(outcome: &Outcome, report: &Report, console: &mut Console) -> Result
     Ok(())
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
+fn facts(outcome: &Outcome, report: &Report) -> Vec<(&'static str, String)> {
+    let broken = ("rules broken", report.violations.len().to_string());
+    if outcome.rehearsal.is_preview() {
+        return vec![broken];
+    }
     let until = match report.ending {
         Ending::Healthy => "until it was stable",
         Ending::Degraded => "until it was taken back",
@@ -55,7 +59,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
             "requests lost by the rollout",
             format!("{:.0}", report.lost),
         ),
-        ("rules broken", report.violations.len().to_string()),
+        broken,
     ];
     if report.lost_to_faults > 0.0 {
         let lost = format!("{:.0}", report.lost_to_faults);

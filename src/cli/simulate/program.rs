@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Outcome;
-use crate::trial::rehearsal::{Ending, Proportion, Quantiles, Report};
+use crate::trial::rehearsal::{Ending, FalseAlarms, Proportion, Quantiles, Report};
 
 /// The result as JSON.
 pub fn tell(outcome: &Outcome) -> Value {
@@ -33,7 +33,7 @@ pub fn tell(outcome: &Outcome) -> Value {
         "canaryRequests": quantiles(summary.canary_requests),
         "canaryFailures": quantiles(summary.canary_failures),
         "durationSeconds": quantiles(summary.seconds),
-        "falseRollbacks": summary.false_alarms.map(proportion),
+        "falseRollbacks": summary.false_alarms.map(false_alarms),
         "missed": summary.missed.map(proportion),
     });
     if let ([only], Some(fields)) = (outcome.reports.as_slice(), told.as_object_mut()) {
@@ -69,6 +69,13 @@ fn quantiles(values: Quantiles) -> Value {
 fn proportion(part: Proportion) -> Value {
     let (low, high) = part.interval();
     json!({"runs": part.count, "rate": part.rate(), "low": low, "high": high})
+}
+
+fn false_alarms(alarms: FalseAlarms) -> Value {
+    let mut told = proportion(alarms.all);
+    told["byMetric"] = alarms.by_metric.into();
+    told["byDeadline"] = alarms.by_deadline.into();
+    told
 }
 
 fn tenths(value: f64) -> f64 {

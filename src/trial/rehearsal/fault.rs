@@ -1,6 +1,6 @@
 //! Faults, in words of those who run things: what may go wrong while a rollout is under way, and when.
 //!
-//! What each does to the simulated world is in `mishap`.
+//! What they do to the simulated world is in `deeds`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,15 +1,23 @@
-//! Mishaps: when the faults of one run happen, and what each does to the simulated world.
+//! Mishaps: when the faults of one run happen, and what is lost to them. What they do to the simulated world is in `deeds`.
 
 use jiff::Timestamp;
 
 use super::fault::{Fault, Length, Trouble};
 use super::oracle::{Outage, Silence};
+use super::record::Killed;
 use crate::api::Duration;
-use crate::sim::{Condition, FaultPlan, Hand, Random, Rates};
-use crate::trial::{Deed, Seat};
+use crate::sim::{Loss, Random};
+use crate::trial::Seat;
 
 /// For how long after a fault what is lost is put down to it.
 const AFTERMATH: Duration = Duration::from_secs(60);
+
+/// From when until when something is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
 
 /// A fault with its time.
 #[derive(Clone, Debug)]
@@ -21,6 +29,9 @@ pub(super) struct Mishap {
     /// Which task or node it concerns, as far as that is left to chance.
     pub which: usize,
 }
+
+/// How many nodes there are.
+pub(super) const NODES: usize = 3;
 
 /// The seat of the only controller.
 pub(super) const SEAT: Seat = Seat(0);
@@ -53,9 +64,54 @@ impl Mishap {
         faults.iter().map(&mut draw).collect()
     }
 
-    /// Whether what is lost at `now` may be its doing.
-    pub fn concerns(&self, now: Timestamp) -> bool {
-        self.from <= now && now <= AFTERMATH.after(self.until)
+    /// The number of the node that it concerns, if it concerns one.
+    pub const fn node(&self) -> usize {
+        self.which % NODES
+    }
+
+    /// Whether what is lost at `now` by that cause may be its doing. Sessions are cut by nobody but the rollout. Of killed
+    /// processes see [`Self::kills`].
+    pub fn brings_about(&self, cause: Loss, now: Timestamp) -> bool {
+        let is_near = self.from <= now && now <= AFTERMATH.after(self.until);
+        let can_be = match self.fault.trouble {
+            Trouble::HaproxyRestart => {
+                matches!(cause, Loss::ProxyStopped | Loss::NoServer | Loss::Refused)
+            }
+            // Nobody tells a proxy that a task is gone, or that another one is there.
+            Trouble::HaproxyReload
+            | Trouble::HaproxyUnreachable
+            | Trouble::HaproxyHangs
+            | Trouble::ControllerCrash
+            | Trouble::SwarmSlow
+            | Trouble::SwarmUnreachable => matches!(cause, Loss::NoServer | Loss::Refused),
+            Trouble::TaskKilled | Trouble::NodeLost | Trouble::NodeDrained => {
+                matches!(cause, Loss::NoServer | Loss::NothingReady | Loss::Refused)
+            }
+            Trouble::InfluxdbDown | Trouble::InfluxdbHangs => false,
+        };
+        is_near && can_be
+    }
+
+    /// Whether it has ended that process, and not the rollout by a scale-down at the same time.
+    pub fn kills(&self, killed: &Killed) -> bool {
+        let is_here = killed.node == Some(self.node());
+        match self.fault.trouble {
+            Trouble::TaskKilled => killed.at == self.from,
+            Trouble::NodeLost => killed.at == self.from && is_here,
+            // Its tasks get a stop signal, and are killed some time later.
+            Trouble::NodeDrained => {
+                self.from <= killed.at && killed.at <= AFTERMATH.after(self.until) && is_here
+            }
+            Trouble::HaproxyRestart
+            | Trouble::HaproxyReload
+            | Trouble::HaproxyUnreachable
+            | Trouble::HaproxyHangs
+            | Trouble::InfluxdbDown
+            | Trouble::InfluxdbHangs
+            | Trouble::ControllerCrash
+            | Trouble::SwarmSlow
+            | Trouble::SwarmUnreachable => false,
+        }
     }
 
     /// What it does to the metric source.
@@ -81,35 +137,11 @@ impl Mishap {
         })
     }
 
-    /// What it does to the world, with the times. Calls that go wrong are not among it: see [`calls`].
-    pub fn deeds(&self) -> Vec<(Timestamp, Deed)> {
-        let node = self.which % 3;
-        let hand = |hand: Hand| Deed::Hand(hand);
-        let pair = |first: Deed, last: Deed| vec![(self.from, first), (self.until, last)];
-        let proxy = |condition| {
-            pair(
-                hand(Hand::Condition(0, condition)),
-                hand(Hand::Condition(0, Condition::Answers)),
-            )
-        };
-        match self.fault.trouble {
-            Trouble::HaproxyRestart => {
-                let pause = Duration::between(self.from, self.until);
-                vec![(self.from, hand(Hand::Restart(0, pause)))]
-            }
-            Trouble::HaproxyReload => vec![(self.from, hand(Hand::Reload(0)))],
-            Trouble::HaproxyUnreachable => proxy(Condition::Unreachable),
-            Trouble::HaproxyHangs => proxy(Condition::Hangs),
-            Trouble::ControllerCrash => pair(Deed::Kill(SEAT), Deed::Start(SEAT)),
-            Trouble::TaskKilled => vec![(self.from, hand(Hand::KillTask(self.which)))],
-            Trouble::NodeLost => pair(hand(Hand::CrashNode(node)), hand(Hand::ReturnNode(node))),
-            Trouble::NodeDrained => {
-                pair(hand(Hand::DrainNode(node)), hand(Hand::ActivateNode(node)))
-            }
-            Trouble::InfluxdbDown
-            | Trouble::InfluxdbHangs
-            | Trouble::SwarmSlow
-            | Trouble::SwarmUnreachable => Vec::new(),
+    /// When it lasts.
+    pub const fn span(&self) -> Span {
+        Span {
+            from: self.from,
+            until: self.until,
         }
     }
 
@@ -124,68 +156,43 @@ impl Mishap {
     }
 }
 
-/// What happens to calls of the Swarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallTrouble {
-    Slow,
-    Lost,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl CallTrouble {
-    /// What `trouble` does to them, if anything.
-    pub const fn of(trouble: Trouble) -> Option<Self> {
-        match trouble {
-            Trouble::SwarmSlow => Some(Self::Slow),
-            Trouble::SwarmUnreachable => Some(Self::Lost),
-            Trouble::HaproxyRestart
-            | Trouble::HaproxyReload
-            | Trouble::HaproxyUnreachable
-            | Trouble::HaproxyHangs
-            | Trouble::InfluxdbDown
-            | Trouble::InfluxdbHangs
-            | Trouble::ControllerCrash
-            | Trouble::TaskKilled
-            | Trouble::NodeLost
-            | Trouble::NodeDrained => None,
+    #[test]
+    fn a_fault_has_lost_what_it_can_have_lost() {
+        let mishap = |text: &str| Mishap {
+            fault: text.parse().expect(text),
+            from: Timestamp::UNIX_EPOCH,
+            until: Timestamp::UNIX_EPOCH,
+            which: 1,
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let killed = |at: Timestamp, node: usize| Killed {
+            at,
+            node: Some(node),
+            requests: 1.0,
+        };
+        let later = Duration::from_secs(30).after(now);
+        let too_late = Duration::from_secs(61).after(now);
+        for trouble in Trouble::ALL {
+            let mishap = mishap(trouble.name());
+            assert!(!mishap.brings_about(Loss::Cut, now), "{trouble:?}");
+            assert!(
+                !mishap.brings_about(Loss::NoServer, too_late),
+                "{trouble:?}"
+            );
+            let is_drain = trouble == Trouble::NodeDrained;
+            assert_eq!(mishap.kills(&killed(later, 1)), is_drain, "{trouble:?}");
+            assert!(!mishap.kills(&killed(later, 2)), "{trouble:?}");
         }
+        assert!(mishap("haproxy-restart").brings_about(Loss::ProxyStopped, later));
+        assert!(!mishap("haproxy-reload").brings_about(Loss::ProxyStopped, now));
+        assert!(mishap("controller-crash").brings_about(Loss::NoServer, later));
+        assert!(!mishap("influxdb-down").brings_about(Loss::NoServer, now));
+        assert!(mishap("task-killed").kills(&killed(now, 2)));
+        assert!(mishap("node-lost").kills(&killed(now, 1)));
+        assert!(!mishap("node-lost").kills(&killed(now, 2)));
     }
-}
-
-/// What becomes of calls from which time on, given all mishaps.
-pub(super) fn calls(mishaps: &[Mishap]) -> Vec<(Timestamp, Deed)> {
-    let concerned: Vec<_> = mishaps
-        .iter()
-        .filter_map(|mishap| Some((mishap, CallTrouble::of(mishap.fault.trouble)?)))
-        .collect();
-    let ends = concerned.iter();
-    let mut turns: Vec<Timestamp> = ends
-        .flat_map(|(mishap, _)| [mishap.from, mishap.until])
-        .collect();
-    turns.sort();
-    turns.dedup();
-    let plan = |at: Timestamp| {
-        let mut rates = Rates::NONE;
-        let mut hints_lost = 0.0;
-        for (mishap, trouble) in &concerned {
-            if mishap.from <= at && at < mishap.until {
-                hints_lost = 1.0;
-                match trouble {
-                    CallTrouble::Slow => rates.slow = 0.5,
-                    CallTrouble::Lost => rates.lost = 1.0,
-                }
-            }
-        }
-        FaultPlan {
-            healed_at: Timestamp::MAX,
-            swarm: rates,
-            store: rates,
-            lease: rates,
-            hints_lost,
-            ..FaultPlan::none()
-        }
-    };
-    let deeds = turns.into_iter();
-    deeds
-        .map(|at| (at, Deed::Faults(Box::new(plan(at)))))
-        .collect()
 }

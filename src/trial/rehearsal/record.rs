@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::api::{Event, Name, Phase, Revision, RolloutStatus};
 use crate::plan::Resolved;
-use crate::sim::{Answered, Observer, Outcome, View, What, Who};
-use crate::snapshot::{SampleKey, SampleOutcome};
+use crate::sim::{Answered, Loss, Observer, Outcome, View, What, Who};
+use crate::snapshot::{SampleKey, SampleOutcome, TaskId};
 use crate::trial::check::Watch;
 
 /// One line of a timeline.
@@ -41,9 +41,24 @@ pub(super) struct Notes {
     pub phase_since: Option<Timestamp>,
     /// What had reached the canary when it became stable.
     pub until_stable: Option<Answered>,
+    /// The status as it was stored last.
+    pub status: RolloutStatus,
+    /// The requests that were lost with processes, since somebody has asked last.
+    pub killed: Vec<Killed>,
+    /// Those of the process that is ending.
+    ending: f64,
     phase: Option<Phase>,
     last_event: Option<Event>,
     readings: BTreeMap<(u32, Name), Readings>,
+}
+
+/// Requests that were lost because the process that had them ended or was killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Killed {
+    pub at: Timestamp,
+    /// The number of the node that it was on.
+    pub node: Option<usize>,
+    pub requests: f64,
 }
 
 /// What a metric measured in a stage.
@@ -89,6 +104,12 @@ impl Observer for Recorder {
             What::Answered(key, outcome) if self.timeline == Timeline::Written => {
                 self.answered(view.now(), key, outcome);
             }
+            What::Lost {
+                loss: Loss::Killed,
+                requests,
+                ..
+            } => self.record.notes().ending += requests,
+            What::Ended(task) => self.record.notes().bury(*view, task),
             _ => {}
         }
         self.watch.changed(view, who, what);
@@ -99,6 +120,7 @@ impl Recorder {
     fn stored(&self, view: View<'_>, status: &RolloutStatus) {
         let now = view.now();
         let mut notes = self.record.notes();
+        notes.status = status.clone();
         if notes.phase != Some(status.phase) {
             notes.phase = Some(status.phase);
             notes.phase_since = Some(now);
@@ -147,6 +169,25 @@ impl Recorder {
 impl Notes {
     pub fn say(&mut self, at: Timestamp, message: String) {
         self.lines.push(Line { at, message });
+    }
+
+    /// Forgets how the old version came up.
+    pub fn forget(&mut self) {
+        self.lines.clear();
+        self.killed.clear();
+    }
+
+    /// A task's process has ended; what it had open was told before.
+    fn bury(&mut self, view: View<'_>, ended: &TaskId) {
+        let requests = std::mem::take(&mut self.ending);
+        if requests > 0.0 {
+            let task = view.tasks().find(|task| task.id == ended);
+            self.killed.push(Killed {
+                at: view.now(),
+                node: task.and_then(|task| task.node),
+                requests,
+            });
+        }
     }
 
     /// Tells what the status says that it did not say before.

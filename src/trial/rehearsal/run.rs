@@ -1,29 +1,29 @@
-//! One run: the old version serves, the new one is applied, time passes until the rollout is at rest.
+//! One run: the old version serves, the new one is applied, time passes until the rollout is at rest. A preview has no
+//! old version.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::cause::{Cause, Stopper};
+use super::deeds::{CallTrouble, deeds};
 use super::gauge::mixed;
-use super::mishap::{CallTrouble, Mishap, SEAT, calls};
+use super::mishap::{Mishap, SEAT};
 use super::oracle::Source;
 use super::record::{Line, Record, Recorder, Timeline};
 use super::{Approval, Rehearsal};
-use crate::api::{
-    AbortCause, Duration, MeasurementPhase, Name, Phase, Resource, RolloutStatus, Route, Verb,
-    WaitingOn,
-};
-use crate::sim::{Answer, Answered, Hand, Keep, Random, Setup};
+use crate::api::{AttemptOutcome, Duration, Name, Resource, RolloutStatus, Route, Verb, WaitingOn};
+use crate::sim::{Answer, Answered, Hand, Keep, Loss, Losses, Random, Setup};
 use crate::trial::check::{Findings, Terms, Violation, Watch};
 use crate::trial::{Deed, End, Habits, Trial, at_rest};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
-    /// The new version serves.
+    /// The new version serves; of a preview: it has passed its checks.
     Healthy,
-    /// The old version serves: the new one was taken back.
+    /// The old version serves: the new one was taken back. Of a preview: it has failed, and was taken down.
     Degraded,
     /// Somebody must decide.
     Paused,
@@ -54,15 +54,16 @@ pub struct Report {
     pub why: String,
     /// Why, in a sentence.
     pub message: String,
-    /// The metric that failed, if one did.
-    pub failed: Option<Name>,
+    /// What stopped the new version, if it was taken back or failed.
+    pub stopped_by: Option<Stopper>,
     /// How many seconds passed until then.
     pub took: f64,
     /// What reached the new version until then, on average.
     pub canary: Answered,
-    /// The requests that were lost although nothing had gone wrong, on average.
+    /// The requests that no fault can have lost, on average.
     pub lost: f64,
-    /// The requests that were lost during a fault or within a minute after it, on average.
+    /// The requests that were lost during a fault or within a minute after it, in a way that it can bring about, on
+    /// average.
     pub lost_to_faults: f64,
     /// The rules that were broken.
     pub violations: Vec<Violation>,
@@ -74,14 +75,27 @@ pub struct Report {
     pub timeline: Vec<Line>,
 }
 
-/// How long the old version may take to come up. Nothing goes wrong meanwhile.
+/// How long the old version may take to come up if nobody says. Nothing goes wrong meanwhile.
 const OVERTURE: Duration = Duration::from_secs(3_600);
+
+/// How long it goes on before the new version is applied: requests flow evenly then, and old points are there.
+const CALM: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the rollout is at rest.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// The old version comes up.
+    Overture,
+    /// The new version was applied.
+    Play,
+}
+
 /// A run on its way.
 struct Run<'a> {
+    act: Act,
     script: &'a Rehearsal,
     trial: Trial,
     rollout: Name,
@@ -90,7 +104,7 @@ struct Run<'a> {
     findings: Findings,
     mishaps: Vec<Mishap>,
     start: Timestamp,
-    lost_before: f64,
+    lost_before: Losses,
     lost: f64,
     lost_to_faults: f64,
 }
@@ -108,6 +122,11 @@ impl Rehearsal {
             Ending::Unended
         };
         run.report(seed, ending)
+    }
+
+    /// How long the old version may take to come up.
+    fn overture_limit(&self) -> Duration {
+        self.time.unwrap_or(OVERTURE)
     }
 
     fn setup(&self, seed: u64) -> Setup {
@@ -155,6 +174,7 @@ impl<'a> Run<'a> {
         };
         trial.world().observe_with(recorder);
         Self {
+            act: Act::Overture,
             script,
             trial,
             rollout,
@@ -163,34 +183,41 @@ impl<'a> Run<'a> {
             findings,
             mishaps: Vec::new(),
             start,
-            lost_before: 0.0,
+            lost_before: Losses::default(),
             lost: 0.0,
             lost_to_faults: 0.0,
         }
     }
 
-    /// The old version comes up and is at rest; says whether it is.
+    /// The old version, if there is one, comes up and is at rest; says whether it is.
     fn overture(&mut self) -> bool {
         for resource in &self.script.cast.neighbours {
             self.apply(resource.clone());
         }
-        self.apply(Resource::Rollout(self.script.before()));
-        self.trial.perform(Deed::Start(SEAT));
-        let limit = OVERTURE.after(self.trial.now());
-        while self.trial.now() < limit {
-            self.trial.run_for(LOOK);
-            if matches!(self.rest(), Some(End::Healthy)) {
-                // Requests flow evenly and old points are there.
-                self.trial.run_for(Duration::from_secs(10));
-                return true;
-            }
+        if !self.script.is_preview() {
+            self.apply(Resource::Rollout(self.script.before()));
         }
-        false
+        self.trial.perform(Deed::Start(SEAT));
+        let limit = self.script.overture_limit().after(self.trial.now());
+        while !self.is_set() {
+            if self.trial.now() >= limit {
+                return false;
+            }
+            self.trial.run_for(LOOK);
+        }
+        self.trial.run_for(CALM);
+        true
+    }
+
+    /// Whether all is there that the new version replaces.
+    fn is_set(&self) -> bool {
+        self.script.is_preview() || self.rest() == Some(End::Healthy)
     }
 
     /// From here on time counts: the new version is applied.
     fn curtain(&mut self, seed: u64) {
         let start = self.trial.now();
+        self.act = Act::Play;
         self.start = start;
         let mut random = Random::of_seed(mixed(seed));
         let expected = self.script.expected();
@@ -204,11 +231,10 @@ impl<'a> Run<'a> {
                 drawn: Mutex::new(BTreeMap::new()),
             })),
         );
-        let deeds = self.mishaps.iter().flat_map(Mishap::deeds);
-        for (at, deed) in deeds.chain(calls(&self.mishaps)) {
+        for (at, deed) in deeds(&self.mishaps) {
             self.trial.plan(at, deed);
         }
-        self.record.notes().lines.clear();
+        self.record.notes().forget();
         self.lost_before = self.lost_so_far();
         self.apply(Resource::Rollout(self.script.cast.rollout.clone()));
     }
@@ -220,12 +246,31 @@ impl<'a> Run<'a> {
             self.count_losses();
             match self.rest() {
                 Some(End::Healthy) => return Ending::Healthy,
-                Some(End::Degraded) => return Ending::Degraded,
                 Some(End::Paused) if !self.approves() => return Ending::Paused,
-                Some(End::Paused | End::Gone) | None => {}
+                Some(End::Gone) if self.has_passed() => return Ending::Healthy,
+                Some(End::Degraded | End::Gone) => return Ending::Degraded,
+                None if self.is_over() => return Ending::Healthy,
+                Some(End::Paused) | None => {}
             }
         }
         Ending::Unended
+    }
+
+    /// Whether the last attempt is one of a preview that has passed its checks.
+    fn has_passed(&self) -> bool {
+        let status = self.status();
+        let last = status.history.last();
+        last.is_some_and(|last| last.outcome == AttemptOutcome::Passed)
+    }
+
+    /// Whether a preview has passed and was removed, and only the rollout is left until the preview's time is over.
+    fn is_over(&self) -> bool {
+        if !self.script.is_preview() {
+            return false;
+        }
+        let status = self.status();
+        let is_up = status.canary_revision.is_some() || status.stable_revision.is_some();
+        self.has_passed() && !is_up && status.leaving.is_empty()
     }
 
     /// Whether the rollout waits for an approval that will come; gives it once its time has come.
@@ -260,23 +305,40 @@ impl<'a> Run<'a> {
         found.ok()
     }
 
+    /// The status as it was stored last, also of a rollout that is gone.
     fn status(&self) -> RolloutStatus {
-        let world = self.trial.world();
-        world.view(|view| view.status(&self.rollout).cloned().unwrap_or_default())
+        self.record.notes().status.clone()
     }
 
-    fn lost_so_far(&self) -> f64 {
-        self.trial.world().view(|view| view.losses().total())
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in its lifetime"
+    )]
+    fn lost_so_far(&self) -> Losses {
+        self.trial.world().view(|view| view.losses())
     }
 
     fn count_losses(&mut self) {
-        let (now, total) = (self.trial.now(), self.lost_so_far());
-        let fresh = total - self.lost_before;
-        self.lost_before = total;
-        if self.mishaps.iter().any(|mishap| mishap.concerns(now)) {
-            self.lost_to_faults += fresh;
-        } else {
-            self.lost += fresh;
+        let (now, losses) = (self.trial.now(), self.lost_so_far());
+        // Of those whose process was killed it is known when each was, and where.
+        let causes = Loss::ALL.into_iter().filter(|cause| *cause != Loss::Killed);
+        for cause in causes {
+            let fresh = losses.by(cause) - self.lost_before.by(cause);
+            let mut mishaps = self.mishaps.iter();
+            if mishaps.any(|mishap| mishap.brings_about(cause, now)) {
+                self.lost_to_faults += fresh;
+            } else {
+                self.lost += fresh;
+            }
+        }
+        self.lost_before = losses;
+        let killed = std::mem::take(&mut self.record.notes().killed);
+        for killed in killed {
+            if self.mishaps.iter().any(|mishap| mishap.kills(&killed)) {
+                self.lost_to_faults += killed.requests;
+            } else {
+                self.lost += killed.requests;
+            }
         }
     }
 
@@ -298,7 +360,10 @@ impl<'a> Run<'a> {
         let told = told.filter(|(at, _)| *at <= now);
         timeline.extend(told.map(|(at, message)| Line { at, message }));
         timeline.sort_by_key(|line| line.at);
-        let cause = Cause::of(ending, &status);
+        let cause = match self.act {
+            Act::Overture => Cause::of_overture(self.script, &status),
+            Act::Play => Cause::of(ending, &status),
+        };
         // How the old version came up is not what is played.
         let mut violations = self.findings.all();
         violations.retain(|violation| violation.at >= self.start);
@@ -307,7 +372,7 @@ impl<'a> Run<'a> {
             ending,
             why: cause.why,
             message: cause.message,
-            failed: cause.metric,
+            stopped_by: cause.stopper,
             took: ended.duration_since(self.start).as_secs_f64(),
             canary: notes.until_stable.unwrap_or(answered),
             lost: self.lost,
@@ -319,77 +384,6 @@ impl<'a> Run<'a> {
                 .collect(),
             start: self.start,
             timeline,
-        }
-    }
-}
-
-/// Why a run ended as it did.
-struct Cause {
-    why: String,
-    message: String,
-    metric: Option<Name>,
-}
-
-impl Cause {
-    fn of(ending: Ending, status: &RolloutStatus) -> Self {
-        let waits = || {
-            let waits = status.waiting_on.as_ref();
-            waits.map_or_else(
-                || status.message.clone(),
-                |waits| format!("it waits for {waits}"),
-            )
-        };
-        let label = || {
-            let waits = status.waiting_on.as_ref();
-            waits.map_or("on its way", WaitingOn::label).to_owned()
-        };
-        let mut failed = status.measurements.iter();
-        let failed = failed.find(|record| record.phase == MeasurementPhase::Failed);
-        match ending {
-            Ending::Healthy => Self {
-                why: String::new(),
-                message: status.message.clone(),
-                metric: None,
-            },
-            Ending::Degraded => Self::of_abort(status),
-            Ending::Paused => Self {
-                why: failed.map_or_else(label, |record| format!("`{}` failed", record.metric)),
-                message: match &status.pause {
-                    Some(pause) => pause.message.clone(),
-                    None => waits(),
-                },
-                metric: failed.map(|record| record.metric.clone()),
-            },
-            Ending::Unended => Self {
-                why: match status.phase {
-                    Phase::Progressing | Phase::Paused => format!("waits for {}", label()),
-                    Phase::Healthy | Phase::Degraded => "not yet at rest".to_owned(),
-                },
-                message: waits(),
-                metric: None,
-            },
-        }
-    }
-
-    fn of_abort(status: &RolloutStatus) -> Self {
-        let Some(abort) = &status.abort else {
-            return Self {
-                why: "the spec".to_owned(),
-                message: status.message.clone(),
-                metric: None,
-            };
-        };
-        let (why, metric) = match &abort.cause {
-            AbortCause::Analysis { metric, .. } => {
-                (format!("`{metric}` failed"), Some(metric.clone()))
-            }
-            AbortCause::Deadline => ("progress deadline".to_owned(), None),
-            AbortCause::User { .. } => ("aborted by hand".to_owned(), None),
-        };
-        Self {
-            why,
-            message: abort.message.clone(),
-            metric,
         }
     }
 }

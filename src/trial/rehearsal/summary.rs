@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ending, Report, Truth};
+use super::{Ending, Report, Stopper, Truth};
 use crate::api::Name;
 
 /// What many runs say together.
@@ -18,18 +18,29 @@ pub struct Summary {
     pub canary_requests: Quantiles,
     /// How many of these failed.
     pub canary_failures: Quantiles,
-    /// All requests that were lost although nothing had gone wrong.
+    /// All requests that no fault can have lost.
     pub lost: f64,
     /// All requests that were lost to faults.
     pub lost_to_faults: f64,
     /// How many rules were broken, in all runs.
     pub violations: usize,
-    /// The runs in which the new version was stopped by a metric whose bounds it keeps in truth; none if that
-    /// cannot happen or cannot be told.
-    pub false_alarms: Option<Proportion>,
+    /// The runs in which the new version was stopped although it keeps the metrics' bounds in truth; none if it does not,
+    /// or that cannot be told.
+    pub false_alarms: Option<FalseAlarms>,
     /// The runs in which the new version passed although it breaks a metric's bounds in truth; none if it does
     /// not, or that cannot be told.
     pub missed: Option<Proportion>,
+}
+
+/// Runs in which a good version was stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FalseAlarms {
+    /// All of them.
+    pub all: Proportion,
+    /// How many of them by a metric whose bounds it keeps in truth.
+    pub by_metric: usize,
+    /// How many of them by the progress deadline.
+    pub by_deadline: usize,
 }
 
 /// Runs that ended alike.
@@ -115,18 +126,40 @@ impl Quantiles {
     }
 }
 
+impl FalseAlarms {
+    /// In these runs of a good version.
+    fn of(reports: &[Report], truths: &BTreeMap<Name, Truth>) -> Self {
+        let (mut by_metric, mut by_deadline) = (0, 0);
+        for report in reports {
+            match &report.stopped_by {
+                Some(Stopper::Metric(name)) if truths.get(name) == Some(&Truth::Keeps) => {
+                    by_metric += 1;
+                }
+                Some(Stopper::Deadline) => by_deadline += 1,
+                // What would be right of that metric is not known.
+                Some(Stopper::Metric(_)) | None => {}
+            }
+        }
+        Self {
+            all: Proportion {
+                count: by_metric + by_deadline,
+                of: reports.len(),
+            },
+            by_metric,
+            by_deadline,
+        }
+    }
+}
+
 impl Summary {
     /// What `reports` say, given what is true.
     pub fn of(reports: &[Report], truths: &BTreeMap<Name, Truth>) -> Self {
-        let keeps = |name: &Name| truths.get(name) == Some(&Truth::Keeps);
-        let is_false = |report: &&Report| report.failed.as_ref().is_some_and(keeps);
         let can_be_false = truths.values().any(|truth| *truth == Truth::Keeps);
         let is_bad = truths.values().any(|truth| *truth == Truth::Breaks);
         let share = |count: usize| Proportion {
             count,
             of: reports.len(),
         };
-        let false_alarms = reports.iter().filter(is_false).count();
         let passed = reports
             .iter()
             .filter(|report| report.ending == Ending::Healthy)
@@ -140,7 +173,7 @@ impl Summary {
             lost: reports.iter().map(|report| report.lost).sum(),
             lost_to_faults: reports.iter().map(|report| report.lost_to_faults).sum(),
             violations: reports.iter().map(|report| report.violations.len()).sum(),
-            false_alarms: (can_be_false && !is_bad).then(|| share(false_alarms)),
+            false_alarms: (can_be_false && !is_bad).then(|| FalseAlarms::of(reports, truths)),
             missed: is_bad.then(|| share(passed)),
         }
     }

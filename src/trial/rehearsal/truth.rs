@@ -49,6 +49,8 @@ pub(super) fn of(
         let value = match gauges.get(name) {
             Some(Gauge::Value { mean, .. }) => Some(*mean),
             Some(Gauge::NoData) => None,
+            // No requests come to a preview, and so no query finds any of them.
+            None if cast.rollout.spec.strategy.preview().is_some() => None,
             None => limit(cast, versions, metric),
         };
         let truth = value.map_or(Truth::Unknown, |value| judge(metric, value));

@@ -73,7 +73,7 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
             .perform(apply(&rollout(&mut chance, "app:good-0")));
         crowd.rests(|_, _| true).expect("web serves");
         let before = crowd.inventory();
-        let lost_before = crowd.trial.world().view(|view| view.losses());
+        let lost_before = crowd.losses();
 
         come_and_go(&mut crowd, &mut chance);
         let now = crowd.trial.now();
@@ -89,7 +89,7 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
         crowd.broke_nothing();
         if calls == Calls::Sound {
             assert_eq!(crowd.inventory(), before);
-            let lost = crowd.trial.world().view(|view| view.losses());
+            let lost = crowd.losses();
             for loss in [Loss::Killed, Loss::Cut, Loss::NoServer, Loss::Refused] {
                 assert!(lost.by(loss) - lost_before.by(loss) < 0.01, "{loss:?}");
             }
