@@ -1,7 +1,9 @@
 //! Twenty previews at once (PROGRESS-9, PROGRESS-10), beside a rollout that serves.
 
+use std::slice::from_ref;
+
 use rolloutctl::api::{Dependents, Duration, Kind, Manifest, Name, Phase, RolloutSpec, Strategy};
-use rolloutctl::sim::{Hand, Loss, View, What, Who};
+use rolloutctl::sim::{Hand, Loss, Observer, View, What, Who};
 use rolloutctl::trial::check::Calls;
 use rolloutctl::trial::{Deed, End};
 
@@ -35,7 +37,11 @@ fn manifest(chance: &mut Chance, number: u16) -> Manifest<RolloutSpec> {
 }
 
 /// Nobody else looks.
-fn nobody(_: &View<'_>, _: Who, _: &What) {}
+struct Nobody;
+
+impl Observer for Nobody {
+    fn changed(&mut self, _: &View<'_>, _: Who, _: &What) {}
+}
 
 /// Each is applied once or twice within `TIME`; some are deleted before their time.
 fn come_and_go(crowd: &mut Crowd, chance: &mut Chance) {
@@ -66,7 +72,7 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
         let web = name(BACKEND);
         let mut rollouts = vec![web.clone()];
         rollouts.extend((0..PREVIEWS).map(name_of));
-        let mut crowd = Crowd::new(seed, calls, rollouts, &[web.clone()], nobody);
+        let mut crowd = Crowd::new(seed, calls, rollouts, from_ref(&web), Nobody);
         crowd.begin();
         crowd
             .trial
