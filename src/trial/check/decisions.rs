@@ -63,7 +63,7 @@ fn aborted_stays(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
 }
 
 /// The verb of the command that was dealt with just now.
-fn taken_verb(before: &RolloutStatus, after: &RolloutStatus) -> Option<Verb> {
+pub(super) fn taken_verb(before: &RolloutStatus, after: &RolloutStatus) -> Option<Verb> {
     let record = after.last_command.as_ref()?;
     (before.last_command.as_ref() != Some(record)).then_some(record.command.verb)
 }
@@ -156,7 +156,7 @@ fn passed(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 }
 
 /// Whether somebody has waived the measurements of the stage at hand.
-fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+pub(super) fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
     let Some(record) = &after.last_command else {
         return false;
     };
