@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
 use crate::api::{Name, Resource, Revision, RolloutSpec, RolloutStatus};
-use crate::sim::{Condition, InstanceView, What};
-use crate::snapshot::CheckState;
+use crate::sim::{Condition, Hand, InstanceView, ServerView, What};
+use crate::snapshot::{AdminState, CheckState};
 
 /// Shares within this of each other are the same: no integer weights hit every share.
 pub const NEAR: f64 = 0.025;
@@ -225,8 +225,12 @@ fn weighs_only(event: &Event) -> bool {
 /// Whether this makes an instance worse without a controller's doing.
 fn hurts(event: &Event, name: &Name) -> bool {
     match event.what {
-        What::Ended(_) | What::Signalled(_) | What::Node(..) | What::Lent(_) => true,
-        What::Checked { instance, .. } | What::Proxy(instance, _) => instance == name,
+        What::Ended(_) | What::Signalled(_) | What::Node(..) => true,
+        What::Lent(hand) => does_harm(hand),
+        What::Checked {
+            instance, check, ..
+        } => instance == name && *check != CheckState::Passed,
+        What::Proxy(instance, _) => instance == name,
         What::Servers { changes, .. } => event.controller().is_none() && changes.instance == *name,
         What::Task { .. }
         | What::Listens(_)
@@ -241,6 +245,34 @@ fn hurts(event: &Event, name: &Name) -> bool {
         | What::Looked
         | What::Lost { .. }
         | What::Losing { .. } => false,
+    }
+}
+
+/// Whether a hand may take something away from what serves. What it asks of the controller is the controller's affair.
+const fn does_harm(hand: &Hand) -> bool {
+    match hand {
+        Hand::Scale(..)
+        | Hand::Edit(..)
+        | Hand::RemoveService(_)
+        | Hand::KillTask(_)
+        | Hand::Weigh(..)
+        | Hand::SetState(..)
+        | Hand::CrashNode(_)
+        | Hand::CutNode(_)
+        | Hand::DrainNode(_)
+        | Hand::Reload(_)
+        | Hand::Restart(..)
+        | Hand::Condition(..)
+        | Hand::App(..) => true,
+        Hand::Apply(_)
+        | Hand::Command(..)
+        | Hand::LateCommand(..)
+        | Hand::Delete(..)
+        | Hand::StackDeploy(_)
+        | Hand::TakeName(_)
+        | Hand::ReturnNode(_)
+        | Hand::ActivateNode(_)
+        | Hand::Load(..) => false,
     }
 }
 
