@@ -283,7 +283,12 @@ fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
     let size = (f64::from(most_ready) / f64::from(sized)).min(1.0);
     let bound = f64::from(status.weight) / 100.0 * size;
     // Servers of stable that are still to be checked take no part yet.
-    let all_there = stable_is_whole(event, instance) && !is_cold(event, instance);
+    let could_take = if status.weight == 100 {
+        stable_could_take_all(event, instance)
+    } else {
+        stable_is_whole(event, instance)
+    };
+    let all_there = could_take && !is_cold(event, instance);
     if share > bound + NEAR && all_there && event.terms.calls == Calls::Sound {
         event.broken(
             "TRAFFIC-1",
@@ -341,6 +346,22 @@ pub(super) fn stable_is_whole(event: &Event, instance: &Name) -> bool {
         .filter(|server| server.revision == stable)
         .peekable();
     servers.peek().is_some() && servers.all(|server| server.takes_requests)
+}
+
+/// Whether the stable revision could have all the requests of an instance back by weights alone: what it is to have at the
+/// end of a release is none, and so it takes none by then.
+fn stable_could_take_all(event: &Event, instance: &Name) -> bool {
+    let stable = event.status.stable_revision.as_ref();
+    let mut servers = event
+        .view
+        .servers(instance, &event.route.backend)
+        .filter(|server| server.revision == stable)
+        .peekable();
+    let is_up = |server: ServerView| {
+        let is_up = server.admin == AdminState::Ready && server.check == CheckState::Passed;
+        is_up && server.task.is_some()
+    };
+    servers.peek().is_some() && servers.all(is_up)
 }
 
 /// TRAFFIC-7: what is added belongs to a revision that was decided.
