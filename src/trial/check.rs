@@ -19,6 +19,7 @@ mod jobs;
 mod lease;
 mod looks;
 mod measuring;
+mod order;
 mod previews;
 mod recovery;
 mod services;
@@ -289,6 +290,7 @@ impl Observer for Watch {
         jobs::check(&event);
         self.shares.check(&event);
         decisions::check(&event, &self.shares, &self.measuring);
+        order::check(&event);
         self.services.check(&event, &self.shares);
         self.recovery.check(&event);
         previews::check(&event);

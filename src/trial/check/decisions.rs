@@ -1,7 +1,7 @@
 //! What is stored, one status after the other (PROGRESS-1, PROGRESS-2, PROGRESS-4, PROGRESS-6, ABORT-2, ABORT-3,
 //! ANALYSIS-5, TRAFFIC-3).
 
-use super::measuring::Measuring;
+use super::measuring::{Measuring, running};
 use super::shares::{Shares, is_deleted, stable_is_whole};
 use super::{Calls, Event};
 use crate::api::{
@@ -63,7 +63,7 @@ fn aborted_stays(event: &Event, before: &RolloutStatus, after: &RolloutStatus) {
 }
 
 /// The verb of the command that was dealt with just now.
-fn taken_verb(before: &RolloutStatus, after: &RolloutStatus) -> Option<Verb> {
+pub(super) fn taken_verb(before: &RolloutStatus, after: &RolloutStatus) -> Option<Verb> {
     let record = after.last_command.as_ref()?;
     (before.last_command.as_ref() != Some(record)).then_some(record.command.verb)
 }
@@ -156,7 +156,7 @@ fn passed(before: &RolloutStatus, after: &RolloutStatus) -> bool {
 }
 
 /// Whether somebody has waived the measurements of the stage at hand.
-fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
+pub(super) fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
     let Some(record) = &after.last_command else {
         return false;
     };
@@ -169,9 +169,12 @@ fn was_promoted(before: &RolloutStatus, after: &RolloutStatus) -> bool {
     }
 }
 
-/// ANALYSIS-5: no stage is passed without a value for each of its metrics.
+/// ANALYSIS-5: no stage is passed without a value for each of its metrics, taken since it began, nor with more failures than
+/// are tolerated.
 fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
-    let Some(spec) = event.spec() else { return };
+    let (Some(spec), Some(at_hand)) = (event.spec(), running(before)) else {
+        return;
+    };
     // After the last stage there is one more, with everything at the new revision and no questions.
     let Some(stage) = spec.strategy.stage(before.stage as usize) else {
         return;
@@ -185,7 +188,7 @@ fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
         let is_waived = metric
             .query()
             .is_some_and(|query| query.no_data == crate::api::NoData::Skip);
-        if !is_waived && !measuring.has_value(before.attempt, before.stage, &metric.name) {
+        if !is_waived && !measuring.has_value(at_hand, &metric.name) {
             event.broken(
                 "ANALYSIS-5",
                 format!(
@@ -194,7 +197,29 @@ fn was_measured(event: &Event, before: &RolloutStatus, measuring: &Measuring) {
                 ),
             );
         }
+        let failures = metric
+            .query()
+            .map(|query| measuring.failures(at_hand, &metric.name, query));
+        let tolerated = usize::try_from(metric.failure_limit).unwrap_or(usize::MAX);
+        if let Some(failures) = failures.filter(|failures| *failures > tolerated)
+            && is_known(event)
+            && measuring.is_as_it_began(before)
+        {
+            event.broken(
+                "ANALYSIS-5",
+                format!(
+                    "stage {} was passed although {} failed {failures} times",
+                    before.stage, metric.name
+                ),
+            );
+        }
     }
+}
+
+/// Whether the newest spec is the one that the stored status goes by.
+pub(super) fn is_known(event: &Event) -> bool {
+    let stored = event.view.rollout(event.rollout);
+    stored.is_some_and(|stored| stored.draft.generation == event.status.observed_generation)
 }
 
 /// PROGRESS-2: attempts are counted, and none comes back.

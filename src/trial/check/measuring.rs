@@ -1,21 +1,28 @@
 //! Measurements: what was asked and answered (ANALYSIS-2, ANALYSIS-5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::Event;
-use crate::api::{Duration, Name, RolloutStatus, Step};
-use crate::sim::{ControllerId, JobChange, What};
+use crate::api::{Duration, MetricQuery, Name, NoData, RolloutStatus, Step};
+use crate::sim::{ControllerId, JobChange, Outcome, What};
 use crate::snapshot::{SampleKey, SampleOutcome};
 
 /// How long before a question its controller may have looked, when nothing goes wrong.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The answers to a rollout's questions: how many values, or jobs that passed, each metric has, by attempt and stage.
+/// The answers to a rollout's questions.
 #[derive(Default)]
 pub(super) struct Measuring {
-    values: BTreeMap<(u32, u32, Name), u32>,
+    /// What was answered about each metric of a stage, by the number of the sample. One that is asked twice has two answers.
+    answers: BTreeMap<(Stage, Name), BTreeMap<u32, Vec<SampleOutcome>>>,
+    /// The metrics of a stage that had a job that passed.
+    passed: BTreeSet<(Stage, Name)>,
+    /// The spec with which the stage at hand began.
+    generation: u64,
+    /// When something else than a rollout was last applied.
+    edited_at: Option<Timestamp>,
     ended: Option<Ended>,
 }
 
@@ -27,7 +34,7 @@ struct Ended {
 }
 
 /// What a stage is told apart by: the attempt, its number, and since when it runs.
-type Stage = (u32, u32, Timestamp);
+pub(super) type Stage = (u32, u32, Timestamp);
 
 impl Measuring {
     pub fn check(&mut self, event: &Event) {
@@ -39,6 +46,11 @@ impl Measuring {
                 at: event.now,
                 by: event.controller(),
             });
+        }
+        let now_on = running(event.status);
+        let begins = |before| now_on.is_some() && running(before) != now_on;
+        if event.before.is_some_and(begins) {
+            self.generation = event.status.observed_generation;
         }
         match event.what {
             What::Asked(key, window) if key.rollout == *event.rollout => {
@@ -57,12 +69,18 @@ impl Measuring {
             What::Job(key, JobChange::Started) if key.rollout == *event.rollout => {
                 self.is_in_its_stage(key, event);
             }
-            What::Answered(key, SampleOutcome::Value(_)) | What::Job(key, JobChange::Ended(0))
-                if key.rollout == *event.rollout =>
-            {
-                let metric = (key.attempt, key.stage, key.metric.clone());
-                *self.values.entry(metric).or_insert(0) += 1;
+            What::Answered(key, outcome) if key.rollout == *event.rollout => {
+                let answers = self.answers.entry(metric_of(key)).or_default();
+                answers.entry(key.number).or_default().push(outcome.clone());
             }
+            What::Job(key, JobChange::Ended(0)) if key.rollout == *event.rollout => {
+                self.passed.insert(metric_of(key));
+            }
+            What::Stored {
+                title,
+                outcome: Outcome::Done,
+                ..
+            } if !title.starts_with("rollout/") => self.edited_at = Some(event.now),
             _ => {}
         }
     }
@@ -88,14 +106,43 @@ impl Measuring {
         })
     }
 
-    /// Whether a metric ever had a value in a stage, or a job that ended with 0.
-    pub fn has_value(&self, attempt: u32, stage: u32, metric: &Name) -> bool {
-        self.values.contains_key(&(attempt, stage, metric.clone()))
+    /// Whether a metric ever had a value in a stage, since that began, or a job that ended with 0.
+    pub fn has_value(&self, stage: Stage, metric: &Name) -> bool {
+        let metric = (stage, metric.clone());
+        let answers = self.answers.get(&metric).into_iter();
+        let mut answers = answers.flat_map(BTreeMap::values).flatten();
+        let has_value = answers.any(|answer| matches!(answer, SampleOutcome::Value(_)));
+        has_value || self.passed.contains(&metric)
+    }
+
+    /// How many samples of a metric in a stage failed, whichever of their answers was taken in.
+    pub fn failures(&self, stage: Stage, metric: &Name, query: &MetricQuery) -> usize {
+        let fails = |answer: &SampleOutcome| match answer {
+            SampleOutcome::Value(value) => !query.admits(*value),
+            SampleOutcome::NoData => query.no_data == NoData::Fail,
+            SampleOutcome::Error(_) | SampleOutcome::Ran { .. } => false,
+        };
+        let answers = self.answers.get(&(stage, metric.clone())).into_iter();
+        let samples = answers.flat_map(BTreeMap::values);
+        samples.filter(|sample| sample.iter().all(fails)).count()
+    }
+
+    /// Whether what is measured in the stage of `before` was the same all the time.
+    pub fn is_as_it_began(&self, before: &RolloutStatus) -> bool {
+        let is_edited = match (running(before), self.edited_at) {
+            (Some((_, _, since)), Some(at)) => at >= LOOK.before(since),
+            (None, _) | (Some(_), None) => false,
+        };
+        self.generation == before.observed_generation && !is_edited
     }
 }
 
+fn metric_of(key: &SampleKey) -> (Stage, Name) {
+    ((key.attempt, key.stage, key.since), key.metric.clone())
+}
+
 /// The stage whose samples are being taken.
-fn running(status: &RolloutStatus) -> Option<Stage> {
+pub(super) fn running(status: &RolloutStatus) -> Option<Stage> {
     match status.step {
         Step::Running { since } => Some((status.attempt, status.stage, since)),
         _ => None,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
 use crate::api::{Name, Resource, Revision, RolloutSpec, RolloutStatus};
-use crate::sim::{Condition, InstanceView, What};
-use crate::snapshot::CheckState;
+use crate::sim::{Condition, Hand, InstanceView, ServerView, What};
+use crate::snapshot::{AdminState, CheckState};
 
 /// Shares within this of each other are the same: no integer weights hit every share.
 pub const NEAR: f64 = 0.025;
@@ -225,8 +225,12 @@ fn weighs_only(event: &Event) -> bool {
 /// Whether this makes an instance worse without a controller's doing.
 fn hurts(event: &Event, name: &Name) -> bool {
     match event.what {
-        What::Ended(_) | What::Signalled(_) | What::Node(..) | What::Lent(_) => true,
-        What::Checked { instance, .. } | What::Proxy(instance, _) => instance == name,
+        What::Ended(_) | What::Signalled(_) | What::Node(..) => true,
+        What::Lent(hand) => does_harm(hand),
+        What::Checked {
+            instance, check, ..
+        } => instance == name && *check != CheckState::Passed,
+        What::Proxy(instance, _) => instance == name,
         What::Servers { changes, .. } => event.controller().is_none() && changes.instance == *name,
         What::Task { .. }
         | What::Listens(_)
@@ -244,6 +248,34 @@ fn hurts(event: &Event, name: &Name) -> bool {
     }
 }
 
+/// Whether a hand may take something away from what serves. What it asks of the controller is the controller's affair.
+const fn does_harm(hand: &Hand) -> bool {
+    match hand {
+        Hand::Scale(..)
+        | Hand::Edit(..)
+        | Hand::RemoveService(_)
+        | Hand::KillTask(_)
+        | Hand::Weigh(..)
+        | Hand::SetState(..)
+        | Hand::CrashNode(_)
+        | Hand::CutNode(_)
+        | Hand::DrainNode(_)
+        | Hand::Reload(_)
+        | Hand::Restart(..)
+        | Hand::Condition(..)
+        | Hand::App(..) => true,
+        Hand::Apply(_)
+        | Hand::Command(..)
+        | Hand::LateCommand(..)
+        | Hand::Delete(..)
+        | Hand::StackDeploy(_)
+        | Hand::TakeName(_)
+        | Hand::ReturnNode(_)
+        | Hand::ActivateNode(_)
+        | Hand::Load(..) => false,
+    }
+}
+
 /// TRAFFIC-1: what is given to the canary is no more than its ready tasks were sized for.
 fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
     let status = event.status;
@@ -251,7 +283,12 @@ fn not_above_size(event: &Event, instance: &Name, share: f64, most_ready: u32) {
     let size = (f64::from(most_ready) / f64::from(sized)).min(1.0);
     let bound = f64::from(status.weight) / 100.0 * size;
     // Servers of stable that are still to be checked take no part yet.
-    let all_there = stable_is_whole(event, instance) && !is_cold(event, instance);
+    let could_take = if status.weight == 100 {
+        stable_could_take_all(event, instance)
+    } else {
+        stable_is_whole(event, instance)
+    };
+    let all_there = could_take && !is_cold(event, instance);
     if share > bound + NEAR && all_there && event.terms.calls == Calls::Sound {
         event.broken(
             "TRAFFIC-1",
@@ -309,6 +346,22 @@ pub(super) fn stable_is_whole(event: &Event, instance: &Name) -> bool {
         .filter(|server| server.revision == stable)
         .peekable();
     servers.peek().is_some() && servers.all(|server| server.takes_requests)
+}
+
+/// Whether the stable revision could have all the requests of an instance back by weights alone: what it is to have at the
+/// end of a release is none, and so it takes none by then.
+fn stable_could_take_all(event: &Event, instance: &Name) -> bool {
+    let stable = event.status.stable_revision.as_ref();
+    let mut servers = event
+        .view
+        .servers(instance, &event.route.backend)
+        .filter(|server| server.revision == stable)
+        .peekable();
+    let is_up = |server: ServerView| {
+        let is_up = server.admin == AdminState::Ready && server.check == CheckState::Passed;
+        is_up && server.task.is_some()
+    };
+    servers.peek().is_some() && servers.all(is_up)
 }
 
 /// TRAFFIC-7: what is added belongs to a revision that was decided.
