@@ -10,6 +10,9 @@ use crate::snapshot::{ServiceFact, TaskState};
 /// How long a task may take to become ready before nobody waits for it.
 const STARTING: Duration = Duration::from_secs(30);
 
+/// How long the Swarm may take until it has told tasks to stop that their service asks for no more.
+const STOPPING: Duration = Duration::from_secs(20);
+
 /// What to change of the rollout's services; all of it, in the order of urgency. How much of it
 /// may be done in one turn is a matter of [`super::safety`].
 pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> Vec<Action> {
@@ -28,7 +31,40 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
     actions.extend(surplus(status, input).map(|service| Action::RemoveService {
         service: target(service),
     }));
+    let is_written = |service: &ServiceFact| {
+        let mut targets = actions.iter().filter_map(written);
+        targets.any(|target| target.id == service.id)
+    };
+    let services = input.snapshot.services_of(input.name);
+    let overlooked = services.filter(|it| is_overlooked(it, input) && !is_written(it));
+    let again: Vec<Action> = overlooked.map(|it| scale(it, it.replicas)).collect();
+    actions.extend(again);
     actions
+}
+
+/// The service that an action writes, if it is there already.
+const fn written(action: &Action) -> Option<&ServiceTarget> {
+    match action {
+        Action::ScaleService { service, .. }
+        | Action::RestoreService { service, .. }
+        | Action::RemoveService { service } => Some(service),
+        Action::CreateService(_)
+        | Action::ChangeServers(_)
+        | Action::Measure(_)
+        | Action::StartJob(_)
+        | Action::ReadLog(_)
+        | Action::RemoveJob(_)
+        | Action::Forget => None,
+    }
+}
+
+/// Whether a service has more tasks than it asks for, and nobody has told them to stop: the Swarm has missed that it was asked for
+/// fewer (seen when that came two seconds after its first task). It looks again when the service is written again, as it is.
+fn is_overlooked(service: &ServiceFact, input: &Input) -> bool {
+    let tasks = input.snapshot.living_tasks_of(&service.id);
+    let meant_to_run = tasks.filter(|task| task.desired == TaskState::Running);
+    let is_over = meant_to_run.count() > usize::try_from(service.replicas).unwrap_or(usize::MAX);
+    is_over && service.drift.is_none() && input.now >= STOPPING.after(service.changed_at)
 }
 
 /// What serves, what is tried and what is kept warm, each with the number of tasks that it should have. A spec that is

@@ -87,6 +87,7 @@ pub(super) struct Service {
     pub replicas: u32,
     pub drift: Option<String>,
     pub created_at: Time,
+    pub changed_at: Time,
     /// Which spec of its tasks is in force; a task made from an older one is replaced.
     pub round: u32,
     /// What its tasks run, if another hand changed it.

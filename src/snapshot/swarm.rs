@@ -61,6 +61,8 @@ pub struct ServiceFact {
     pub drift: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was last written, by whomever.
+    pub changed_at: Timestamp,
 }
 
 /// One task of one of our services.

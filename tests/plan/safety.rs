@@ -359,3 +359,36 @@ fn safety_4_who_has_servers_in_a_backend_comes_before_who_wants_some() {
     let refused = resources.resolve(&first, &spec("v1"), None);
     assert!(matches!(refused, Err(SpecProblem::Claimed { owner, .. }) if owner == second));
 }
+
+/// What v2's service is asked for in a plan.
+fn asked_of(toy: &Toy, service: &str) -> Option<u32> {
+    toy.plan()
+        .actions
+        .into_iter()
+        .find_map(|action| match action {
+            Action::ScaleService {
+                service: target,
+                replicas,
+            } if target.name == service => Some(replicas),
+            _ => None,
+        })
+}
+
+#[test]
+fn safety_3_a_service_whose_tasks_the_swarm_forgot_to_stop_is_written_again() {
+    let mut toy = Toy::stable(spec("v1"));
+    let name = toy.snapshot.services.keys().next().expect("one").clone();
+    let one_less = toy.spec.replicas - 1;
+    toy.service(&name).replicas = one_less;
+    toy.service(&name).changed_at = toy.now;
+    toy.spec.replicas = one_less;
+    assert_eq!(
+        asked_of(&toy, &name),
+        None,
+        "the Swarm is about to stop one"
+    );
+    toy.wait(Duration::from_secs(30));
+    assert_eq!(asked_of(&toy, &name), Some(one_less));
+    toy.service(&name).changed_at = toy.now;
+    assert_eq!(asked_of(&toy, &name), None, "it was written just now");
+}

@@ -103,6 +103,7 @@ impl State {
             replicas: new.replicas,
             drift: None,
             created_at: self.now,
+            changed_at: self.now,
             round: 0,
         };
         self.swarm.by_name.insert(name.clone(), key);
@@ -156,7 +157,10 @@ impl State {
         let before = self.service_of(&target.id);
         let before = before.and_then(|key| self.swarm.services.get(&key));
         let from = before.map_or(0, |service| service.replicas);
-        let result = self.at_version(target, what, |service| service.replicas == replicas);
+        // What is as it was observed is written again: then the Swarm is to look at it again.
+        let result = self.at_version(target, what, |service| {
+            service.replicas == replicas && service.version != target.version
+        });
         let change = ServiceChange::Scale { from, to: replicas };
         if let Some(key) = self.told(who, target, change, result)? {
             self.set_replicas(key, replicas);
@@ -266,6 +270,9 @@ impl State {
             let delay = self.random.within(schedule) * 4;
             self.plan(delay, Event::Swarm(SwarmEvent::Bump(key)));
         }
+        if let Some(service) = self.swarm.services.get_mut(&key) {
+            service.changed_at = self.now;
+        }
         self.swarm.touch();
         self.hint_all();
     }
@@ -277,6 +284,7 @@ impl State {
             return;
         };
         service.version = version;
+        service.changed_at = self.now;
         let name = service.name.clone();
         self.tell_service(Who::World, &name, ServiceChange::Bump, Outcome::Done);
         self.swarm.touch();

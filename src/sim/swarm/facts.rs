@@ -69,6 +69,7 @@ fn service(service: &Service) -> ServiceFact {
         replicas: service.replicas,
         drift: service.drift.clone(),
         created_at: service.created_at.stamp(),
+        changed_at: service.changed_at.stamp(),
     }
 }
 

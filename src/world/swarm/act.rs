@@ -99,7 +99,8 @@ impl Swarm {
     async fn scale(&self, target: &ServiceTarget, replicas: u32) -> Result<(), WorldError> {
         let what = format!("scale the service {} to {replicas}", target.name);
         let service = self.inspect_ours(&what, target).await?;
-        if service.replicas() == Some(replicas) {
+        // What is as it was observed is written again: then the Swarm is to look at it again.
+        if service.replicas() == Some(replicas) && service.version() != target.version {
             return Ok(());
         }
         check_version(&what, target, &service)?;

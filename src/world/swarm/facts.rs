@@ -30,6 +30,8 @@ pub(super) struct RawService {
     version: RawVersion,
     #[serde(default)]
     created_at: Option<String>,
+    #[serde(default)]
+    updated_at: Option<String>,
     pub(super) spec: Value,
 }
 
@@ -110,6 +112,7 @@ impl RawService {
             replicas: self.replicas().unwrap_or(0),
             drift: None,
             created_at: timestamp(self.created_at.as_deref()).unwrap_or_default(),
+            changed_at: timestamp(self.updated_at.as_deref()).unwrap_or_default(),
             name,
         })
     }

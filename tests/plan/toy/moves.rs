@@ -28,6 +28,7 @@ impl Toy {
                     replicas: new.replicas,
                     drift: None,
                     created_at: self.now,
+                    changed_at: self.now,
                 };
                 self.snapshot.services.insert(new.name(), fact);
             }
