@@ -26,6 +26,9 @@ const EDITS: u32 = 1_000;
 /// The time between two edits, at most, in milliseconds.
 const PAUSE: u64 = 400;
 
+/// No preview is up for longer (`spec::preview`).
+const LONGEST_TTL: Duration = Duration::from_secs(90);
+
 fn name_of(number: u16) -> Name {
     name(&format!("web-{number}"))
 }
@@ -35,7 +38,7 @@ const fn has_traffic(number: u16) -> bool {
     number.is_multiple_of(2)
 }
 
-/// A valid manifest of that number.
+/// A valid manifest of that number. None waits for an approval: what does is measured for as long, and never rests.
 fn manifest(chance: &mut Chance, number: u16) -> Manifest<RolloutSpec> {
     loop {
         let image = format!("app:{}-{}", chance.one(&KINDS), chance.between(1, 3));
@@ -47,7 +50,8 @@ fn manifest(chance: &mut Chance, number: u16) -> Manifest<RolloutSpec> {
         if !has_traffic(number) {
             next = preview(chance, &next);
         }
-        if let Some(read) = read(&next) {
+        let read = read(&next);
+        if let Some(read) = read.filter(|read| !text(read).contains(r#""approval":true"#)) {
             return read;
         }
     }
@@ -259,6 +263,10 @@ fn after_a_storm_the_store_is_what_the_source_says() {
         blow(&mut crowd, &mut chance, &mut files, &heard);
         crowd.heal();
         crowd.rests(|_, _| true).expect("all rest");
+        crowd.trial.run_for(LONGEST_TTL);
+        crowd
+            .rests(|_, _| true)
+            .expect("all rest, now that every preview has had its time");
         crowd.stays();
         crowd.broke_nothing();
         assert_eq!(heard.unheard(), Vec::<String>::new());
