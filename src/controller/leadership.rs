@@ -60,9 +60,21 @@ pub(super) type Work = BTreeMap<Owner, (u64, Duration)>;
 /// All the work that lies undone.
 pub(super) fn work(report: &TurnReport, undone: BTreeMap<Name, Undone>) -> Work {
     let rollouts = report.work().into_iter();
-    let rollouts = rollouts.map(|(name, it)| (Owner::Rollout(name), (it, Duration::ZERO)));
+    let rollouts = rollouts.map(|(name, it)| (name, (it, Duration::ZERO)));
     let sources = undone.into_iter();
-    let sources = sources.map(|(name, it)| (Owner::Source(name), (it.fingerprint, it.read_ago)));
+    let sources = sources.map(|(name, it)| (name, (it.fingerprint, it.read_ago)));
+    owned(rollouts, sources)
+}
+
+/// What rollouts have and what sources have.
+fn owned<T>(
+    rollouts: impl IntoIterator<Item = (Name, T)>,
+    sources: impl IntoIterator<Item = (Name, T)>,
+) -> BTreeMap<Owner, T> {
+    let rollouts = rollouts.into_iter();
+    let rollouts = rollouts.map(|(name, it)| (Owner::Rollout(name), it));
+    let sources = sources.into_iter();
+    let sources = sources.map(|(name, it)| (Owner::Source(name), it));
     rollouts.chain(sources).collect()
 }
 
@@ -94,11 +106,7 @@ impl Leadership {
     /// Notes what the holder did not get done, of rollouts and of `sources`.
     pub fn note(&mut self, report: &TurnReport, sources: &BTreeMap<Name, u64>) {
         if let State::Holder(_, in_vain) = &mut self.state {
-            let rollouts = report.in_vain.iter();
-            let rollouts = rollouts.map(|(name, it)| (Owner::Rollout(name.clone()), *it));
-            let sources = sources.iter();
-            let sources = sources.map(|(name, it)| (Owner::Source(name.clone()), *it));
-            *in_vain = rollouts.chain(sources).collect();
+            *in_vain = owned(report.in_vain.clone(), sources.clone());
         }
     }
 

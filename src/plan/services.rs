@@ -21,41 +21,20 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
         actions.extend(keep(status, input, scene, revision, replicas));
     }
     for service in input.snapshot.services_of(input.name) {
-        if !leaving::is_kept(status, &service.revision)
-            && service.replicas > 0
-            && !scene.may_serve(&service.revision)
-        {
-            actions.push(scale(service, 0)); // TRAFFIC-4: only after its servers are gone everywhere.
+        if leaving::is_kept(status, &service.revision) {
+            continue;
+        }
+        let is_asked_for = service.replicas > 0;
+        // TRAFFIC-4: only after its servers are gone everywhere.
+        let is_out = is_asked_for && !scene.may_serve(&service.revision);
+        if is_out || !is_asked_for && is_overlooked(service, input) {
+            actions.push(scale(service, 0));
         }
     }
     actions.extend(surplus(status, input).map(|service| Action::RemoveService {
         service: target(service),
     }));
-    let is_written = |service: &ServiceFact| {
-        let mut targets = actions.iter().filter_map(written);
-        targets.any(|target| target.id == service.id)
-    };
-    let services = input.snapshot.services_of(input.name);
-    let overlooked = services.filter(|it| is_overlooked(it, input) && !is_written(it));
-    let again: Vec<Action> = overlooked.map(|it| scale(it, it.replicas)).collect();
-    actions.extend(again);
     actions
-}
-
-/// The service that an action writes, if it is there already.
-const fn written(action: &Action) -> Option<&ServiceTarget> {
-    match action {
-        Action::ScaleService { service, .. }
-        | Action::RestoreService { service, .. }
-        | Action::RemoveService { service } => Some(service),
-        Action::CreateService(_)
-        | Action::ChangeServers(_)
-        | Action::Measure(_)
-        | Action::StartJob(_)
-        | Action::ReadLog(_)
-        | Action::RemoveJob(_)
-        | Action::Forget => None,
-    }
 }
 
 /// Whether a service has more tasks than it asks for, and nobody has told them to stop: the Swarm has missed that it was asked for
@@ -64,7 +43,7 @@ fn is_overlooked(service: &ServiceFact, input: &Input) -> bool {
     let tasks = input.snapshot.living_tasks_of(&service.id);
     let meant_to_run = tasks.filter(|task| task.desired == TaskState::Running);
     let is_over = meant_to_run.count() > usize::try_from(service.replicas).unwrap_or(usize::MAX);
-    is_over && service.drift.is_none() && input.now >= STOPPING.after(service.changed_at)
+    is_over && input.now >= STOPPING.after(service.changed_at)
 }
 
 /// What serves, what is tried and what is kept warm, each with the number of tasks that it should have. A spec that is
@@ -122,10 +101,13 @@ fn keep(
             spec: wanted,
         });
     }
+    if service.replicas == replicas {
+        return is_overlooked(service, input).then(|| scale(service, replicas));
+    }
     let is_stable = status.stable_revision.as_ref() == Some(revision);
     let must_wait =
         is_stable && replicas < service.replicas && may_stop_all(input, scene, service, replicas);
-    (service.replicas != replicas && !must_wait).then(|| scale(service, replicas))
+    (!must_wait).then(|| scale(service, replicas))
 }
 
 /// Whether fewer tasks might leave none that serves: Swarm chooses whom it stops, by the balance of its nodes first

@@ -120,6 +120,20 @@ impl Findings {
     }
 }
 
+/// Whether a controller writes something, or tries to: at rest none does (SAFETY-5).
+pub const fn is_write(who: Who, what: &What) -> bool {
+    let writes = matches!(
+        what,
+        What::Stored { .. }
+            | What::Leased { .. }
+            | What::Told { .. }
+            | What::Service { .. }
+            | What::Job(..)
+            | What::Servers { .. }
+    );
+    writes && matches!(who, Who::Controller(_))
+}
+
 /// Watches one rollout.
 pub struct Watch {
     rollout: Name,

@@ -14,7 +14,7 @@ use crate::chance::Chance;
 use crate::spec::name;
 
 /// The source's place, as `SourceOptions::played` has it.
-pub const PLACE: &str = "git:played#main";
+const PLACE: &str = "git:played#main";
 
 /// One case in twelve is one of commits. The seeds that were kept before there were any are not among them.
 pub const fn is_gitops(seed: u64) -> bool {
@@ -189,22 +189,27 @@ pub fn whole(text: String) -> Content {
     Content::Whole(text.into_bytes().into())
 }
 
-/// The rollout's file, and another one: a source that holds nothing at all is not believed.
+/// The rollout's file, if there is one.
 fn says(commit: Commit, rollout: Option<Content>) -> Saying {
+    let file = rollout.map(|content| ManifestFile {
+        path: "web.yaml".to_owned(),
+        content,
+    });
+    listing(commit, file)
+}
+
+/// These files, and another one: a source that holds nothing at all is not believed.
+pub fn listing(commit: Commit, files: impl IntoIterator<Item = ManifestFile>) -> Saying {
     let other = "apiVersion: rolloutctl.dev/v1alpha1\nkind: MetricSource\nmetadata: {name: other}\n\
                  spec: {influxdb: {url: \"http://127.0.0.1:8086\", database: rollouts}}\n";
-    let file = |path: &str, content| ManifestFile {
-        path: path.to_owned(),
-        content,
+    let other = ManifestFile {
+        path: "other.yaml".to_owned(),
+        content: whole(other.to_owned()),
     };
-    let files = [
-        Some(file("other.yaml", whole(other.to_owned()))),
-        rollout.map(|content| file("web.yaml", content)),
-    ];
     Saying::Manifests(Arc::new(Listing {
         place: Place(PLACE.to_owned()),
         commit: Some(commit),
-        files: files.into_iter().flatten().collect(),
+        files: [other].into_iter().chain(files).collect(),
         hollow: Vec::new(),
         freshness: Freshness::Current,
         presence: Presence::There,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rolloutctl::api::{Manifest, Name, Resource, RolloutSpec};
 use rolloutctl::sim::{Observer, View, What, Who};
-use rolloutctl::trial::check::{Findings, Violation, Watch};
+use rolloutctl::trial::check::{Findings, Violation, Watch, is_write};
 
 use crate::commits::Commits;
 
@@ -58,20 +58,6 @@ impl Said {
             ),
         })
     }
-}
-
-/// Whether a controller writes something.
-pub const fn is_write(who: Who, what: &What) -> bool {
-    let writes = matches!(
-        what,
-        What::Stored { .. }
-            | What::Leased { .. }
-            | What::Told { .. }
-            | What::Service { .. }
-            | What::Job(..)
-            | What::Servers { .. }
-    );
-    writes && matches!(who, Who::Controller(_))
 }
 
 impl Observer for Counting {

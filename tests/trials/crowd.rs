@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rolloutctl::api::{Duration, Manifest, Name, ResourceRef, RolloutSpec, Route};
 use rolloutctl::sim::{BackendSetup, Hand, Losses, Observer, Setup, View, What, Who};
-use rolloutctl::trial::check::{Calls, Findings, Terms, Watch, Watches};
+use rolloutctl::trial::check::{Calls, Findings, Terms, Watch, Watches, is_write};
 use rolloutctl::trial::{Deed, End, Habits, Reading, Seat, Trial, Unrest, at_rest};
 
 use crate::case::{after_a_look, faults, trouble, world};
 use crate::chance::Chance;
-use crate::counting::is_write;
 use crate::number;
 use crate::play::heal;
 use crate::spec::{name, neighbours};

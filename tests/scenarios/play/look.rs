@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rolloutctl::api::{Name, Phase, Revision};
 use rolloutctl::sim::{Losses, Observer, View, What, Who};
-use rolloutctl::trial::check::Watch;
+use rolloutctl::trial::check::{Watch, is_write};
 
 use super::NAME;
 use crate::sight::Sight;
@@ -30,16 +30,7 @@ pub(super) struct Observing {
 
 impl Observer for Observing {
     fn changed(&mut self, view: &View<'_>, who: Who, what: &What) {
-        let writes = matches!(
-            what,
-            What::Stored { .. }
-                | What::Leased { .. }
-                | What::Told { .. }
-                | What::Service { .. }
-                | What::Job(..)
-                | What::Servers { .. }
-        );
-        if writes && matches!(who, Who::Controller(_)) {
+        if is_write(who, what) {
             self.writes.fetch_add(1, Ordering::Relaxed);
         }
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);

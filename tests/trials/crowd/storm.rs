@@ -4,17 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rolloutctl::api::{
-    Commit, Duration, Manifest, Name, OnDrift, Place, Prune, Resource, RolloutSpec,
-};
-use rolloutctl::gitops::{Content, Freshness, Listing, ManifestFile, Presence, Saying};
+use rolloutctl::api::{Commit, Duration, Manifest, Name, OnDrift, Prune, Resource, RolloutSpec};
+use rolloutctl::gitops::{Content, ManifestFile, Saying};
 use rolloutctl::sim::{Observer, Outcome, View, What, Who, Write};
 use rolloutctl::trial::Deed;
 
 use super::{Crowd, called, worlds};
 use crate::case::KINDS;
 use crate::chance::Chance;
-use crate::commits::{PLACE, read, text, whole};
+use crate::commits::{listing, read, text, whole};
 use crate::spec::{name, preview, rollout};
 
 /// How many manifests there are.
@@ -126,23 +124,8 @@ impl Files {
 
     fn say(&mut self) -> Saying {
         self.commits += 1;
-        let mut files: Vec<ManifestFile> = self.files.values().map(File::say).collect();
-        files.push(ManifestFile {
-            path: "other.yaml".to_owned(),
-            content: whole(
-                "apiVersion: rolloutctl.dev/v1alpha1\nkind: MetricSource\nmetadata: {name: other}\n\
-                 spec: {influxdb: {url: \"http://127.0.0.1:8086\", database: rollouts}}\n"
-                    .to_owned(),
-            ),
-        });
-        Saying::Manifests(Arc::new(Listing {
-            place: Place(PLACE.to_owned()),
-            commit: Some(Commit(format!("{:040x}", self.commits))),
-            files,
-            hollow: Vec::new(),
-            freshness: Freshness::Current,
-            presence: Presence::There,
-        }))
+        let commit = Commit(format!("{:040x}", self.commits));
+        listing(commit, self.files.values().map(File::say))
     }
 
     /// What it says, by name.
