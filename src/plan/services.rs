@@ -1,5 +1,7 @@
 //! Services: one per revision, with as many tasks as its role wants.
 
+use std::collections::BTreeSet;
+
 use super::scene::Scene;
 use super::traffic::Role;
 use super::{Input, hands, leaving, preview, stages};
@@ -105,15 +107,32 @@ fn keep(
         return is_overlooked(service, input).then(|| scale(service, replicas));
     }
     let is_stable = status.stable_revision.as_ref() == Some(revision);
-    let must_wait =
-        is_stable && replicas < service.replicas && may_stop_all(input, scene, service, replicas);
-    (!must_wait).then(|| scale(service, replicas))
+    let next = if is_stable {
+        replicas.max(fewest(input, scene, service))
+    } else {
+        replicas
+    };
+    (service.replicas != next).then(|| scale(service, next))
 }
 
-/// Whether fewer tasks might leave none that serves: Swarm chooses whom it stops, by the balance of its nodes first
-/// (swarmkit, `manager/orchestrator/replicated`). That is waited out while tasks are about to serve, unless some of
-/// them fail: then nobody knows how long it would take.
-fn may_stop_all(input: &Input, scene: &Scene, service: &ServiceFact, replicas: u32) -> bool {
+/// The fewest tasks that may be asked for so that one that serves is left, whichever Swarm stops: it chooses by the balance
+/// of its nodes first (swarmkit, `manager/orchestrator/replicated`). Fewer than that are asked for once others serve, or
+/// nobody knows when they will.
+fn fewest(input: &Input, scene: &Scene, service: &ServiceFact) -> u32 {
+    if !is_settling(input, service) {
+        return 0;
+    }
+    let up = scene
+        .pictures()
+        .map(|(_, picture)| picture.checked_up(Role::Stable));
+    let serving = up.min().unwrap_or(0);
+    service.replicas.saturating_sub(serving.saturating_sub(1))
+}
+
+/// Whether tasks are about to serve: one has just started, and none fails again and again. One failure in a slot may be that
+/// of its node.
+fn is_settling(input: &Input, service: &ServiceFact) -> bool {
+    let mut failed_slots = BTreeSet::new();
     let (mut starting, mut failing) = (false, false);
     for task in input.snapshot.tasks_of(&service.id) {
         match task.state {
@@ -121,16 +140,12 @@ fn may_stop_all(input: &Input, scene: &Scene, service: &ServiceFact, replicas: u
             TaskState::Waiting | TaskState::Running => {
                 starting |= input.now < STARTING.after(task.since);
             }
-            TaskState::Failed | TaskState::Rejected => failing = true,
+            TaskState::Failed | TaskState::Rejected => failing |= !failed_slots.insert(task.slot),
             TaskState::Complete | TaskState::Shutdown | TaskState::Orphaned | TaskState::Remove => {
             }
         }
     }
-    let up = scene
-        .pictures()
-        .map(|(_, picture)| picture.checked_up(Role::Stable));
-    let serving = up.min().unwrap_or(0);
-    starting && !failing && serving <= service.replicas - replicas
+    starting && !failing
 }
 
 fn scale(service: &ServiceFact, replicas: u32) -> Action {

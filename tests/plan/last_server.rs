@@ -44,6 +44,53 @@ fn traffic_5_tasks_that_do_not_become_ready_are_not_waited_for() {
 }
 
 #[test]
+fn traffic_5_a_task_that_was_lost_once_is_waited_for() {
+    let (mut toy, v1) = grown_in_vain();
+    one_fails(&mut toy);
+    toy.turns(2);
+    assert_eq!(toy.replicas(&v1), Some(3), "it may have lost its node only");
+    one_fails(&mut toy);
+    toy.turns(2);
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(1),
+        "nobody knows how long one takes that fails again and again"
+    );
+}
+
+/// A task that does not serve fails; the Swarm tries again in its slot.
+fn one_fails(toy: &mut Toy) {
+    let mut tasks = toy.snapshot.tasks.values_mut();
+    let task = tasks
+        .find(|task| task.state == TaskState::Waiting)
+        .expect("one that starts");
+    task.slot = 2;
+    task.state = TaskState::Failed;
+    task.desired = TaskState::Shutdown;
+    task.since = toy.now;
+}
+
+#[test]
+fn traffic_5_as_many_tasks_go_as_leave_one_that_serves_whichever_they_are() {
+    let mut three = spec("v1");
+    three.replicas = 3;
+    let mut toy = Toy::stable(three.clone());
+    let v1 = toy.revision("v1");
+    toy.broken.insert(v1.clone());
+    toy.fail_task();
+    toy.swarm_moves();
+    let mut one = three;
+    one.replicas = 1;
+    toy.apply(one);
+    toy.turns(3);
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(2),
+        "two serve, and one of them may go"
+    );
+}
+
+#[test]
 fn traffic_5_the_last_server_stays_although_it_should_leave() {
     let mut toy = Toy::stable(spec("v1"));
     // Every node is lost: no task is ready, and the proxies still reach them.
