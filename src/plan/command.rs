@@ -58,13 +58,15 @@ fn answer(
 }
 
 fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result<(), String> {
-    if (command.attempt, command.stage) != (status.attempt, status.stage) {
+    let meant = (command.attempt, command.stage);
+    // An edit that is taken in just now may give the number of the stage that its author saw to another one.
+    let seen = [input.status, status].map(|known| (known.attempt, known.stage));
+    if let Some((attempt, stage)) = seen.into_iter().find(|at_hand| *at_hand != meant) {
         return Err(format!(
-            "it was meant for attempt {} stage {}, and the rollout is at attempt {} stage {}; look again and repeat it",
+            "it was meant for attempt {} stage {}, and the rollout was at attempt {attempt} stage {}; look again and repeat it",
             command.attempt,
             command.stage + 1,
-            status.attempt,
-            status.stage + 1
+            stage + 1
         ));
     }
     match command.verb {

@@ -80,7 +80,8 @@ pub(super) fn name(spec: &RolloutSpec, stage: u32) -> String {
 /// carry the whole traffic, unless a stage up to this one asks for more (TRAFFIC-1).
 pub(super) fn in_force(input: &Input, status: &RolloutStatus) -> Sizing {
     let at_stage = stage(input.spec, status.stage).sized;
-    let needed = if is_at_hand(input, status) {
+    let is_given = matches!(status.step, Step::Shifting | Step::Running { .. });
+    let needed = if is_given && is_of_stage(input, status) {
         at_stage
     } else {
         at_stage.max(input.replicas())
@@ -95,20 +96,15 @@ pub(super) fn in_force(input: &Input, status: &RolloutStatus) -> Sizing {
 /// larger one may have its requests.
 pub(super) fn canary_size(input: &Input, status: &RolloutStatus) -> u32 {
     let wanted = stage(input.spec, status.stage).sized;
-    if is_at_hand(input, status) {
+    let is_observed = matches!(status.step, Step::Running { .. });
+    if is_observed && is_of_stage(input, status) {
         wanted
     } else {
         wanted.max(status.sized_for.min(input.replicas()))
     }
 }
 
-/// Whether the share that is in force is that of the spec's stage, and was observed everywhere.
-fn is_at_hand(input: &Input, status: &RolloutStatus) -> bool {
-    let is_observed = match status.step {
-        Step::Running { .. } => true,
-        Step::Idle | Step::Initial | Step::Scaling | Step::Shifting => false,
-    };
-    is_observed
-        && !input.is_of_another_kind()
-        && status.weight == stage(input.spec, status.stage).weight
+/// Whether the share that is in force is that of the spec's stage.
+fn is_of_stage(input: &Input, status: &RolloutStatus) -> bool {
+    !input.is_of_another_kind() && status.weight == stage(input.spec, status.stage).weight
 }

@@ -238,18 +238,29 @@ impl State {
                     place.1 = Some(self.instance_fact(load_balancer, name));
                 }
             }
-            Leg::Main => {
-                let reply = self.perform(pending.who, &pending.request, pending.way);
-                pending.reply = Some(match pending.way {
-                    Way::Through => reply,
-                    Way::Twice => self.perform(pending.who, &pending.request, pending.way),
-                    Way::Lost | Way::ReplyLost | Way::Partly => pending.request.unanswered(),
-                });
-            }
+            Leg::Main => self.arrive_whole(&mut pending),
         }
         if !pending.is_over() {
             self.calls.pending.insert(id, pending);
         }
+    }
+
+    /// A call reaches its neighbour, all of it. What a proxy reads after its caller has given up is nobody's decision any more.
+    fn arrive_whole(&mut self, pending: &mut Pending) {
+        if pending.ended
+            && let Request::Act(action) = &pending.request
+            && let Action::ChangeServers(changes) = action.as_ref()
+        {
+            // Nobody is told how that went.
+            let _ = self.change_servers(Who::World, changes, pending.way);
+            return;
+        }
+        let reply = self.perform(pending.who, &pending.request, pending.way);
+        pending.reply = Some(match pending.way {
+            Way::Through => reply,
+            Way::Twice => self.perform(pending.who, &pending.request, pending.way),
+            Way::Lost | Way::ReplyLost | Way::Partly => pending.request.unanswered(),
+        });
     }
 
     /// Does what is asked, now.

@@ -1,7 +1,9 @@
 //! Stages, strategies and metrics that are edited under a running attempt: what has been given is not given to fewer tasks,
 //! no gate is passed by an edit, and what was measured says nothing of another metric.
 
-use rolloutctl::api::{Duration, OnFailure, Phase, RolloutSpec, Step, Strategy, Verb};
+use rolloutctl::api::{
+    CommandOutcome, Duration, OnFailure, Phase, RolloutSpec, Step, Strategy, Verb,
+};
 use rolloutctl::snapshot::{JobState, SampleOutcome};
 use serde_json::{Value, json};
 
@@ -261,4 +263,17 @@ fn abort_3_a_metric_that_has_failed_stays_so_whatever_it_becomes() {
     toy.turns(20);
     assert_eq!(toy.status.phase, Phase::Paused);
     assert_eq!(toy.status.measurements[0].failed, 1);
+}
+
+#[test]
+fn progress_6_a_command_for_a_stage_that_was_over_is_refused_although_an_edit_gives_its_number_to_another()
+ {
+    let mut toy = paused_at_half();
+    toy.command_for(Verb::Abort, toy.status.attempt, 0);
+    toy.apply(by(spec("v2"), &json!({"blueGreen": {}})));
+    toy.turn();
+    assert_eq!(toy.status.stage, 0, "the edit leads there");
+    let record = toy.status.last_command.as_ref().expect("an answer");
+    assert!(matches!(record.outcome, CommandOutcome::Refused(_)));
+    assert_eq!(toy.status.abort, None);
 }

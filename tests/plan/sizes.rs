@@ -47,3 +47,33 @@ fn traffic_1_a_stage_of_more_tasks_than_the_rollout_has_is_sized_for_them_also_w
         assert!((share - 16.0).abs() < 0.2, "share {share}");
     }
 }
+
+#[test]
+fn traffic_3_a_stage_begins_with_its_share_also_when_the_one_before_had_more_tasks() {
+    let mut first = staged(
+        spec("v2"),
+        &json!([{"weight": 11, "replicas": 3, "bake": "9s"}]),
+    );
+    first.replicas = 2;
+    let mut toy = Toy::in_stage(first.clone(), 0);
+    let v2 = toy.revision("v2");
+    toy.until("the stage is left", |toy| toy.status.stage == 1);
+    assert_eq!(toy.replicas(&v2), Some(2), "one of its tasks goes");
+    // The canary's next task does not start for now.
+    toy.broken.insert(v2.clone());
+    let mut next = staged(
+        first,
+        &json!([{"weight": 14}, {"weight": 22, "approval": true}]),
+    );
+    next.replicas = 6;
+    toy.apply(next);
+    let mut shown = Vec::new();
+    while !matches!(toy.status.step, Step::Running { .. }) {
+        shown = toy.share(&v2);
+        toy.turn();
+    }
+    assert_eq!((toy.status.stage, toy.status.weight), (1, 22));
+    for share in shown {
+        assert!((share - 22.0).abs() < 1.0, "it began at {share} %");
+    }
+}

@@ -126,15 +126,19 @@ impl Commits {
         says(commit, content)
     }
 
+    /// A file that is not there cannot be half of one.
     fn hurt(&mut self, how: Break, wanted: Option<&Manifest<RolloutSpec>>) -> Saying {
-        let content = wanted.map(|manifest| match how {
+        let Some(manifest) = wanted else {
+            return self.whole(None);
+        };
+        let content = match how {
             Break::Half => {
                 let text = text(manifest);
                 whole(text[..text.len() / 2].to_owned())
             }
             Break::Unsettled | Break::Unreadable => Content::Unsettled,
-        });
-        says(self.bad(), content)
+        };
+        says(self.bad(), Some(content))
     }
 
     fn bad(&self) -> Commit {
