@@ -42,9 +42,7 @@ pub(super) fn changes(status: &RolloutStatus, input: &Input, scene: &Scene) -> V
 /// Whether a service has more tasks than it asks for, and nobody has told them to stop: the Swarm has missed that it was asked for
 /// fewer (seen when that came two seconds after its first task). It looks again when the service is written again, as it is.
 fn is_overlooked(service: &ServiceFact, input: &Input) -> bool {
-    let tasks = input.snapshot.living_tasks_of(&service.id);
-    let meant_to_run = tasks.filter(|task| task.desired == TaskState::Running);
-    let is_over = meant_to_run.count() > usize::try_from(service.replicas).unwrap_or(usize::MAX);
+    let is_over = meant_to_run(service, input) > service.replicas;
     is_over && input.now >= STOPPING.after(service.changed_at)
 }
 
@@ -126,7 +124,18 @@ fn fewest(input: &Input, scene: &Scene, service: &ServiceFact) -> u32 {
         .pictures()
         .map(|(_, picture)| picture.checked_up(Role::Stable));
     let serving = up.min().unwrap_or(0);
-    service.replicas.saturating_sub(serving.saturating_sub(1))
+    // What was asked for just now may still have to stop some.
+    let at_work = service.replicas.max(meant_to_run(service, input));
+    at_work.saturating_sub(serving.saturating_sub(1))
+}
+
+/// How many tasks the Swarm means to run.
+fn meant_to_run(service: &ServiceFact, input: &Input) -> u32 {
+    let tasks = input.snapshot.living_tasks_of(&service.id);
+    let count = tasks
+        .filter(|task| task.desired == TaskState::Running)
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Whether tasks are about to serve: one has just started, and none fails again and again. One failure in a slot may be that
