@@ -126,7 +126,8 @@ fn fewest(input: &Input, scene: &Scene, service: &ServiceFact) -> u32 {
     let serving = up.min().unwrap_or(0);
     // What was asked for just now may still have to stop some.
     let at_work = service.replicas.max(meant_to_run(service, input));
-    at_work.saturating_sub(serving.saturating_sub(1))
+    let fewest = at_work.saturating_sub(serving.saturating_sub(1));
+    fewest.min(service.replicas)
 }
 
 /// How many tasks the Swarm means to run.

@@ -2,9 +2,9 @@
 
 use rolloutctl::action::ServerVerb;
 use rolloutctl::api::{Duration, Revision};
-use rolloutctl::snapshot::{ServerName, TaskState};
+use rolloutctl::snapshot::{CheckState, OperationalState, ServerName, TaskState};
 
-use crate::toy::{Checks, Toy, held, server_verbs, spec};
+use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec};
 
 /// One task serves; two more were asked for, are not ready, and are wanted no longer.
 fn grown_in_vain() -> (Toy, Revision) {
@@ -91,12 +91,32 @@ fn traffic_5_as_many_tasks_go_as_leave_one_that_serves_whichever_they_are() {
         Some(2),
         "two serve, and one of them may go"
     );
+    one_is_down(&mut toy);
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(2),
+        "no reason to ask for more than before"
+    );
     toy.turns(3);
     assert_eq!(
         toy.replicas(&v1),
         Some(2),
         "one serves, and another one may not come up"
     );
+}
+
+/// The checks of one server fail on every proxy.
+fn one_is_down(toy: &mut Toy) {
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        let mut up = servers
+            .values_mut()
+            .filter(|server| server.check == CheckState::Passed);
+        let down = up.next_back().expect("one that serves");
+        down.check = CheckState::Failed;
+        down.operational = OperationalState::Stopped;
+    }
 }
 
 #[test]
