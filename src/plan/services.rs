@@ -139,11 +139,13 @@ fn meant_to_run(service: &ServiceFact, input: &Input) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Whether tasks are about to serve: one has just started, and none fails again and again. One failure in a slot may be that
-/// of its node.
+/// Whether tasks are about to serve: one has just started, or is asked for and was not seen yet, and none fails again and again.
+/// One failure in a slot may be that of its node.
 fn is_settling(input: &Input, service: &ServiceFact) -> bool {
     let mut failed_slots = BTreeSet::new();
-    let (mut starting, mut failing) = (false, false);
+    let is_new = input.now < STARTING.after(service.changed_at);
+    let mut starting = is_new && meant_to_run(service, input) < service.replicas;
+    let mut failing = false;
     for task in input.snapshot.tasks_of(&service.id) {
         match task.state {
             // One that runs may still have to begin to listen.

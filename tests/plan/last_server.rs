@@ -106,6 +106,30 @@ fn traffic_5_as_many_tasks_go_as_leave_one_that_serves_whichever_they_are() {
     );
 }
 
+#[test]
+fn traffic_5_tasks_that_are_asked_for_and_not_seen_yet_are_waited_for() {
+    let mut one = spec("v1");
+    one.replicas = 1;
+    let mut toy = Toy::stable(one.clone());
+    let v1 = toy.revision("v1");
+    toy.wait(Duration::from_secs(60));
+    let mut more = one.clone();
+    more.replicas = 4;
+    toy.apply(more);
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(toy.replicas(&v1), Some(4));
+    toy.apply(one);
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(
+        toy.replicas(&v1),
+        Some(4),
+        "Swarm might keep one that is new"
+    );
+    toy.until("they serve, and the others go", |toy| {
+        toy.replicas(&v1) == Some(1)
+    });
+}
+
 /// The checks of one server fail on every proxy.
 fn one_is_down(toy: &mut Toy) {
     for proxy in toy.proxies() {

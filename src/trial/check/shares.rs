@@ -36,6 +36,8 @@ struct Record {
     serves: bool,
     /// When something other than a controller last made it worse.
     hurt_at: Option<Timestamp>,
+    /// When another hand last set a weight or a state.
+    handled_at: Option<Timestamp>,
 }
 
 impl Shares {
@@ -139,7 +141,9 @@ impl Shares {
         if by_controller {
             if share > before.share + NEAR {
                 self.raised |= weighs_only(event);
-                not_above_size(event, name, share, most_ready);
+                if !before.handled_at.is_some_and(|at| event.is_news(at)) {
+                    not_above_size(event, name, share, most_ready);
+                }
             }
             let is_hurt = before.hurt_at.is_some_and(|at| event.is_recent(at));
             if before.serves && !serves && !is_hurt && !is_deleted(event) {
@@ -150,6 +154,11 @@ impl Shares {
             }
         } else if hurts(event, name) {
             record.hurt_at = Some(event.now);
+        }
+        if let What::Lent(hand) = event.what
+            && let Hand::Weigh(..) | Hand::SetState(..) = hand.as_ref()
+        {
+            record.handled_at = Some(event.now);
         }
     }
 }

@@ -36,7 +36,9 @@ impl Toy {
                 self.service(&service.name).drift = None;
             }
             Action::ScaleService { service, replicas } => {
-                self.service(&service.name).replicas = *replicas;
+                let now = self.now;
+                let known = self.service(&service.name);
+                (known.replicas, known.changed_at) = (*replicas, now);
             }
             Action::RemoveService { service } => {
                 self.snapshot.services.remove(&service.name);
