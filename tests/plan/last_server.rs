@@ -1,23 +1,27 @@
 //! TRAFFIC-5: somebody serves, always.
 
 use rolloutctl::action::ServerVerb;
-use rolloutctl::api::{Duration, Revision};
+use rolloutctl::api::{Duration, Revision, RolloutSpec};
 use rolloutctl::snapshot::{CheckState, OperationalState, ServerName, TaskState};
 
 use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec};
 
+/// v1 with so many tasks.
+fn asked(replicas: u32) -> RolloutSpec {
+    RolloutSpec {
+        replicas,
+        ..spec("v1")
+    }
+}
+
 /// One task serves; two more were asked for, are not ready, and are wanted no longer.
 fn grown_in_vain() -> (Toy, Revision) {
-    let mut one = spec("v1");
-    one.replicas = 1;
-    let mut toy = Toy::stable(one.clone());
+    let mut toy = Toy::stable(asked(1));
     let v1 = toy.revision("v1");
-    let mut more = one.clone();
-    more.replicas = 3;
     toy.broken.insert(v1.clone()); // What starts from here on is not ready.
-    toy.apply(more);
+    toy.apply(asked(3));
     toy.turns(3);
-    toy.apply(one);
+    toy.apply(asked(1));
     toy.turns(3);
     (toy, v1)
 }
@@ -72,16 +76,12 @@ fn one_fails(toy: &mut Toy) {
 
 #[test]
 fn traffic_5_as_many_tasks_go_as_leave_one_that_serves_whichever_they_are() {
-    let mut three = spec("v1");
-    three.replicas = 3;
-    let mut toy = Toy::stable(three.clone());
+    let mut toy = Toy::stable(asked(3));
     let v1 = toy.revision("v1");
     toy.broken.insert(v1.clone());
     toy.fail_task();
     toy.swarm_moves();
-    let mut one = three;
-    one.replicas = 1;
-    toy.apply(one);
+    toy.apply(asked(1));
     // The Swarm has not told any of them to stop yet.
     for _ in 0..3 {
         toy.turn_of_proxies(Checks::Pass);
@@ -108,17 +108,13 @@ fn traffic_5_as_many_tasks_go_as_leave_one_that_serves_whichever_they_are() {
 
 #[test]
 fn traffic_5_tasks_that_are_asked_for_and_not_seen_yet_are_waited_for() {
-    let mut one = spec("v1");
-    one.replicas = 1;
-    let mut toy = Toy::stable(one.clone());
+    let mut toy = Toy::stable(asked(1));
     let v1 = toy.revision("v1");
     toy.wait(Duration::from_secs(60));
-    let mut more = one.clone();
-    more.replicas = 4;
-    toy.apply(more);
+    toy.apply(asked(4));
     toy.turn_of_proxies(Checks::Pass);
     assert_eq!(toy.replicas(&v1), Some(4));
-    toy.apply(one);
+    toy.apply(asked(1));
     toy.turn_of_proxies(Checks::Pass);
     assert_eq!(
         toy.replicas(&v1),
