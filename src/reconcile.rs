@@ -136,7 +136,9 @@ impl Reconciler {
             result,
         } in self.errands.back()
         {
-            self.doubts.note(&rollout, &result, now);
+            if let Err(WorldError::Unreachable { .. }) = &result {
+                self.doubts.unheard(&rollout, &action, now);
+            }
             match result {
                 Ok(()) => {}
                 Err(WorldError::Conflict { what, reason }) => {
@@ -254,7 +256,7 @@ impl Reconciler {
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
                 | Action::ChangeServers(_) => self.errands.know(&planned.name, action),
-                // A service that comes after its rollout has been forgotten is nobody's.
+                // What comes after its rollout has been forgotten is nobody's.
                 Action::Forget => {
                     let name = &planned.name;
                     self.errands.are_out_for(name) || self.doubts.are_open_for(name, now)
@@ -410,6 +412,9 @@ impl Reconciler {
         if outcome.acted == Acted::Yes {
             self.tried.insert(name.clone());
         }
+        for action in &outcome.unheard {
+            self.doubts.unheard(name, action, now);
+        }
         let again = self.pauses.untimely(name, &outcome.untimely);
         let is_overtaken = outcome.overtaken.is_some() && again.is_empty();
         let looks_at_once = outcome.progress == Progress::Made || is_overtaken;
@@ -430,7 +435,9 @@ impl Reconciler {
         let wall = self.runtime.now();
         let after_rest = rest.and_then(|rest| wall.checked_add(rest).ok());
         let at_once = looks_at_once.then_some(wall);
-        let times = [at_once, after_rest, planned.plan.requeue_at];
+        let doubt = planned.plan.deletion.and(self.doubts.until(name, now));
+        let after_doubt = doubt.and_then(|until| wall.checked_add(until.saturating_sub(now)).ok());
+        let times = [at_once, after_rest, after_doubt, planned.plan.requeue_at];
         if let Some(first) = times.into_iter().flatten().min() {
             report.look_again(first);
         }

@@ -155,6 +155,17 @@ pub(super) fn start_clock(status: &mut RolloutStatus, input: &Input) {
     }
 }
 
+/// Starts a clock that runs, or stands in a pause, anew: an edit has the whole time for what it asks for (PROGRESS-5).
+pub(super) fn restart_clock(status: &mut RolloutStatus, input: &Input) {
+    let stands = status
+        .pause
+        .as_ref()
+        .is_some_and(|pause| pause.deadline_left_ms.is_some());
+    if status.deadline.is_some() || stands {
+        start_clock(status, input);
+    }
+}
+
 /// Keeps what a revision runs, so that it can be brought back when the spec has gone on.
 fn remember(status: &mut RolloutStatus, input: &Input, revision: &Revision) {
     status

@@ -69,6 +69,10 @@ fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
             stage + 1
         ));
     }
+    let leads_on = matches!(command.verb, Verb::Promote | Verb::PromoteFull);
+    if leads_on && is_by_another_strategy(status, input) {
+        return Err("it goes by another strategy since; look again and repeat it".into());
+    }
     match command.verb {
         Verb::Promote => promote(status, input),
         Verb::PromoteFull => promote_full(status, input),
@@ -77,6 +81,12 @@ fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
         Verb::Abort => abort(status, input, command),
         Verb::Retry => retry(status, input, command),
     }
+}
+
+/// Whether an edit that is taken in just now leads by stages that its author has not seen, under the same numbers.
+fn is_by_another_strategy(status: &RolloutStatus, input: &Input) -> bool {
+    let was = input.status.strategy;
+    status.canary_revision.is_some() && was.is_some() && was != status.strategy
 }
 
 fn no_attempt(status: &RolloutStatus) -> Result<(), String> {

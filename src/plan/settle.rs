@@ -25,7 +25,11 @@ impl Known {
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
+    let is_edited = status.observed_generation != input.generation;
     status.observed_generation = input.generation;
+    if is_edited {
+        attempt::restart_clock(status, input);
+    }
     let route = input.spec.route();
     let known = Known::replace(status, input);
     if input.spec.strategy.preview().is_some() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::action::Action;
+use crate::action::{Action, ServerVerb};
 use crate::api::Name;
 use crate::world::WorldError;
 
@@ -102,24 +102,41 @@ impl Errands {
     }
 }
 
-/// How long a service may still come after the answer to the request for it was lost.
+/// How long something may still come after the answer to the request for it was lost.
 const LATEST: Duration = Duration::from_secs(30);
 
-/// The rollouts for which a service may still come, each with the steady time until when: whether it was made is not known.
+/// The rollouts for which a service or a server may still come, each with the steady time until when: whether it was made
+/// is not known.
 #[derive(Debug, Default)]
 pub(super) struct Doubts(BTreeMap<Name, Duration>);
 
 impl Doubts {
-    /// Takes note of how an errand ended.
-    pub fn note(&mut self, rollout: &Name, result: &Result<(), WorldError>, now: Duration) {
-        if let Err(WorldError::Unreachable { .. }) = result {
+    /// Takes note that nothing was heard of what became of `action`.
+    pub fn unheard(&mut self, rollout: &Name, action: &Action, now: Duration) {
+        if may_make(action) {
             self.0.insert(rollout.clone(), now + LATEST);
         }
         self.0.retain(|_, until| now < *until);
     }
 
-    /// Whether a service of `rollout` may still come.
+    /// Whether anything of `rollout` may still come.
     pub fn are_open_for(&self, rollout: &Name, now: Duration) -> bool {
-        self.0.get(rollout).is_some_and(|until| now < *until)
+        self.until(rollout, now).is_some()
+    }
+
+    /// Until when anything of `rollout` may still come.
+    pub fn until(&self, rollout: &Name, now: Duration) -> Option<Duration> {
+        self.0.get(rollout).copied().filter(|until| now < *until)
+    }
+}
+
+/// Whether `action` makes something that would be left if nobody knew of it.
+fn may_make(action: &Action) -> bool {
+    match action {
+        Action::ChangeServers(changes) => {
+            let mut changes = changes.changes.iter();
+            changes.any(|change| matches!(change.verb, ServerVerb::Add(_)))
+        }
+        other => errand(other).is_some(),
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Outcome {
     pub failed: Vec<Action>,
     /// What did not fit the world as it is.
     pub untimely: Vec<Action>,
+    /// What may still be done: whether it was is not known.
+    pub unheard: Vec<Action>,
 }
 
 /// Whether any action was tried.
@@ -56,6 +58,9 @@ impl Outcome {
                 self.problem.get_or_insert(reason);
                 self.failed.extend(action.cloned());
             }
+        }
+        if let WorldError::Unreachable { .. } = error {
+            self.unheard.extend(action.cloned());
         }
     }
 }

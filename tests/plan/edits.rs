@@ -7,7 +7,7 @@ use rolloutctl::api::{
 use rolloutctl::snapshot::{JobState, SampleOutcome};
 use serde_json::{Value, json};
 
-use crate::toy::{Toy, measured, spec, staged};
+use crate::toy::{Toy, held, measured, spec, staged};
 
 /// `spec` with another strategy than its own.
 fn by(mut spec: RolloutSpec, strategy: &Value) -> RolloutSpec {
@@ -263,6 +263,21 @@ fn abort_3_a_metric_that_has_failed_stays_so_whatever_it_becomes() {
     toy.turns(20);
     assert_eq!(toy.status.phase, Phase::Paused);
     assert_eq!(toy.status.measurements[0].failed, 1);
+}
+
+#[test]
+fn progress_6_a_command_for_a_stage_of_one_strategy_is_refused_for_that_number_of_another() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    toy.command(Verb::PromoteFull);
+    let gated = json!({"blueGreen": {"prePromotion": {"approval": true}}});
+    toy.apply(by(spec("v2"), &gated));
+    toy.turn();
+    let record = toy.status.last_command.as_ref().expect("an answer");
+    assert!(
+        matches!(record.outcome, CommandOutcome::Refused(_)),
+        "its author approved of another stage: {record:?}"
+    );
+    assert_eq!(toy.status.stage, 0, "the gate is not passed");
 }
 
 #[test]

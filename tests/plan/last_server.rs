@@ -2,7 +2,7 @@
 
 use rolloutctl::action::ServerVerb;
 use rolloutctl::api::{Duration, Revision, RolloutSpec};
-use rolloutctl::snapshot::{CheckState, OperationalState, ServerName, TaskState};
+use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName, TaskState};
 
 use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec};
 
@@ -199,4 +199,69 @@ fn traffic_5_a_canary_relieves_the_last_servers_although_they_leave() {
         toy.status.stable_revision == Some(v3.clone())
     });
     assert_eq!(toy.share(&v3), [100.0, 100.0]);
+}
+
+#[test]
+fn traffic_5_a_canary_that_serves_alone_goes_on_when_it_should_have_no_traffic_any_more() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    are_checked(&mut toy, &v1, CheckState::Failed);
+    toy.turns(2);
+    let mut rollover = spec("v2");
+    rollover.strategy = serde_json::from_value(serde_json::json!({
+        "blueGreen": {"prePromotion": {"bake": "1h"}}
+    }))
+    .expect("a strategy");
+    toy.apply(rollover);
+    for _ in 0..20 {
+        toy.turn();
+        assert!(serves(&mut toy, &v2), "nobody else can");
+    }
+    are_checked(&mut toy, &v1, CheckState::Passed);
+    toy.turns(2);
+    assert_eq!(toy.share(&v2), [0.0, 0.0], "stable takes over");
+}
+
+#[test]
+fn traffic_5_a_rollover_goes_on_from_a_canary_that_serves_alone() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    are_checked(&mut toy, &v1, CheckState::Failed);
+    toy.turns(2);
+    let mut rollover = spec("v2");
+    rollover.strategy = serde_json::from_value(serde_json::json!({"blueGreen": {}})).expect("one");
+    toy.apply(rollover);
+    toy.until("it is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+}
+
+/// Whether every proxy has a server of `revision` that is up and takes requests.
+fn serves(toy: &mut Toy, revision: &Revision) -> bool {
+    toy.proxies().all(|proxy| {
+        let mut servers = proxy.backends[BACKEND].iter();
+        servers.any(|(name, fact)| {
+            let is_up = fact.admin == AdminState::Ready && fact.check == CheckState::Passed;
+            name.starts_with(revision.as_str()) && is_up && !fact.weight.is_zero()
+        })
+    })
+}
+
+/// What the checks of all servers of `revision` say on every proxy.
+fn are_checked(toy: &mut Toy, revision: &Revision, check: CheckState) {
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        for (_, server) in servers
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with(revision.as_str()))
+        {
+            server.check = check;
+            server.operational = match check {
+                CheckState::Failed => OperationalState::Stopped,
+                CheckState::Passed | CheckState::Pending | CheckState::Disabled => {
+                    OperationalState::Running
+                }
+            };
+        }
+    }
 }

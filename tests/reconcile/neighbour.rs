@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolloutctl::action::{Action, Measure};
+use rolloutctl::action::{Action, Measure, ServerVerb};
 use rolloutctl::api::{
     Deletion, Dependents, Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource,
     RolloutSpec, RolloutStatus,
@@ -46,6 +46,8 @@ pub enum Mood {
     MakingSlowly,
     /// The answer to who makes a service is lost, and the service comes once the mood is another one.
     MakingUnheard,
+    /// The answer to who adds servers is lost, and they come once the mood is another one.
+    EnteringUnheard,
     /// Nothing is answered: neither looks and actions nor who takes the lease.
     Silent,
     /// Every write of a status comes too late.
@@ -53,6 +55,20 @@ pub enum Mood {
     /// Nothing is in the state that an action presumes, as a server with idle connections is not
     /// when it is to be removed.
     NotYet,
+}
+
+impl Mood {
+    /// Whether `action` is done later, and its answer is lost.
+    fn loses(self, action: &Action) -> bool {
+        match (self, action) {
+            (Self::MakingUnheard, Action::CreateService(_)) => true,
+            (Self::EnteringUnheard, Action::ChangeServers(changes)) => {
+                let mut changes = changes.changes.iter();
+                changes.any(|change| matches!(change.verb, ServerVerb::Add(_)))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The toy world, with a store.
@@ -68,7 +84,7 @@ struct Inner {
     lease: Option<Lease>,
     journal: Vec<Entry>,
     mood: Mood,
-    /// Services that are still to come.
+    /// What is still to be done.
     unheard: Vec<Action>,
     /// How many calls have met with silence.
     unanswered: u32,
@@ -124,13 +140,25 @@ impl Neighbour {
 
     /// Whether `instance` has a server of `task`.
     pub fn has(&self, instance: &str, task: &TaskId) -> bool {
+        let servers = self.server_names(instance);
+        servers.iter().any(|name| name.ends_with(&task.0[..12]))
+    }
+
+    /// How many servers `instance` has.
+    pub fn servers(&self, instance: &str) -> usize {
+        self.server_names(instance).len()
+    }
+
+    fn server_names(&self, instance: &str) -> Vec<String> {
         let inner = self.lock();
         let InstanceFact::Reachable(proxy) = &inner.toy.snapshot.load_balancers["edge"][instance]
         else {
             panic!("it answers");
         };
-        let mut servers = proxy.backends[crate::toy::BACKEND].keys();
-        servers.any(|name| name.ends_with(&task.0[..12]))
+        proxy.backends[crate::toy::BACKEND]
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Comes back only if the world answers.
@@ -339,16 +367,17 @@ impl World for Neighbour {
         if mood == Mood::MakingSlowly && matches!(action, Action::CreateService(_)) {
             self.mood_changed.notified().await;
         }
-        if mood == Mood::MakingUnheard {
+        let is_unheard = mood.loses(action);
+        if is_unheard {
             tokio::task::yield_now().await; // As nothing is heard at once over a network.
         }
         let mut inner = self.lock();
         let refused = match inner.mood {
             Mood::NotYet => return Err(conflict()),
-            Mood::MakingUnheard if matches!(action, Action::CreateService(_)) => {
+            Mood::MakingUnheard | Mood::EnteringUnheard if is_unheard => {
                 inner.unheard.push(action.clone());
                 return Err(WorldError::Unreachable {
-                    what: "making a service".into(),
+                    what: "acting".into(),
                     reason: "timed out".into(),
                 });
             }
@@ -356,7 +385,8 @@ impl World for Neighbour {
             | Mood::Silent
             | Mood::Overtaking
             | Mood::MakingSlowly
-            | Mood::MakingUnheard => false,
+            | Mood::MakingUnheard
+            | Mood::EnteringUnheard => false,
             Mood::Refusing => true,
             Mood::RefusingOneProxy => matches!(
                 action,

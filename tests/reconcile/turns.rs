@@ -287,6 +287,25 @@ async fn safety_7_a_deletion_does_not_wait_for_ever_for_a_service_that_may_come(
 }
 
 #[tokio::test]
+async fn safety_7_a_deletion_waits_for_servers_that_may_still_come() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::EnteringUnheard);
+    for _ in 0..5 {
+        bench.turn().await;
+    }
+    bench.world.delete();
+    for _ in 0..100 {
+        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
+    }
+    assert!(bench.world.remembers(), "its servers may still come");
+    assert_eq!(bench.world.servers("lb-1"), 0);
+    bench.world.feel(Mood::Willing);
+    assert!(bench.world.servers("lb-1") > 0, "they have come");
+    bench.until("deleted", |world| !world.remembers()).await;
+    assert_eq!(bench.world.servers("lb-1"), 0);
+}
+
+#[tokio::test]
 async fn pauses_grow_while_actions_are_refused() {
     let mut bench = Bench::new(spec("web:1"));
     bench.world.feel(Mood::Refusing);

@@ -16,6 +16,14 @@ pub struct Weights {
     pub canary: ServerWeight,
 }
 
+impl Weights {
+    /// Of a canary that serves alone: its share is too small, never too large, when stable comes back.
+    pub const ALONE: Self = Self {
+        stable: ServerWeight::new(MAX_WEIGHT),
+        canary: ServerWeight::new(1),
+    };
+}
+
 /// A fraction of positive integers, not above [`MAX_WEIGHT`] each.
 #[derive(Clone, Copy)]
 struct Ratio {
@@ -26,8 +34,7 @@ struct Ratio {
 /// The weights that give `canaries` servers the share `share` beside `stables` servers.
 ///
 /// Where stable has no servers, the canary takes everything whatever its weight is; it gets the
-/// smallest one, so that its share is too small, never too large, when stable comes back. Where
-/// the canary has none, or no share, its weight is 0. Ties go to the smaller share.
+/// smallest one ([`Weights::ALONE`]). Where the canary has none, or no share, its weight is 0. Ties go to the smaller share.
 pub fn apportion(share: Share, stables: u32, canaries: u32) -> Weights {
     if canaries == 0 || share.is_none() {
         return Weights {
@@ -42,10 +49,7 @@ pub fn apportion(share: Share, stables: u32, canaries: u32) -> Weights {
         };
     }
     if stables == 0 {
-        return Weights {
-            stable: ServerWeight::new(MAX_WEIGHT),
-            canary: ServerWeight::new(1),
-        };
+        return Weights::ALONE;
     }
     let (below, above) = neighbours(
         u128::from(share.part()) * u128::from(stables),

@@ -155,8 +155,16 @@ impl<'a> Picture<'a> {
         let (stables, canaries) = (counted(Role::Stable), counted(Role::Canary));
         let sizing = intent.canary_sizing;
         let share = sizing.share.scaled(canaries, sizing.sized);
+        // What should have no share and serves alone serves on (TRAFFIC-5).
+        let serves = |server: &Server| server.role == Role::Canary && is_serving(server);
+        let is_alone = up(Role::Stable) == 0 && servers.iter().any(serves);
+        let weights = if share.is_none() && is_alone {
+            Weights::ALONE
+        } else {
+            apportion(share, stables, canaries)
+        };
         Self {
-            weights: apportion(share, stables, canaries),
+            weights,
             stables_up: u32::try_from(up(Role::Stable)).unwrap_or(u32::MAX),
             canaries_up: u32::try_from(up(Role::Canary)).unwrap_or(u32::MAX),
             last_server: intent.last_server,

@@ -155,9 +155,7 @@ impl Shares {
         } else if hurts(event, name) {
             record.hurt_at = Some(event.now);
         }
-        if let What::Lent(hand) = event.what
-            && let Hand::Weigh(..) | Hand::SetState(..) = hand.as_ref()
-        {
+        if is_handled(event, name) {
             record.handled_at = Some(event.now);
         }
     }
@@ -220,6 +218,18 @@ fn look(event: &Event, instance: &Name, canary: Option<&Revision>) -> (f64, bool
 fn is_write_to(event: &Event, name: &Name) -> bool {
     event.controller().is_some()
         && matches!(event.what, What::Servers { changes, .. } if changes.instance == *name)
+}
+
+/// Whether another hand sets a weight or a state there.
+fn is_handled(event: &Event, name: &Name) -> bool {
+    let What::Lent(hand) = event.what else {
+        return false;
+    };
+    let (Hand::Weigh(which, _) | Hand::SetState(which, _)) = hand.as_ref() else {
+        return false;
+    };
+    let there = event.view.instances().nth(which.instance);
+    there.is_some_and(|instance| instance.name == name)
 }
 
 /// Whether nothing is done but that weights are set: a share that grows as a server of stable leaves is no raise.
