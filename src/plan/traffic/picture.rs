@@ -156,8 +156,8 @@ impl<'a> Picture<'a> {
         let sizing = intent.canary_sizing;
         let share = sizing.share.scaled(canaries, sizing.sized);
         // What should have no share and serves alone serves on (TRAFFIC-5).
-        let serves = |server: &Server| server.role == Role::Canary && is_serving(server);
-        let is_alone = up(Role::Stable) == 0 && servers.iter().any(serves);
+        let is_last = |server: &Server| server.role == Role::Canary && is_serving(server);
+        let is_alone = up(Role::Stable) == 0 && servers.iter().any(is_last);
         let weights = if share.is_none() && is_alone {
             Weights::ALONE
         } else {
