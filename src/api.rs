@@ -49,8 +49,8 @@ pub use revision::{Revision, RevisionError};
 pub use rollout::{Access, OnFailure, Reach, RollbackWindow, RolloutSpec, Traffic};
 pub use status::{
     Abort, AbortCause, AttemptOutcome, HistoryEntry, MeasurementPhase, MeasurementStatus, Pause,
-    PauseReason, Phase, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord, ServiceRecord,
-    Step, TrafficStatus, Upkeep, WaitingOn,
+    PauseReason, Phase, ProgressClock, Restore, RevisionRecord, RolloutStatus, Route, SampleRecord,
+    ServiceRecord, Step, TrafficStatus, Upkeep, WaitingOn,
 };
 pub use strategy::{
     BlueGreen, Canary, KeepUntil, Preview, Promotion, Publish, Stage, StageSpec, StageTasks,

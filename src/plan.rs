@@ -16,6 +16,7 @@ use crate::api::{
 use crate::snapshot::Snapshot;
 
 mod attempt;
+mod clock;
 mod command;
 mod conditions;
 mod deletion;
@@ -63,6 +64,8 @@ pub struct Input<'a> {
     pub snapshot: &'a Snapshot,
     /// What was said when actions of this rollout failed that are still to be done.
     pub obstacle: Option<&'a str>,
+    /// Whether anything of this rollout may still come that was asked for.
+    pub outstanding: Outstanding,
     /// Who keeps asking for it.
     pub asked_by: AskedBy,
     /// The commit that asked for `spec`, if one did.
@@ -71,6 +74,15 @@ pub struct Input<'a> {
     pub source_problem: Option<&'a OriginProblem>,
     /// What the clock says.
     pub now: Timestamp,
+}
+
+/// Whether a service or a server may still come that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outstanding {
+    /// As far as this controller knows, all of it has come or failed.
+    Nothing,
+    /// It is being made, or the answer to the request for it was lost.
+    Something,
 }
 
 /// Who keeps asking for a rollout.

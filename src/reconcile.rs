@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::action::Action;
 use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
-use crate::plan::{AskedBy, Input, Resources};
+use crate::plan::{AskedBy, Input, Outstanding, Resources};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
@@ -92,7 +92,7 @@ impl Reconciler {
         let failures = self.errands_back(now);
         let resources = resources(stored);
         let snapshot = self.observe(stored, &resources).await?;
-        let planned = self.plan_all(stored, &resources, &snapshot, mandate);
+        let planned = self.plan_all(stored, &resources, &snapshot, mandate, now);
         let mut report = report::of(&planned);
         let Mandate::Act(lease) = mandate else {
             self.tried.clear(); // Another one tries now.
@@ -182,6 +182,7 @@ impl Reconciler {
         resources: &Resources,
         snapshot: &Snapshot,
         mandate: Mandate<'_>,
+        looked_at: std::time::Duration,
     ) -> Vec<Planned<'a>> {
         let now = self.runtime.now();
         let one = |stored: &'a Stored| {
@@ -201,6 +202,7 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
+                outstanding: self.outstanding(&name, looked_at),
                 asked_by: if stored.draft.origin.is_some() {
                     AskedBy::Source
                 } else {
@@ -236,6 +238,17 @@ impl Reconciler {
         }
     }
 
+    /// Whether anything may still come that this controller has asked for. What comes after its rollout has been forgotten
+    /// is nobody's.
+    fn outstanding(&self, rollout: &Name, looked_at: std::time::Duration) -> Outstanding {
+        let is_doubtful = self.doubts.are_open_for(rollout, looked_at);
+        if is_doubtful || self.errands.are_out_for(rollout) {
+            Outstanding::Something
+        } else {
+            Outstanding::Nothing
+        }
+    }
+
     fn is_due(&self, planned: &Planned) -> bool {
         planned.has_decided() || self.due(planned).next().is_some()
     }
@@ -256,11 +269,7 @@ impl Reconciler {
                 | Action::ScaleService { .. }
                 | Action::RemoveService { .. }
                 | Action::ChangeServers(_) => self.errands.know(&planned.name, action),
-                // What comes after its rollout has been forgotten is nobody's.
-                Action::Forget => {
-                    let name = &planned.name;
-                    self.errands.are_out_for(name) || self.doubts.are_open_for(name, now)
-                }
+                Action::Forget => false,
             };
             !rests && !is_under_way
         })

@@ -23,6 +23,16 @@ pub enum Verb {
     Retry,
 }
 
+impl Verb {
+    /// Whether it lets a rollout go on: by stages that its author must have seen.
+    pub const fn leads_on(self) -> bool {
+        match self {
+            Self::Promote | Self::PromoteFull | Self::Resume => true,
+            Self::Pause | Self::Abort | Self::Retry => false,
+        }
+    }
+}
+
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -59,6 +69,9 @@ pub struct Command {
     pub attempt: u32,
     /// The stage for which it is meant.
     pub stage: u32,
+    /// The generation of the spec that its author saw; none in a command of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
     /// Who asks.
     pub by: Actor,
     /// When it was asked.

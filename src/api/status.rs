@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Actor, CommandRecord, Commit, Condition, Event, MetricDigest, Name, Revision,
+    Access, Actor, CommandRecord, Commit, Condition, Duration, Event, MetricDigest, Name, Revision,
     StrategyKind, Template, Traffic,
 };
 
@@ -65,6 +65,9 @@ pub struct RolloutStatus {
     /// When the stage at hand must be ready; none while the clock stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// What `deadline` was reckoned from; none in a status of an earlier release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ProgressClock>,
     /// Revisions that have left the traffic and are being drained, with the instant since when.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub leaving: BTreeMap<Revision, Timestamp>,
@@ -180,6 +183,16 @@ pub enum Step {
         /// When the stage began: when its share was observed on every instance.
         since: Timestamp,
     },
+}
+
+/// What the clock of a progress deadline was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressClock {
+    /// How long it runs.
+    pub span: Duration,
+    /// The most tasks that were asked for.
+    pub tasks: u32,
 }
 
 /// Why nothing goes on.

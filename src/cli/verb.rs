@@ -69,9 +69,17 @@ pub async fn run(
 async fn give(request: &Request, world: &dyn World) -> Result<Command, Failure> {
     let target = request.rollout.resource();
     let mut attempt = 1;
+    let mut seen = None;
     loop {
         let store = world.load().await?;
         let stored = target.find(&store)?;
+        let generation = stored.draft.generation;
+        if request.verb.leads_on() && *seen.get_or_insert(generation) != generation {
+            return Err(Failure::No(format!(
+                "{target}: cannot {}: its spec was edited meanwhile; look again and repeat it",
+                request.verb
+            )));
+        }
         let status = sensible(request.verb, stored)
             .map_err(|why| Failure::No(format!("{target}: cannot {}: {why}", request.verb)))?;
         let command = Command {
@@ -79,6 +87,7 @@ async fn give(request: &Request, world: &dyn World) -> Result<Command, Failure> 
             verb: request.verb,
             attempt: status.attempt,
             stage: status.stage,
+            generation: Some(generation),
             by: request.by.clone(),
             at: request.now,
         };

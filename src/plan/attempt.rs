@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Input, preview, stages};
+use super::{Input, clock, preview, stages};
 use crate::api::{
     Abort, AbortCause, Actor, AttemptOutcome, Event, HistoryEntry, Pause, PauseReason, Revision,
     RevisionRecord, RolloutStatus, Step,
@@ -81,7 +81,7 @@ pub(super) fn begin(
         status.canary_revision = Some(revision);
         status.step = Step::Scaling;
     }
-    start_clock(status, input);
+    clock::start(status, input);
 }
 
 /// The tasks that a revision has from a former attempt, as long as they may have requests still. They stay until the first
@@ -144,26 +144,6 @@ fn is_in_window(status: &RolloutStatus, input: &Input, revision: &Revision) -> b
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     window.into_iter().take(size).any(|known| known == revision)
-}
-
-/// Starts the progress deadline's clock anew; a paused rollout's clock stands (PROGRESS-5).
-pub(super) fn start_clock(status: &mut RolloutStatus, input: &Input) {
-    let deadline = input.spec.progress_deadline;
-    match &mut status.pause {
-        Some(pause) => pause.deadline_left_ms = Some(deadline.as_millis()),
-        None => status.deadline = Some(deadline.after(input.now)),
-    }
-}
-
-/// Starts a clock that runs, or stands in a pause, anew: an edit has the whole time for what it asks for (PROGRESS-5).
-pub(super) fn restart_clock(status: &mut RolloutStatus, input: &Input) {
-    let stands = status
-        .pause
-        .as_ref()
-        .is_some_and(|pause| pause.deadline_left_ms.is_some());
-    if status.deadline.is_some() || stands {
-        start_clock(status, input);
-    }
 }
 
 /// Keeps what a revision runs, so that it can be brought back when the spec has gone on.
@@ -271,7 +251,7 @@ pub(super) fn enter_stage(status: &mut RolloutStatus, input: &Input, stage: u32)
     status.weight = status.weight.min(weight);
     status.step = Step::Scaling;
     status.measurements.clear();
-    start_clock(status, input);
+    clock::start(status, input);
 }
 
 /// The canary has all the traffic and all its tasks: it is the stable revision now, and the old

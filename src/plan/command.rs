@@ -3,7 +3,7 @@
 //! A command carries the attempt and stage that its author saw. One meant for another stage is
 //! refused, never applied to the wrong one.
 
-use super::{Input, SpecProblem, attempt, preview, stages};
+use super::{Input, SpecProblem, attempt, clock, preview, stages};
 use crate::api::{
     AbortCause, AttemptOutcome, Command, CommandOutcome, CommandRecord, PauseReason, Revision,
     RolloutStatus, Step, Verb,
@@ -69,9 +69,11 @@ fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
             stage + 1
         ));
     }
-    let leads_on = matches!(command.verb, Verb::Promote | Verb::PromoteFull);
-    if leads_on && is_by_another_strategy(status, input) {
-        return Err("it goes by another strategy since; look again and repeat it".into());
+    let is_outdated = command
+        .generation
+        .is_some_and(|seen| seen != input.generation);
+    if command.verb.leads_on() && is_outdated {
+        return Err("the spec was edited since; look again and repeat it".into());
     }
     match command.verb {
         Verb::Promote => promote(status, input),
@@ -81,12 +83,6 @@ fn apply(status: &mut RolloutStatus, input: &Input, command: &Command) -> Result
         Verb::Abort => abort(status, input, command),
         Verb::Retry => retry(status, input, command),
     }
-}
-
-/// Whether an edit that is taken in just now leads by stages that its author has not seen, under the same numbers.
-fn is_by_another_strategy(status: &RolloutStatus, input: &Input) -> bool {
-    let was = input.status.strategy;
-    status.canary_revision.is_some() && was.is_some() && was != status.strategy
 }
 
 fn no_attempt(status: &RolloutStatus) -> Result<(), String> {
@@ -110,7 +106,7 @@ fn promote(status: &mut RolloutStatus, input: &Input) -> Result<(), String> {
         Step::Scaling | Step::Shifting if status.pause.is_some() => {
             attempt::unpause(status, input);
             if status.deadline.is_none() {
-                attempt::start_clock(status, input); // It had run out.
+                clock::start(status, input); // It had run out.
             }
             Ok(())
         }
@@ -129,7 +125,7 @@ fn promote_full(status: &mut RolloutStatus, input: &Input) -> Result<(), String>
     } else {
         let is_on_its_way = matches!(status.step, Step::Scaling | Step::Shifting);
         if is_on_its_way && status.deadline.is_none() {
-            attempt::start_clock(status, input); // It had run out.
+            clock::start(status, input); // It had run out.
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::scene::Scene;
-use super::{Input, Plan, conditions, jobs, leaving, services};
+use super::{Input, Outstanding, Plan, conditions, jobs, leaving, services};
 use crate::action::Action;
 use crate::api::{
     ConditionStatus, ConditionType, Deletion, Dependents, Name, Phase, Reason, Revision,
@@ -89,7 +89,7 @@ fn remove(input: &Input) -> Plan {
         .collect();
     let mut status = input.status.clone();
     let drained = proxies.are_drained(&proxies.scene(&status, input));
-    if drained && services.is_empty() {
+    if drained && services.is_empty() && input.outstanding == Outstanding::Nothing {
         return forget(input);
     }
     let known = status
@@ -144,7 +144,11 @@ fn waiting_on(
             problem: problem.to_owned(),
         });
     }
-    let (revision, since) = status.leaving.first_key_value()?;
+    let is_left = |revision: &Revision| {
+        scene.may_serve(revision) || input.snapshot.service(input.name, revision).is_some()
+    };
+    let mut leaving = status.leaving.iter();
+    let (revision, since) = leaving.find(|(revision, _)| is_left(revision))?;
     Some(WaitingOn::Drain {
         revision: revision.clone(),
         until: input.drain_timeout().after(*since),
@@ -157,7 +161,13 @@ fn say(
     proxies: &Proxies,
     waiting_on: Option<&WaitingOn>,
 ) {
+    let nothing_left =
+        waiting_on.is_none() && input.snapshot.services_of(input.name).next().is_none();
     let message = match proxies {
+        _ if nothing_left => {
+            "it is being deleted: nothing is left of it; what was asked for without an answer may still come, for up to 30 s"
+                .to_owned()
+        }
         Proxies::Never | Proxies::Known(_) => {
             "it is being deleted: draining, then removing its services".to_owned()
         }

@@ -168,11 +168,25 @@ fn begin_shift(status: &mut RolloutStatus, input: &Input, scene: &Scene, canary:
         status.weight = stage.weight;
         let name = stages::name(input.spec, status.stage);
         let message = if stage.weight == 0 {
-            format!("{name}: {canary} is up, without traffic")
+            format!("{name}: {canary} is up, {}", share_of_none(scene))
         } else {
             format!("{name}: shifting {} % to {canary}", stage.weight)
         };
         attempt::note(status, input.now, None, message);
+    }
+}
+
+/// Whether the canary serves on some instance although it should not, as nobody else does (TRAFFIC-5).
+fn stands_in(scene: &Scene) -> bool {
+    scene.pictures().any(|(_, picture)| picture.stands_in)
+}
+
+/// What a stage without a share gives the canary.
+fn share_of_none(scene: &Scene) -> &'static str {
+    if stands_in(scene) {
+        "and keeps the traffic that it has, as nothing of stable is up"
+    } else {
+        "without traffic"
     }
 }
 
@@ -186,16 +200,13 @@ fn begin_stage(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
         status.sized_for = status.sized_for.min(stage.sized);
         status.deadline = None;
         status.measurements.clear();
-        attempt::note(
-            status,
-            input.now,
-            None,
-            format!(
-                "{} began: {} % observed",
-                stages::name(input.spec, status.stage),
-                stage.weight
-            ),
-        );
+        let name = stages::name(input.spec, status.stage);
+        let observed = if stage.weight == 0 && stands_in(scene) {
+            share_of_none(scene).to_owned()
+        } else {
+            format!("{} % observed", stage.weight)
+        };
+        attempt::note(status, input.now, None, format!("{name} began: {observed}"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the spec asks for, against what is under way: whether an attempt begins, goes on, is
 //! replaced by another one, or is no longer wanted.
 
-use super::{Input, attempt, preview, stages};
+use super::{Input, attempt, clock, preview, stages};
 use crate::api::{AttemptOutcome, Revision, RolloutStatus, Step, StrategyKind};
 
 /// The stages that the attempt at hand has gone by until now.
@@ -25,11 +25,8 @@ impl Known {
 /// Brings the status to the spec's generation.
 pub(super) fn spec(status: &mut RolloutStatus, input: &Input) {
     let wanted = Revision::of(input.spec);
-    let is_edited = status.observed_generation != input.generation;
     status.observed_generation = input.generation;
-    if is_edited {
-        attempt::restart_clock(status, input);
-    }
+    clock::adjust(status, input);
     let route = input.spec.route();
     let known = Known::replace(status, input);
     if input.spec.strategy.preview().is_some() {

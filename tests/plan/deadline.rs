@@ -1,8 +1,8 @@
 //! PROGRESS-5: the progress deadline.
 
-use rolloutctl::api::{Duration, OnFailure, PauseReason, Phase, Verb};
+use rolloutctl::api::{Duration, OnFailure, PauseReason, Phase, RolloutSpec, Verb};
 
-use crate::toy::{Toy, held, spec};
+use crate::toy::{Toy, held, measured, spec};
 
 #[test]
 fn progress_5_the_deadline_takes_a_canary_back_that_never_becomes_ready() {
@@ -104,19 +104,28 @@ fn progress_5_promote_out_of_an_expired_deadline_starts_its_clock_anew() {
     });
 }
 
-#[test]
-fn progress_5_an_edit_gives_what_it_asks_for_the_whole_time() {
+/// A measured rollover, which asks for all tasks at its first gate.
+fn rollover(image: &str) -> RolloutSpec {
+    let mut spec = measured(image);
+    spec.strategy = serde_json::from_value(serde_json::json!({"blueGreen": {}})).expect("one");
+    spec
+}
+
+/// v2, which does not come up, 590 s into a deadline of 600 s.
+fn nearly_late() -> Toy {
     let mut toy = Toy::stable(spec("v1"));
     let v2 = toy.revision("v2");
     toy.broken.insert(v2);
-    toy.apply(spec("v2"));
+    toy.apply(rollover("v2"));
     toy.turns(5);
     toy.wait(Duration::from_secs(590));
-    let mut more = spec("v2");
-    more.replicas += 2;
-    toy.apply(more);
+    toy
+}
+
+/// That much time is left, and no more.
+fn has_left(toy: &mut Toy, seconds: u64) {
     toy.turn();
-    toy.wait(Duration::from_secs(590));
+    toy.wait(Duration::from_secs(seconds - 10));
     toy.turn();
     assert_eq!(toy.status.phase, Phase::Progressing);
     toy.wait(Duration::from_secs(11));
@@ -125,27 +134,68 @@ fn progress_5_an_edit_gives_what_it_asks_for_the_whole_time() {
 }
 
 #[test]
-fn progress_5_an_edit_while_paused_gives_the_whole_time_to_what_goes_on() {
-    let mut toy = Toy::stable(spec("v1"));
-    let v2 = toy.revision("v2");
-    toy.broken.insert(v2);
-    toy.apply(spec("v2"));
-    toy.turns(5);
-    toy.wait(Duration::from_secs(590));
+fn progress_5_more_tasks_have_the_whole_time() {
+    let mut toy = nearly_late();
+    let mut more = rollover("v2");
+    more.replicas *= 3;
+    toy.apply(more);
+    has_left(&mut toy, 600);
+}
+
+#[test]
+fn progress_5_tasks_that_come_and_go_hold_a_deadline_off_once() {
+    let mut toy = nearly_late();
+    for round in 0..20 {
+        let mut other = rollover("v2");
+        other.replicas *= if round % 2 == 0 { 3 } else { 1 };
+        other.revision_history_limit = 5 + round;
+        toy.apply(other);
+        toy.turn();
+        toy.wait(Duration::from_secs(100));
+    }
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
+#[test]
+fn progress_5_another_deadline_counts_from_where_the_old_one_did() {
+    let mut toy = nearly_late();
+    let mut longer = rollover("v2");
+    longer.progress_deadline = Duration::from_secs(900);
+    toy.apply(longer);
+    has_left(&mut toy, 310);
+    let mut toy = nearly_late();
+    let mut shorter = rollover("v2");
+    shorter.progress_deadline = Duration::from_secs(60);
+    toy.apply(shorter);
+    toy.turn();
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
+#[test]
+fn progress_5_another_deadline_counts_although_the_clock_stands() {
+    let mut toy = nearly_late();
     toy.command(Verb::Pause);
     toy.turn();
-    let mut longer = spec("v2");
+    let mut longer = rollover("v2");
     longer.progress_deadline = Duration::from_secs(900);
     toy.apply(longer);
     toy.turn();
+    toy.wait(Duration::from_secs(5_000));
     toy.command(Verb::Resume);
+    has_left(&mut toy, 310);
+}
+
+#[test]
+fn progress_5_an_edit_counts_that_was_seen_before_its_metrics_could_be_found() {
+    let mut toy = nearly_late();
+    let sources = std::mem::take(&mut toy.resources.metric_sources);
+    let mut more = rollover("v2");
+    more.replicas *= 3;
+    toy.apply(more);
     toy.turn();
-    toy.wait(Duration::from_secs(890));
-    toy.turn();
-    assert_eq!(toy.status.phase, Phase::Progressing);
-    toy.wait(Duration::from_secs(11));
-    toy.turn();
-    assert_eq!(toy.status.phase, Phase::Degraded);
+    toy.resources.metric_sources = sources;
+    has_left(&mut toy, 600);
 }
 
 #[test]
@@ -154,6 +204,7 @@ fn progress_5_an_edit_starts_no_clock_that_is_not_needed() {
     assert_eq!(toy.status.deadline, None, "it waits for people");
     let mut edited = held(spec("v2"), 50);
     edited.progress_deadline = Duration::from_secs(5);
+    edited.replicas *= 3;
     toy.apply(edited);
     toy.turns(3);
     assert_eq!(toy.status.deadline, None);

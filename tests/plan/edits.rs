@@ -266,18 +266,43 @@ fn abort_3_a_metric_that_has_failed_stays_so_whatever_it_becomes() {
 }
 
 #[test]
-fn progress_6_a_command_for_a_stage_of_one_strategy_is_refused_for_that_number_of_another() {
-    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
-    toy.command(Verb::PromoteFull);
-    let gated = json!({"blueGreen": {"prePromotion": {"approval": true}}});
-    toy.apply(by(spec("v2"), &gated));
-    toy.turn();
-    let record = toy.status.last_command.as_ref().expect("an answer");
-    assert!(
-        matches!(record.outcome, CommandOutcome::Refused(_)),
-        "its author approved of another stage: {record:?}"
-    );
-    assert_eq!(toy.status.stage, 0, "the gate is not passed");
+fn progress_6_what_leads_on_is_refused_if_the_spec_was_edited_since() {
+    let edits = [
+        by(
+            spec("v2"),
+            &json!({"blueGreen": {"prePromotion": {"approval": true}}}),
+        ),
+        staged(
+            spec("v2"),
+            &json!([{"weight": 50, "approval": true}, {"weight": 80, "approval": true}]),
+        ),
+    ];
+    for edit in edits {
+        for verb in [Verb::Promote, Verb::PromoteFull] {
+            let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+            toy.command(verb);
+            toy.apply(edit.clone());
+            toy.turn();
+            let record = toy.status.last_command.as_ref().expect("an answer");
+            assert!(
+                matches!(record.outcome, CommandOutcome::Refused(_)),
+                "its author approved of other stages: {record:?}"
+            );
+            assert_eq!(toy.status.stage, 0, "the gate is not passed");
+        }
+    }
+}
+
+#[test]
+fn progress_6_what_takes_back_or_holds_is_done_although_the_spec_was_edited_since() {
+    for verb in [Verb::Pause, Verb::Abort] {
+        let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+        toy.command(verb);
+        toy.apply(by(spec("v2"), &json!({"blueGreen": {}})));
+        toy.turn();
+        let record = toy.status.last_command.as_ref().expect("an answer");
+        assert_eq!(record.outcome, CommandOutcome::Applied);
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! TRAFFIC-5: somebody serves, always.
 
 use rolloutctl::action::ServerVerb;
-use rolloutctl::api::{Duration, Revision, RolloutSpec};
+use rolloutctl::api::{Duration, Revision, RolloutSpec, Step, Verb};
 use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName, TaskState};
 
-use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec};
+use serde_json::{Value, json};
+
+use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec, staged};
 
 /// v1 with so many tasks.
 fn asked(replicas: u32) -> RolloutSpec {
@@ -201,39 +203,104 @@ fn traffic_5_a_canary_relieves_the_last_servers_although_they_leave() {
     assert_eq!(toy.share(&v3), [100.0, 100.0]);
 }
 
-#[test]
-fn traffic_5_a_canary_that_serves_alone_goes_on_when_it_should_have_no_traffic_any_more() {
+/// `spec` by rollover, with that gate before the switch.
+fn gated(mut spec: RolloutSpec, gate: &Value) -> RolloutSpec {
+    let strategy = json!({"blueGreen": {"prePromotion": gate}});
+    spec.strategy = serde_json::from_value(strategy).expect("a strategy");
+    spec
+}
+
+/// v2 had half of the traffic as stable went down, and is in a gate now that gives it none.
+fn stands_in() -> (Toy, Revision, Revision) {
     let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
     are_checked(&mut toy, &v1, CheckState::Failed);
     toy.turns(2);
-    let mut rollover = spec("v2");
-    rollover.strategy = serde_json::from_value(serde_json::json!({
-        "blueGreen": {"prePromotion": {"bake": "1h"}}
-    }))
-    .expect("a strategy");
-    toy.apply(rollover);
+    toy.apply(gated(spec("v2"), &json!({"approval": true})));
+    (toy, v1, v2)
+}
+
+#[test]
+fn traffic_5_a_canary_that_serves_alone_goes_on_when_it_should_have_no_traffic_any_more() {
+    let (mut toy, v1, v2) = stands_in();
     for _ in 0..20 {
         toy.turn();
         assert!(serves(&mut toy, &v2), "nobody else can");
     }
+    assert_eq!(
+        toy.said("keeps the traffic that it has"),
+        2,
+        "{:#?}",
+        toy.status.events
+    );
     are_checked(&mut toy, &v1, CheckState::Passed);
     toy.turns(2);
     assert_eq!(toy.share(&v2), [0.0, 0.0], "stable takes over");
 }
 
 #[test]
-fn traffic_5_a_rollover_goes_on_from_a_canary_that_serves_alone() {
-    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
-    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
-    are_checked(&mut toy, &v1, CheckState::Failed);
+fn traffic_5_a_check_that_fails_once_is_not_the_end_of_who_serves_alone() {
+    let (mut toy, _, v2) = stands_in();
+    toy.turns(20);
+    are_checked(&mut toy, &v2, CheckState::Failed);
     toy.turns(2);
-    let mut rollover = spec("v2");
-    rollover.strategy = serde_json::from_value(serde_json::json!({"blueGreen": {}})).expect("one");
-    toy.apply(rollover);
+    are_checked(&mut toy, &v2, CheckState::Passed);
+    toy.turns(2);
+    assert!(serves(&mut toy, &v2), "nobody else can");
+}
+
+#[test]
+fn traffic_5_a_rollover_goes_on_from_a_canary_that_serves_alone() {
+    let (mut toy, _, v2) = stands_in();
+    toy.apply(gated(spec("v2"), &json!({})));
     toy.until("it is stable", |toy| {
         toy.status.stable_revision == Some(v2.clone())
     });
+}
+
+#[test]
+fn traffic_5_a_rollover_goes_on_beside_the_last_server_that_should_leave() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let (v1, v2, v3) = (toy.revision("v1"), toy.revision("v2"), toy.revision("v3"));
+    are_checked(&mut toy, &v1, CheckState::Failed);
+    toy.turns(2);
+    toy.apply(gated(spec("v3"), &json!({"approval": true})));
+    toy.turn();
+    toy.until("the gate is reached", |toy| {
+        matches!(toy.status.step, Step::Running { .. })
+    });
+    assert!(serves(&mut toy, &v2), "nobody else may");
+    toy.command(Verb::Promote);
+    toy.until("it is stable", |toy| {
+        toy.status.stable_revision == Some(v3.clone())
+    });
+}
+
+#[test]
+fn safety_3_what_serves_alone_and_is_weighed_anew_was_changed_by_no_other_hand() {
+    let single = |image| RolloutSpec {
+        replicas: 1,
+        ..spec(image)
+    };
+    for next in [
+        gated(single("v2"), &json!({})),
+        staged(single("v2"), &json!([{"weight": 50}])),
+    ] {
+        let mut toy = Toy::stable(single("v1"));
+        toy.apply(held(single("v2"), 50));
+        toy.until("the stage begins", |toy| {
+            matches!(toy.status.step, Step::Running { .. })
+        });
+        let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+        toy.lose_tasks_of(&v1);
+        are_checked(&mut toy, &v1, CheckState::Failed);
+        toy.turns(100);
+        toy.apply(next);
+        toy.until("it is stable", |toy| {
+            toy.status.stable_revision == Some(v2.clone())
+        });
+        assert_eq!(toy.said("another hand changed the server"), 0);
+    }
 }
 
 /// Whether every proxy has a server of `revision` that is up and takes requests.

@@ -10,7 +10,7 @@ use rolloutctl::api::{
     Actor, Command, Commit, Deletion, Dependents, Duration, Name, OriginProblem, Phase, Revision,
     RolloutSpec, RolloutStatus, Step, Verb,
 };
-use rolloutctl::plan::{AskedBy, Input, Plan, Resources, SpecProblem, plan};
+use rolloutctl::plan::{AskedBy, Input, Outstanding, Plan, Resources, SpecProblem, plan};
 use rolloutctl::snapshot::{
     AdminState, InstanceFact, NodeFact, NodeId, ProxyFact, SampleOutcome, ServerFact, ServerName,
     ServiceFact, Snapshot, TaskState,
@@ -175,6 +175,7 @@ impl Toy {
             status: &self.status,
             snapshot: &self.snapshot,
             obstacle: self.obstacle.as_deref(),
+            outstanding: Outstanding::Nothing,
             asked_by: self.asked_by,
             commit: self.commit.as_ref(),
             source_problem: self.source_problem.as_ref(),
@@ -305,6 +306,7 @@ impl Toy {
             verb,
             attempt,
             stage,
+            generation: Some(self.generation),
             by,
             at: self.now,
         });

@@ -214,13 +214,15 @@ impl Neighbour {
 
     /// Marks the rollout for deletion, as `rolloutctl delete` does.
     pub fn delete(&self) {
+        self.delete_with(Dependents::Remove);
+    }
+
+    /// Likewise, with what becomes of its services and servers.
+    pub fn delete_with(&self, dependents: Dependents) {
         let mut inner = self.lock();
         let at = inner.toy.now;
         let rollout = inner.rollout();
-        rollout.draft.deletion = Some(Deletion {
-            at,
-            dependents: Dependents::Remove,
-        });
+        rollout.draft.deletion = Some(Deletion { at, dependents });
         rollout.version += 1;
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolloutctl::api::{Duration, PauseReason, Phase, RolloutSpec, Step, WaitingOn};
+use rolloutctl::api::{Dependents, Duration, PauseReason, Phase, RolloutSpec, Step, WaitingOn};
 use rolloutctl::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport, Work};
 use rolloutctl::world::Lease;
 
@@ -298,11 +298,30 @@ async fn safety_7_a_deletion_waits_for_servers_that_may_still_come() {
         bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
     }
     assert!(bench.world.remembers(), "its servers may still come");
+    let status = bench.world.status();
+    assert_eq!(status.waiting_on, None, "nothing drains");
+    assert!(
+        status.message.contains("may still come"),
+        "{}",
+        status.message
+    );
     assert_eq!(bench.world.servers("lb-1"), 0);
     bench.world.feel(Mood::Willing);
     assert!(bench.world.servers("lb-1") > 0, "they have come");
     bench.until("deleted", |world| !world.remembers()).await;
     assert_eq!(bench.world.servers("lb-1"), 0);
+}
+
+#[tokio::test]
+async fn safety_7_what_is_left_as_it_is_waits_for_no_servers() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::EnteringUnheard);
+    for _ in 0..5 {
+        bench.turn().await;
+    }
+    bench.world.delete_with(Dependents::Orphan);
+    bench.turn().await;
+    assert!(!bench.world.remembers());
 }
 
 #[tokio::test]

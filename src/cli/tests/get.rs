@@ -190,6 +190,7 @@ async fn what_is_printed_for_programs_can_be_applied_again() {
             verb: Verb::Pause,
             attempt: 2,
             stage: 1,
+            generation: Some(1),
             by: Actor("eve@desk".to_owned()),
             at: at(500),
         });

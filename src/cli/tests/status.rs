@@ -124,6 +124,7 @@ async fn degraded_is_no_answer_while_a_retry_waits_for_the_controller() {
         verb: Verb::Retry,
         attempt: 2,
         stage: 1,
+        generation: Some(1),
         by: Actor("ada@desk".to_owned()),
         at: at(500),
     });
@@ -184,6 +185,7 @@ async fn a_stop_is_no_answer_while_a_decision_waits_for_the_controller() {
         verb: Verb::Promote,
         attempt: 2,
         stage: 1,
+        generation: Some(1),
         by: Actor("ada@desk".to_owned()),
         at: at(500),
     });

@@ -92,11 +92,15 @@ impl Server<'_> {
         }
     }
 
+    /// Whether it would take new requests as it was seen, if it is up.
+    fn has_weight(&self) -> bool {
+        self.seen
+            .is_some_and(|fact| !fact.weight.is_zero() && fact.admin == AdminState::Ready)
+    }
+
     /// Whether it takes new requests as it was seen.
     pub fn takes_requests(&self) -> bool {
-        self.seen.is_some_and(|fact| {
-            !fact.weight.is_zero() && fact.admin == AdminState::Ready && is_usable(fact)
-        })
+        self.has_weight() && self.seen.is_some_and(is_usable)
     }
 }
 
@@ -120,6 +124,8 @@ pub(in crate::plan) struct Picture<'a> {
     pub last_server: LastServer,
     /// Nobody serves yet: whatever is ready is given its weight at once (TRAFFIC-6).
     pub cold: bool,
+    /// The canary should have no share, and serves as long as no server of stable is up (TRAFFIC-5).
+    pub stands_in: bool,
 }
 
 impl<'a> Picture<'a> {
@@ -155,10 +161,11 @@ impl<'a> Picture<'a> {
         let (stables, canaries) = (counted(Role::Stable), counted(Role::Canary));
         let sizing = intent.canary_sizing;
         let share = sizing.share.scaled(canaries, sizing.sized);
-        // What should have no share and serves alone serves on (TRAFFIC-5).
-        let is_last = |server: &Server| server.role == Role::Canary && is_serving(server);
-        let is_alone = up(Role::Stable) == 0 && servers.iter().any(is_last);
-        let weights = if share.is_none() && is_alone {
+        let has_canary = servers
+            .iter()
+            .any(|s| s.role == Role::Canary && s.has_weight());
+        let stands_in = sizing.share.is_none() && up(Role::Stable) == 0 && has_canary;
+        let weights = if stands_in {
             Weights::ALONE
         } else {
             apportion(share, stables, canaries)
@@ -169,6 +176,7 @@ impl<'a> Picture<'a> {
             canaries_up: u32::try_from(up(Role::Canary)).unwrap_or(u32::MAX),
             last_server: intent.last_server,
             cold,
+            stands_in,
             servers,
         }
     }
@@ -188,7 +196,10 @@ impl<'a> Picture<'a> {
             {
                 self.weights.stable
             }
-            Role::Canary if is_serving => self.weights.canary,
+            // Whom it stands in for cannot serve: a check that fails once must not be the end of it.
+            Role::Canary if is_serving || self.stands_in && server.has_weight() => {
+                self.weights.canary
+            }
             Role::Stable | Role::Canary | Role::Warm | Role::Leaving => ServerWeight::ZERO,
         }
     }
@@ -205,11 +216,12 @@ impl<'a> Picture<'a> {
     }
 
     /// Whether the proxy shows just what it should (TRAFFIC-3). Servers that leave or are kept warm only have to
-    /// be out of the traffic, and a stable server that is down is out of it anyway.
+    /// be out of the traffic, unless nobody relieves them, and a stable server that is down is out of it anyway.
     pub fn is_settled(&self) -> bool {
         self.servers
             .iter()
             .all(|server| match (server.role, server.seen) {
+                (Role::Leaving, _) if !self.is_relieved() => true,
                 (Role::Warm | Role::Leaving, _) => !server.takes_requests(),
                 (Role::Stable | Role::Canary, None) => false,
                 // It takes nothing, and it must not keep a better revision from coming.
@@ -275,8 +287,12 @@ impl<'a> Picture<'a> {
             .collect()
     }
 
-    /// The one server with another weight than it should have, where all others are kept, up and right.
+    /// The one server with another weight than it should have, where all others are kept, up and right. A canary that serves
+    /// alone has all the traffic by any weight: it may be ours, of another stage.
     pub fn only_one_off(&self) -> Option<&ServerName> {
+        if self.stables_up == 0 {
+            return None;
+        }
         let is_kept = |server: &Server| server.role != Role::Leaving && server.takes_requests();
         let mut off = self.servers.iter().filter(|s| !self.is_at_target(s));
         let one = off.next().filter(|_| off.next().is_none())?;

@@ -46,6 +46,7 @@ impl State {
             verb,
             attempt,
             stage,
+            generation: Some(draft.generation),
             by: Actor("ana@desk".to_owned()),
             at: self.now.stamp(),
         });

@@ -210,6 +210,7 @@ mod tests {
                 verb: Verb::Abort,
                 attempt: 2,
                 stage: 1,
+                generation: Some(3),
                 by: Actor("ana@host".into()),
                 at: Timestamp::UNIX_EPOCH,
             }),
