@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::action::Action;
 use crate::api::{Name, Resource, RolloutStatus, WaitingOn};
-use crate::plan::{AskedBy, Input, Outstanding, Resources};
+use crate::plan::{AskedBy, Input, Resources};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 use crate::world::{Draft, Lease, Stored, World, WorldError};
@@ -202,7 +202,7 @@ impl Reconciler {
                 status: &before,
                 snapshot,
                 obstacle: self.obstacle(&name, &before, mandate),
-                outstanding: self.outstanding(&name, looked_at),
+                outstanding: errands::outstanding(&self.errands, &self.doubts, &name, looked_at),
                 asked_by: if stored.draft.origin.is_some() {
                     AskedBy::Source
                 } else {
@@ -235,17 +235,6 @@ impl Reconciler {
             _ if has_tried => self.pauses.problem(rollout),
             Some(WaitingOn::Action { problem }) => Some(problem),
             Some(_) | None => None,
-        }
-    }
-
-    /// Whether anything may still come that this controller has asked for. What comes after its rollout has been forgotten
-    /// is nobody's.
-    fn outstanding(&self, rollout: &Name, looked_at: std::time::Duration) -> Outstanding {
-        let is_doubtful = self.doubts.are_open_for(rollout, looked_at);
-        if is_doubtful || self.errands.are_out_for(rollout) {
-            Outstanding::Something
-        } else {
-            Outstanding::Nothing
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::action::{Action, ServerVerb};
 use crate::api::Name;
+use crate::plan::Outstanding;
 use crate::world::WorldError;
 
 /// The errands of all rollouts, from their beginning until the loop has heard how they ended: what a look shows that
@@ -127,6 +128,21 @@ impl Doubts {
     /// Until when anything of `rollout` may still come.
     pub fn until(&self, rollout: &Name, now: Duration) -> Option<Duration> {
         self.0.get(rollout).copied().filter(|until| now < *until)
+    }
+}
+
+/// Whether anything of `rollout` may come after a look at `looked_at` that was asked for. What comes after its rollout has
+/// been forgotten is nobody's.
+pub(super) fn outstanding(
+    errands: &Errands,
+    doubts: &Doubts,
+    rollout: &Name,
+    looked_at: Duration,
+) -> Outstanding {
+    if doubts.are_open_for(rollout, looked_at) || errands.are_out_for(rollout) {
+        Outstanding::Something
+    } else {
+        Outstanding::Nothing
     }
 }
 

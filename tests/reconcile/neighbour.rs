@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolloutctl::action::{Action, Measure, ServerVerb};
+use rolloutctl::action::{Action, Measure};
 use rolloutctl::api::{
     Deletion, Dependents, Duration, LoadBalancerSpec, Manifest, MetricSourceSpec, Name, Resource,
     RolloutSpec, RolloutStatus,
@@ -19,6 +19,9 @@ use tokio::sync::Notify;
 use crate::toy::{Toy, resources};
 
 mod jobs;
+mod mood;
+
+pub use mood::Mood;
 
 /// One call that changes something, or asks a metric source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,44 +34,6 @@ pub enum Entry {
     Asked,
     /// The lease was taken.
     Leased { holder: String },
-}
-
-/// What actions and writes meet with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// Everything is done.
-    Willing,
-    /// Actions are refused.
-    Refusing,
-    /// What is asked of the first proxy is refused, as if its `backend` section were broken.
-    RefusingOneProxy,
-    /// A service that is asked for is made once the mood has changed.
-    MakingSlowly,
-    /// The answer to who makes a service is lost, and the service comes once the mood is another one.
-    MakingUnheard,
-    /// The answer to who adds servers is lost, and they come once the mood is another one.
-    EnteringUnheard,
-    /// Nothing is answered: neither looks and actions nor who takes the lease.
-    Silent,
-    /// Every write of a status comes too late.
-    Overtaking,
-    /// Nothing is in the state that an action presumes, as a server with idle connections is not
-    /// when it is to be removed.
-    NotYet,
-}
-
-impl Mood {
-    /// Whether `action` is done later, and its answer is lost.
-    fn loses(self, action: &Action) -> bool {
-        match (self, action) {
-            (Self::MakingUnheard, Action::CreateService(_)) => true,
-            (Self::EnteringUnheard, Action::ChangeServers(changes)) => {
-                let mut changes = changes.changes.iter();
-                changes.any(|change| matches!(change.verb, ServerVerb::Add(_)))
-            }
-            _ => false,
-        }
-    }
 }
 
 /// The toy world, with a store.

@@ -1,74 +1,11 @@
 //! Single turns of the reconciler.
 
-use std::sync::Arc;
+use rolloutctl::api::{Duration, PauseReason, Phase, Step, WaitingOn};
+use rolloutctl::reconcile::{Mandate, TurnError, Work};
 
-use rolloutctl::api::{Dependents, Duration, PauseReason, Phase, RolloutSpec, Step, WaitingOn};
-use rolloutctl::reconcile::{Inbox, Mandate, Reconciler, TurnError, TurnReport, Work};
-use rolloutctl::world::Lease;
-
-use crate::neighbour::{Entry, Mood, Neighbour, Time};
+use crate::bench::{Bench, EPOCH};
+use crate::neighbour::{Entry, Mood, Neighbour};
 use crate::toy::{measured, name, spec, staged};
-
-const EPOCH: u64 = 1;
-
-/// For how long a turn is waited for. None of these takes a tenth of a second.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// A reconciler that holds the lease.
-struct Bench {
-    world: Arc<Neighbour>,
-    reconciler: Reconciler,
-    lease: Lease,
-}
-
-impl Bench {
-    fn new(spec: RolloutSpec) -> Self {
-        let world = Neighbour::new(spec);
-        let time = Arc::new(Time(world.clone()));
-        Self {
-            lease: world.lease_to("us"),
-            reconciler: Reconciler::new(world.clone(), time, Arc::new(Inbox::default())),
-            world,
-        }
-    }
-
-    async fn try_turn(&mut self) -> Result<TurnReport, TurnError> {
-        let turn = self.reconciler.turn(Mandate::Act(&self.lease));
-        let turn = tokio::time::timeout(PATIENCE, turn).await;
-        let turn = turn.expect("nothing holds up a turn");
-        tokio::task::yield_now().await; // To what is done beside the turns.
-        turn
-    }
-
-    async fn turn(&mut self) -> TurnReport {
-        self.try_turn().await.expect("a turn")
-    }
-
-    /// Turns until the rollout is as wanted; the journal starts anew there.
-    async fn until(&mut self, what: &str, holds: impl Fn(&Neighbour) -> bool) {
-        for _ in 0..500 {
-            if holds(&self.world) {
-                self.world.journal();
-                return;
-            }
-            self.turn().await;
-        }
-        panic!("never: {what}; status: {:#?}", self.world.status());
-    }
-
-    /// Turns until two in a row have found nothing to do.
-    async fn until_quiet(&mut self) {
-        for _ in 0..500 {
-            self.world.journal();
-            self.turn().await;
-            self.turn().await;
-            if self.world.journal().is_empty() {
-                return;
-            }
-        }
-        panic!("it never comes to rest; status: {:#?}", self.world.status());
-    }
-}
 
 fn remembered() -> Entry {
     Entry::Remembered { epoch: EPOCH }
@@ -242,86 +179,6 @@ async fn abort_1_a_service_that_takes_long_to_make_keeps_nothing_else_from_being
         bench.turn().await; // Drain, maintenance, removal.
     }
     assert!(!bench.world.has("lb-1", &stopped), "its server has left");
-}
-
-#[tokio::test]
-async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingSlowly);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..5 {
-        bench.turn().await;
-    }
-    assert!(bench.world.remembers(), "its service will come");
-    bench.world.feel(Mood::Willing);
-    bench.until("deleted", |world| !world.remembers()).await;
-    assert_eq!(bench.world.services(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn safety_7_a_deletion_waits_for_a_service_that_may_still_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingUnheard);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..100 {
-        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
-    }
-    assert!(bench.world.remembers(), "its service may still come");
-    bench.world.feel(Mood::Willing);
-    bench.until("deleted", |world| !world.remembers()).await;
-    assert_eq!(bench.world.services(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn safety_7_a_deletion_does_not_wait_for_ever_for_a_service_that_may_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingUnheard);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..400 {
-        bench.turn().await;
-    }
-    assert!(!bench.world.remembers());
-}
-
-#[tokio::test]
-async fn safety_7_a_deletion_waits_for_servers_that_may_still_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::EnteringUnheard);
-    for _ in 0..5 {
-        bench.turn().await;
-    }
-    bench.world.delete();
-    for _ in 0..100 {
-        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
-    }
-    assert!(bench.world.remembers(), "its servers may still come");
-    let status = bench.world.status();
-    assert_eq!(status.waiting_on, None, "nothing drains");
-    assert!(
-        status.message.contains("may still come"),
-        "{}",
-        status.message
-    );
-    assert_eq!(bench.world.servers("lb-1"), 0);
-    bench.world.feel(Mood::Willing);
-    assert!(bench.world.servers("lb-1") > 0, "they have come");
-    bench.until("deleted", |world| !world.remembers()).await;
-    assert_eq!(bench.world.servers("lb-1"), 0);
-}
-
-#[tokio::test]
-async fn safety_7_what_is_left_as_it_is_waits_for_no_servers() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::EnteringUnheard);
-    for _ in 0..5 {
-        bench.turn().await;
-    }
-    bench.world.delete_with(Dependents::Orphan);
-    bench.turn().await;
-    assert!(!bench.world.remembers());
 }
 
 #[tokio::test]
