@@ -20,7 +20,7 @@ mod metrics;
 mod server;
 
 pub use health::Health;
-use leadership::Leadership;
+use leadership::{Handover, Leadership};
 pub use metrics::Metrics;
 
 /// The shortest time between two turns: a turn that asks for another one at once must not spin.
@@ -176,11 +176,18 @@ impl Controller {
         Turned::Stopped
     }
 
-    /// Gives the lease back, if this controller holds it and the store answers in time.
+    /// Gives the lease back, if this controller holds it and the store answers in time. As long as something is on its way
+    /// for it, it still acts: whoever takes over must not do so before its patience is over (SAFETY-6).
     async fn give_back(&self) {
+        let farewell = async {
+            while self.reconciler.is_awaited() {
+                self.runtime.sleep(BREATH).await;
+            }
+            self.leadership.give_back(self.world.as_ref()).await;
+        };
         tokio::select! {
             biased;
-            () = self.leadership.give_back(self.world.as_ref()) => {}
+            () = farewell => {}
             () = self.runtime.sleep(LONGEST_FAREWELL) => {
                 warn!("the lease was not given back within {LONGEST_FAREWELL:?}; a standby will take it in time");
             }
@@ -244,7 +251,9 @@ impl Controller {
         let world = self.world.as_ref();
         let undone = self.gitops.undone(world, &report.contents).await?;
         let work = leadership::work(&report, undone);
-        self.leadership.watch(world, work, now).await?;
+        if self.leadership.watch(world, work, now).await? == Some(Handover::Seized) {
+            self.reconciler.succeed();
+        }
         Ok(report)
     }
 

@@ -127,6 +127,16 @@ impl Reconciler {
         Ok(report)
     }
 
+    /// Another controller has acted, and did not end in good order: what it asked for may still come (SAFETY-7).
+    pub fn succeed(&mut self) {
+        self.doubts.begin(self.runtime.steady());
+    }
+
+    /// Whether anything may still come that this controller has asked for.
+    pub fn is_awaited(&self) -> bool {
+        self.errands.are_out() || self.doubts.are_open(self.runtime.steady())
+    }
+
     /// Draws the consequences of errands that are over; says which of them failed, and why.
     fn errands_back(&mut self, now: std::time::Duration) -> Vec<(Name, String)> {
         let mut failures = Vec::new();
@@ -136,9 +146,7 @@ impl Reconciler {
             result,
         } in self.errands.back()
         {
-            if let Err(WorldError::Unreachable { .. }) = &result {
-                self.doubts.unheard(&rollout, &action, now);
-            }
+            self.doubts.note(&rollout, &action, &result, now);
             match result {
                 Ok(()) => {}
                 Err(WorldError::Conflict { what, reason }) => {
@@ -414,8 +422,8 @@ impl Reconciler {
             self.doubts.unheard(name, action, now);
         }
         let again = self.pauses.untimely(name, &outcome.untimely);
-        let is_overtaken = outcome.overtaken.is_some() && again.is_empty();
-        let looks_at_once = outcome.progress == Progress::Made || is_overtaken;
+        let looks_at_once =
+            outcome.progress == Progress::Made || outcome.overtaken.is_some() && again.is_empty();
         if let Some(reason) = outcome.problem {
             self.rest(name, &outcome.failed, &reason, now);
             report.failed(name, reason);
@@ -431,12 +439,11 @@ impl Reconciler {
             report.tried_in_vain(name);
         }
         let wall = self.runtime.now();
-        let after_rest = rest.and_then(|rest| wall.checked_add(rest).ok());
+        let doubt = planned.plan.deletion.and(self.doubts.left(name, now));
+        let waits = [rest, doubt].map(|wait| wall.checked_add(wait?).ok());
         let at_once = looks_at_once.then_some(wall);
-        let doubt = planned.plan.deletion.and(self.doubts.until(name, now));
-        let after_doubt = doubt.and_then(|until| wall.checked_add(until.saturating_sub(now)).ok());
-        let times = [at_once, after_rest, after_doubt, planned.plan.requeue_at];
-        if let Some(first) = times.into_iter().flatten().min() {
+        let times = waits.into_iter().chain([at_once, planned.plan.requeue_at]);
+        if let Some(first) = times.flatten().min() {
             report.look_again(first);
         }
     }

@@ -28,6 +28,15 @@ pub(super) struct Leadership {
     state: State,
 }
 
+/// How a standby came to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handover {
+    /// Whoever acted before has ended in good order.
+    GivenBack,
+    /// It did nothing any more; what it asked for last may still be on its way.
+    Seized,
+}
+
 enum State {
     /// It has just started and will take the lease.
     Candidate,
@@ -123,15 +132,15 @@ impl Leadership {
     }
 
     /// Notes the `work` that lies undone at `now`, and takes over when the holder has let it lie for too long
-    /// or has given the lease back.
+    /// or has given the lease back. Says how it took over, if it did.
     pub async fn watch(
         &mut self,
         world: &dyn World,
         work: Work,
         now: Duration,
-    ) -> Result<(), WorldError> {
+    ) -> Result<Option<Handover>, WorldError> {
         let State::Standby { undone, in_vain } = &mut self.state else {
-            return Ok(());
+            return Ok(None);
         };
         undone.retain(|owner, (known, _)| work.get(owner).is_some_and(|(now, _)| now == known));
         for (owner, (fingerprint, _)) in &work {
@@ -147,11 +156,15 @@ impl Leadership {
         });
         if is_overdue {
             warn!("work has lain undone for {:?}; taking over", self.patience);
-            return self.take(world).await;
+            self.take(world).await?;
+            return Ok(Some(Handover::Seized));
         }
         match world.lease().await? {
-            Some(lease) if !lease.holder.is_empty() => Ok(()),
-            Some(_) | None => self.take(world).await,
+            Some(lease) if !lease.holder.is_empty() => Ok(None),
+            Some(_) | None => {
+                self.take(world).await?;
+                Ok(Some(Handover::GivenBack))
+            }
         }
     }
 

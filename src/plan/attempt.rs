@@ -177,6 +177,16 @@ pub(super) fn close(
     }
 }
 
+/// Closes the attempt by which the first revision has come up. It was closed already if another one was tried on the way.
+pub(super) fn close_first(status: &mut RolloutStatus, now: Timestamp, stable: &Revision) {
+    let mut latest_first = status.history.iter_mut().rev();
+    if let Some(entry) = latest_first.find(|entry| entry.revision == *stable) {
+        entry.outcome = AttemptOutcome::Completed;
+        entry.ended_at = Some(now);
+        entry.message.clear();
+    }
+}
+
 /// The canary leaves the traffic, in the very turn in which that is decided (ABORT-1).
 pub(super) fn withdraw_canary(status: &mut RolloutStatus, now: Timestamp) {
     if let Some(canary) = status.canary_revision.take() {

@@ -8,8 +8,7 @@ use super::traffic::{Picture, Role};
 use super::{Input, Resolved, attempt, jobs, preview};
 use crate::analysis::{self, Verdict};
 use crate::api::{
-    AbortCause, AttemptOutcome, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus,
-    Step, brief,
+    AbortCause, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus, Step, brief,
 };
 
 /// Takes at most one step: each must be remembered, done and observed before the next one.
@@ -149,7 +148,7 @@ fn settle_first(status: &mut RolloutStatus, input: &Input, scene: &Scene, stable
     if scene.ready_of(stable) >= input.spec.replicas && scene.everywhere(whole) {
         status.step = Step::Idle;
         status.deadline = None;
-        attempt::close(status, input.now, AttemptOutcome::Completed, "");
+        attempt::close_first(status, input.now, stable);
         attempt::note(status, input.now, None, format!("{stable} is stable"));
     }
 }

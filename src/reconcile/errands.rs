@@ -64,6 +64,14 @@ impl Errands {
         })
     }
 
+    /// Whether anything was begun that has not ended, as far as was heard.
+    pub fn are_out(&self) -> bool {
+        self.lock().iter().any(|entry| match &entry.over {
+            None => true,
+            Some(over) => matches!(over.result, Err(WorldError::Unreachable { .. })),
+        })
+    }
+
     /// Whether anything of `rollout` was begun whose end is not known to the loop.
     pub fn are_out_for(&self, rollout: &Name) -> bool {
         self.lock().iter().any(|entry| entry.rollout == *rollout)
@@ -109,25 +117,54 @@ const LATEST: Duration = Duration::from_secs(30);
 /// The rollouts for which a service or a server may still come, each with the steady time until when: whether it was made
 /// is not known.
 #[derive(Debug, Default)]
-pub(super) struct Doubts(BTreeMap<Name, Duration>);
+pub(super) struct Doubts {
+    of: BTreeMap<Name, Duration>,
+    /// Until when anything may come that another controller has asked for.
+    of_all: Duration,
+}
 
 impl Doubts {
+    /// Takes note that another controller has acted until now, and may not have heard what became of all that it asked for.
+    pub fn begin(&mut self, now: Duration) {
+        self.of_all = now + LATEST;
+    }
+
+    /// Whether anything may still come that this controller has asked for.
+    pub fn are_open(&self, now: Duration) -> bool {
+        self.of.values().any(|until| now < *until)
+    }
+
+    /// Takes note of how `action` ended.
+    pub fn note(
+        &mut self,
+        rollout: &Name,
+        action: &Action,
+        result: &Result<(), WorldError>,
+        now: Duration,
+    ) {
+        if let Err(WorldError::Unreachable { .. }) = result {
+            self.unheard(rollout, action, now);
+        }
+    }
+
     /// Takes note that nothing was heard of what became of `action`.
     pub fn unheard(&mut self, rollout: &Name, action: &Action, now: Duration) {
         if may_make(action) {
-            self.0.insert(rollout.clone(), now + LATEST);
+            self.of.insert(rollout.clone(), now + LATEST);
         }
-        self.0.retain(|_, until| now < *until);
+        self.of.retain(|_, until| now < *until);
     }
 
     /// Whether anything of `rollout` may still come.
     pub fn are_open_for(&self, rollout: &Name, now: Duration) -> bool {
-        self.until(rollout, now).is_some()
+        self.left(rollout, now).is_some()
     }
 
-    /// Until when anything of `rollout` may still come.
-    pub fn until(&self, rollout: &Name, now: Duration) -> Option<Duration> {
-        self.0.get(rollout).copied().filter(|until| now < *until)
+    /// For how long anything of `rollout` may still come.
+    pub fn left(&self, rollout: &Name, now: Duration) -> Option<Duration> {
+        let own = self.of.get(rollout).copied().unwrap_or_default();
+        let left = own.max(self.of_all).saturating_sub(now);
+        (!left.is_zero()).then_some(left)
     }
 }
 

@@ -9,7 +9,7 @@ use rolloutctl::api::{
 };
 use rolloutctl::snapshot::{AdminState, CheckState};
 
-use crate::toy::{Toy, held, spec, staged};
+use crate::toy::{Checks, Toy, held, spec, staged};
 
 #[test]
 fn progress_1_the_first_revision_goes_straight_to_healthy() {
@@ -130,6 +130,25 @@ fn progress_2_a_new_template_in_mid_rollout_starts_over_and_stable_stays() {
     });
     toy.until("all is well", |toy| toy.status.phase == Phase::Healthy);
     assert_eq!((toy.replicas(&v1), toy.replicas(&v2)), (Some(0), Some(0)));
+}
+
+#[test]
+fn progress_3_a_revert_to_what_never_came_up_is_not_healthy_before_it_does() {
+    let mut toy = Toy::new(spec("v1"));
+    toy.turn_of_proxies(Checks::Pending);
+    toy.start_tasks();
+    for image in ["v1", "v2", "v1"] {
+        toy.apply(spec(image));
+        toy.turn_of_proxies(Checks::Pending);
+        toy.turn_of_proxies(Checks::Pending);
+    }
+    assert_eq!(toy.status.stable_revision, Some(toy.revision("v1")));
+    let phase = toy.status.phase;
+    assert_eq!(phase, Phase::Progressing, "no check of it has passed yet");
+    toy.until("it is up", |toy| toy.status.phase == Phase::Healthy);
+    let first = &toy.status.history[0];
+    assert_eq!(first.outcome, AttemptOutcome::Completed, "it counts");
+    assert_eq!(toy.status.history[1].outcome, AttemptOutcome::Reverted);
 }
 
 #[test]

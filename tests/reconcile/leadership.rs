@@ -184,6 +184,62 @@ async fn safety_6_a_standby_takes_over_when_what_a_source_asks_for_lies_undone()
 }
 
 #[tokio::test]
+async fn safety_6_a_standby_takes_over_to_say_that_a_manifest_is_in_force_again() {
+    let world = Neighbour::new(spec("web:1"));
+    let (source, others) = (PlayedSource::default(), PlayedSource::default());
+    let sources = |source: &PlayedSource| {
+        vec![SourceOptions::played(
+            source.clone(),
+            Prune::Keep,
+            OnDrift::Restore,
+        )]
+    };
+    source.say(saying(&world, spec("web:1")));
+    others.say(saying(&world, spec("web:1")));
+    let first = Controller::start_with(&world, "first", sources(&source)).await;
+    let second = Controller::start_with(&world, "second", sources(&others)).await;
+    until_healthy(&world).await;
+    others.say(broken(&world));
+    until(&world, has_source_problem).await;
+    second.kill().await;
+    until(&world, |world| !has_source_problem(world)).await;
+    assert_eq!(world.holder().as_deref(), Some("first"));
+    first.stop().await;
+}
+
+/// The same source, with a manifest that was cut short.
+fn broken(world: &Neighbour) -> Saying {
+    let Saying::Manifests(listing) = saying(world, spec("web:1")) else {
+        panic!("manifests");
+    };
+    let mut listing = Listing::clone(&listing);
+    for file in &mut listing.files {
+        if let Content::Whole(text) = &file.content {
+            file.content = Content::Whole(text[..text.len() / 2].into());
+        }
+    }
+    Saying::Manifests(Arc::new(listing))
+}
+
+fn has_source_problem(world: &Neighbour) -> bool {
+    let stored = world.says();
+    let mut origins = stored
+        .iter()
+        .filter_map(|stored| stored.draft.origin.as_ref());
+    origins.any(|origin| origin.problem.is_some())
+}
+
+#[tokio::test]
+async fn safety_6_who_ends_while_something_may_still_come_does_not_give_the_lease_back() {
+    let world = Neighbour::new(spec("web:1"));
+    world.feel(Mood::MakingSlowly);
+    let first = Controller::start(&world, "first").await;
+    until(&world, |world| world.count(&Entry::Acted) > 0).await;
+    first.stop().await;
+    assert_eq!(world.holder().as_deref(), Some("first"));
+}
+
+#[tokio::test]
 async fn safety_6_work_that_nobody_gets_done_is_no_reason_to_take_over_again_and_again() {
     let world = Neighbour::new(spec("web:1"));
     let first = Controller::start(&world, "first").await;

@@ -36,6 +36,9 @@ impl Effects {
         }
         if let Some(before) = event.before
             && let (None, Some(abort)) = (&before.abort, &event.status.abort)
+            && event
+                .controller()
+                .is_some_and(|who| !event.view.is_dead(who))
         {
             let revision = abort.revision.clone();
             let until = SOON.after(event.now);

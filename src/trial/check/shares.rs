@@ -9,7 +9,7 @@ use super::{Calls, Event};
 use crate::action::{ServerChanges, ServerVerb};
 use crate::api::{Name, Resource, Revision, RolloutSpec, RolloutStatus};
 use crate::sim::{Condition, Hand, InstanceView, ServerView, What};
-use crate::snapshot::{AdminState, CheckState};
+use crate::snapshot::{AdminState, CheckState, TaskState};
 
 /// Shares within this of each other are the same: no integer weights hit every share.
 pub const NEAR: f64 = 0.025;
@@ -348,12 +348,20 @@ fn stable_is_down(event: &Event, instance: &Name) -> bool {
         return true;
     };
     let all = event.view.servers(instance, &event.route.backend);
-    let mut servers = all.filter(|server| server.revision == Some(stable));
-    let is_there = servers.next().map(|first| {
-        let mut servers = servers.chain([first]);
-        servers.any(|server| server.check != CheckState::Failed)
-    });
-    !is_there.unwrap_or(event.view.ready_tasks(stable) > 0)
+    let mut servers = all
+        .filter(|server| server.revision == Some(stable) && !is_stopping(event, server))
+        .peekable();
+    if servers.peek().is_none() {
+        return event.view.ready_tasks(stable) == 0;
+    }
+    servers.all(|server| server.check == CheckState::Failed)
+}
+
+/// Whether the task behind a server is about to be stopped: whatever its checks say, it is on its way out.
+fn is_stopping(event: &Event, server: &ServerView) -> bool {
+    let mut tasks = event.view.tasks();
+    let id = server.task;
+    id.is_some() && tasks.any(|task| Some(task.id) == id && task.desired != TaskState::Running)
 }
 
 /// Whether every server of the stable revision on an instance takes requests.
