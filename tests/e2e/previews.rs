@@ -113,7 +113,7 @@ fn preview(lab: &Lab, number: u16) -> String {
 type Server = (Option<Endpoint>, AdminState, u16);
 
 /// What must be as it was.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Inventory {
     services: BTreeSet<String>,
     containers: BTreeSet<String>,
@@ -135,6 +135,22 @@ impl Inventory {
             configs: names(&["config", "ls", "--format", "{{.Name}}"]),
             servers: servers(lab),
         }
+    }
+
+    /// What there is that was not there `before`. Something of an earlier test may have been on its way out then.
+    fn beyond(&self, before: &Self) -> Vec<String> {
+        let named = [
+            (&self.services, &before.services),
+            (&self.containers, &before.containers),
+            (&self.networks, &before.networks),
+            (&self.configs, &before.configs),
+        ];
+        let named = named.into_iter().flat_map(|(now, then)| now - then);
+        let servers = self.servers.iter();
+        let servers = servers.filter(|(name, server)| before.servers.get(*name) != Some(server));
+        named
+            .chain(servers.map(|(name, server)| format!("{name} {server:?}")))
+            .collect()
     }
 }
 
@@ -264,7 +280,11 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
         told.elapsed()
     );
     lab.until("all is as it was before", PATIENCE, || {
-        (Inventory::take(&lab) == before).then_some(())
+        let left = Inventory::take(&lab).beyond(&before);
+        if !left.is_empty() && told.elapsed() > PATIENCE / 2 {
+            eprintln!("after {:?} there is still {left:?}", told.elapsed());
+        }
+        left.is_empty().then_some(())
     });
     eprintln!(
         "all is as it was before after {:?}, and after {:?} in all",

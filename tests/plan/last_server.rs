@@ -1,6 +1,6 @@
 //! TRAFFIC-5: somebody serves, always.
 
-use rolloutctl::action::ServerVerb;
+use rolloutctl::action::{Action, ServerVerb};
 use rolloutctl::api::{Duration, Revision, RolloutSpec, Step, Verb};
 use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName, TaskState};
 
@@ -301,6 +301,26 @@ fn safety_3_what_serves_alone_and_is_weighed_anew_was_changed_by_no_other_hand()
         });
         assert_eq!(toy.said("another hand changed the server"), 0);
     }
+}
+
+#[test]
+fn traffic_5_a_server_that_is_trusted_unchecked_relieves_nobody() {
+    let mut toy = Toy::stable(asked(2));
+    let v1 = toy.revision("v1");
+    // On one proxy a server was given its weight before its first check, as after a restart.
+    let trusted = toy.server_of(&v1);
+    let server = toy.server("lb-1", &trusted);
+    server.check = CheckState::Pending;
+    server.operational = OperationalState::Starting;
+    // A look that shows only a part says that the other task is gone.
+    toy.snapshot
+        .tasks
+        .retain(|_, task| trusted.ends_with(&task.id.0[..12]));
+    let plan = toy.turn_of_proxies(Checks::Pending);
+    let on_the_first = plan.actions.iter().filter(|action| {
+        matches!(action, Action::ChangeServers(changes) if changes.instance.as_str() == "lb-1")
+    });
+    assert_eq!(on_the_first.count(), 0, "{:#?}", plan.actions);
 }
 
 /// Whether every proxy has a server of `revision` that is up and takes requests.

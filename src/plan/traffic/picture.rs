@@ -204,14 +204,22 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Whether somebody else takes the requests of servers that leave (TRAFFIC-5).
+    /// Whether somebody else takes the requests of servers that leave (TRAFFIC-5): one that has passed its checks. Trust is
+    /// for a proxy on which nobody serves (TRAFFIC-6).
     pub fn is_relieved(&self) -> bool {
+        let takes_over = |server: &Server| {
+            let passed = server.seen.is_some_and(|fact| match fact.check {
+                CheckState::Passed | CheckState::Disabled => true,
+                CheckState::Pending | CheckState::Failed => false,
+            });
+            server.role != Role::Leaving && passed && may_serve(server)
+        };
         match self.last_server {
             LastServer::Goes => true,
             LastServer::Stays => self
                 .servers
                 .iter()
-                .any(|s| s.role != Role::Leaving && may_serve(s) && !self.target(s).is_zero()),
+                .any(|server| takes_over(server) && !self.target(server).is_zero()),
         }
     }
 

@@ -202,10 +202,13 @@ fn look(event: &Event, instance: &Name, canary: Option<&Revision>) -> (f64, bool
         }
         let weight = u32::from(server.weight.get());
         all += weight;
-        if canary.is_some() && server.revision == canary {
+        let is_canary = canary.is_some() && server.revision == canary;
+        if is_canary {
             mine += weight;
         }
-        serves |= server.task.is_some();
+        // A canary that is trusted unchecked may be found to fail on another instance, and loses its weight for that (TRAFFIC-1).
+        let is_trusted = !is_canary || server.check != CheckState::Pending;
+        serves |= is_trusted && server.task.is_some();
     }
     let share = if all == 0 {
         0.0
