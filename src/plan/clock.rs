@@ -28,10 +28,6 @@ pub(super) fn adjust(status: &mut RolloutStatus, input: &Input) {
         start(status, input);
     } else if span != clock.span {
         status.clock = Some(ProgressClock { span, ..clock });
-        let moved = |left: u64| {
-            left.saturating_add(span.as_millis())
-                .saturating_sub(clock.span.as_millis())
-        };
         if let Some(deadline) = &mut status.deadline {
             *deadline = span.after(clock.span.before(*deadline));
         }
@@ -40,7 +36,9 @@ pub(super) fn adjust(status: &mut RolloutStatus, input: &Input) {
             .as_mut()
             .and_then(|pause| pause.deadline_left_ms.as_mut())
         {
-            *left = moved(*left);
+            *left = left
+                .saturating_add(span.as_millis())
+                .saturating_sub(clock.span.as_millis());
         }
     }
 }

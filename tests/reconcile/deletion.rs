@@ -6,15 +6,24 @@ use crate::bench::Bench;
 use crate::neighbour::Mood;
 use crate::toy::spec;
 
-#[tokio::test]
-async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
+/// A rollout whose deletion was asked for so many turns ago, in that mood, after so many turns. A turn takes 100 ms in
+/// this world.
+async fn deleted(mood: Mood, after: u32, turns: u32) -> Bench {
     let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingSlowly);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..5 {
+    bench.world.feel(mood);
+    for _ in 0..after {
         bench.turn().await;
     }
+    bench.world.delete();
+    for _ in 0..turns {
+        bench.turn().await;
+    }
+    bench
+}
+
+#[tokio::test]
+async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
+    let mut bench = deleted(Mood::MakingSlowly, 1, 5).await;
     assert!(bench.world.remembers(), "its service will come");
     bench.world.feel(Mood::Willing);
     bench.until("deleted", |world| !world.remembers()).await;
@@ -23,13 +32,7 @@ async fn safety_7_a_deletion_waits_for_a_service_that_is_being_made() {
 
 #[tokio::test]
 async fn safety_7_a_deletion_waits_for_a_service_that_may_still_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingUnheard);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..100 {
-        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
-    }
+    let mut bench = deleted(Mood::MakingUnheard, 1, 100).await;
     assert!(bench.world.remembers(), "its service may still come");
     bench.world.feel(Mood::Willing);
     bench.until("deleted", |world| !world.remembers()).await;
@@ -38,27 +41,13 @@ async fn safety_7_a_deletion_waits_for_a_service_that_may_still_come() {
 
 #[tokio::test]
 async fn safety_7_a_deletion_does_not_wait_for_ever_for_a_service_that_may_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::MakingUnheard);
-    bench.turn().await;
-    bench.world.delete();
-    for _ in 0..400 {
-        bench.turn().await;
-    }
+    let bench = deleted(Mood::MakingUnheard, 1, 400).await;
     assert!(!bench.world.remembers());
 }
 
 #[tokio::test]
 async fn safety_7_a_deletion_waits_for_servers_that_may_still_come() {
-    let mut bench = Bench::new(spec("web:1"));
-    bench.world.feel(Mood::EnteringUnheard);
-    for _ in 0..5 {
-        bench.turn().await;
-    }
-    bench.world.delete();
-    for _ in 0..100 {
-        bench.turn().await; // 10 s, as a turn takes 100 ms in this world.
-    }
+    let mut bench = deleted(Mood::EnteringUnheard, 5, 100).await;
     assert!(bench.world.remembers(), "its servers may still come");
     let status = bench.world.status();
     assert_eq!(status.waiting_on, None, "nothing drains");
@@ -84,4 +73,16 @@ async fn safety_7_what_is_left_as_it_is_waits_for_no_servers() {
     bench.world.delete_with(Dependents::Orphan);
     bench.turn().await;
     assert!(!bench.world.remembers());
+}
+
+#[tokio::test]
+async fn safety_7_who_takes_over_from_one_that_did_not_end_waits_for_what_that_asked_for() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.reconciler.succeed();
+    bench.world.delete();
+    for _ in 0..100 {
+        bench.turn().await;
+    }
+    assert!(bench.world.remembers(), "something may still come");
+    bench.until("deleted", |world| !world.remembers()).await;
 }

@@ -83,6 +83,14 @@ impl Server<'_> {
         })
     }
 
+    /// Whether it is up by its own checks, and not on trust.
+    fn is_checked(&self) -> bool {
+        let on_trust = self
+            .seen
+            .is_some_and(|fact| fact.check == CheckState::Pending);
+        self.is_up() && !on_trust
+    }
+
     /// Whether a weight that was given before any check of its own still counts. What fails of the canary somewhere
     /// speaks against all of it that is not checked yet (TRAFFIC-1); stable is given the chance.
     const fn keeps_trust(&self) -> bool {
@@ -208,11 +216,7 @@ impl<'a> Picture<'a> {
     /// for a proxy on which nobody serves (TRAFFIC-6).
     pub fn is_relieved(&self) -> bool {
         let takes_over = |server: &Server| {
-            let passed = server.seen.is_some_and(|fact| match fact.check {
-                CheckState::Passed | CheckState::Disabled => true,
-                CheckState::Pending | CheckState::Failed => false,
-            });
-            server.role != Role::Leaving && passed && may_serve(server)
+            server.role != Role::Leaving && server.is_checked() && may_serve(server)
         };
         match self.last_server {
             LastServer::Goes => true,
@@ -245,12 +249,7 @@ impl<'a> Picture<'a> {
     /// How many servers of a role are wanted and up by their own checks. One that was given its
     /// weight before them, as nobody served, is up on trust (TRAFFIC-6): no evidence for going on.
     pub fn checked_up(&self, role: Role) -> u32 {
-        let is_checked = |server: &&Server| {
-            let on_trust = server
-                .seen
-                .is_some_and(|fact| fact.check == CheckState::Pending);
-            server.role == role && server.is_up() && !on_trust
-        };
+        let is_checked = |server: &&Server| server.role == role && server.is_checked();
         let count = self.servers.iter().filter(is_checked).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
