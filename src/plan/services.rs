@@ -7,13 +7,17 @@ use super::traffic::Role;
 use super::{Input, hands, leaving, preview, stages};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::api::{Access, AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
-use crate::snapshot::{ServiceFact, TaskState};
+use crate::snapshot::{ServiceFact, TaskFact, TaskState};
 
 /// How long a task may take to become ready before nobody waits for it.
 const STARTING: Duration = Duration::from_secs(30);
 
 /// How long the Swarm may take until it has told tasks to stop that their service asks for no more.
 const STOPPING: Duration = Duration::from_secs(20);
+
+/// Within how many seconds the Swarm notices that a node has died: three of its beats are missed first, of five seconds each
+/// (swarmkit, `manager/dispatcher`).
+const NOTICING_SECS: u32 = 30;
 
 /// What to change of the rollout's services; all of it, in the order of urgency. How much of it
 /// may be done in one turn is a matter of [`super::safety`].
@@ -117,7 +121,7 @@ fn keep(
 /// of its nodes first (swarmkit, `manager/orchestrator/replicated`). Fewer than that are asked for once others serve, or
 /// nobody knows when they will.
 fn fewest(input: &Input, scene: &Scene, service: &ServiceFact) -> u32 {
-    if !is_settling(input, service) {
+    if !is_settling(input, scene, service) {
         return 0;
     }
     let up = scene
@@ -139,9 +143,9 @@ fn meant_to_run(service: &ServiceFact, input: &Input) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Whether tasks are about to serve: one has just started, or is asked for and was not seen yet, and none fails again and again.
-/// One failure in a slot may be that of its node.
-fn is_settling(input: &Input, service: &ServiceFact) -> bool {
+/// Whether tasks are about to serve: one has just started, or is asked for and was not seen yet, or is down and will be replaced;
+/// and none fails again and again. One failure in a slot may be that of its node.
+fn is_settling(input: &Input, scene: &Scene, service: &ServiceFact) -> bool {
     let mut failed_slots = BTreeSet::new();
     let is_new = input.now < STARTING.after(service.changed_at);
     let mut starting = is_new && meant_to_run(service, input) < service.replicas;
@@ -150,7 +154,7 @@ fn is_settling(input: &Input, service: &ServiceFact) -> bool {
         match task.state {
             // One that runs may still have to begin to listen.
             TaskState::Waiting | TaskState::Running => {
-                starting |= input.now < STARTING.after(task.since);
+                starting |= input.now < STARTING.after(task.since) || is_unnoticed(scene, task);
             }
             TaskState::Failed | TaskState::Rejected => failing |= !failed_slots.insert(task.slot),
             TaskState::Complete | TaskState::Shutdown | TaskState::Orphaned | TaskState::Remove => {
@@ -158,6 +162,15 @@ fn is_settling(input: &Input, service: &ServiceFact) -> bool {
         }
     }
     starting && !failing
+}
+
+/// Whether a proxy knows that a task does not answer, and the Swarm may not know it yet.
+fn is_unnoticed(scene: &Scene, task: &TaskFact) -> bool {
+    let mut servers = scene.pictures().flat_map(|(_, picture)| &picture.servers);
+    task.desired == TaskState::Running
+        && servers.any(|server| {
+            server.name.is_of(&task.id) && server.fails_since_less_than(NOTICING_SECS)
+        })
 }
 
 fn scale(service: &ServiceFact, replicas: u32) -> Action {

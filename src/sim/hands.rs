@@ -122,7 +122,10 @@ impl State {
                 self.hand_changes_server(which, |server, _| server.weight = *weight);
             }
             Hand::SetState(which, admin) => {
-                self.hand_changes_server(which, |server, idle| set_admin(server, *admin, idle));
+                let now = self.now;
+                self.hand_changes_server(which, |server, idle| {
+                    set_admin(server, *admin, now, idle);
+                });
             }
             Hand::StackDeploy(count) => {
                 for _ in 0..*count {

@@ -94,7 +94,9 @@ pub(super) struct Server {
     pub weight: ServerWeight,
     pub is_checked: bool,
     pub check: CheckState,
-    pub is_up: bool,
+    is_up: bool,
+    /// When it last came up or went down.
+    changed: Time,
     /// Counts turns of checks, so that one that was planned before a change is of no account.
     turn: u32,
     /// Until when idle connections keep it from being removed.
@@ -113,6 +115,14 @@ impl Server {
         self.streams.iter().map(|stream| stream.open(now)).sum()
     }
 
+    /// It is up or down from now on, if it was not so already.
+    fn set_up(&mut self, is_up: bool, now: Time) {
+        if self.is_up != is_up {
+            self.is_up = is_up;
+            self.changed = now;
+        }
+    }
+
     fn fact(&self, now: Time) -> ServerFact {
         let is_off = self.admin == AdminState::Maintenance;
         ServerFact {
@@ -123,6 +133,7 @@ impl Server {
             } else {
                 OperationalState::Stopped
             },
+            unchanged_secs: u32::try_from(now.since(self.changed) / SECOND).unwrap_or(0),
             check: match (self.is_checked, is_off) {
                 (false, _) => CheckState::Disabled,
                 // In maintenance the column is empty.
@@ -240,6 +251,7 @@ fn foreign_fact(weight: u16) -> ServerFact {
         endpoint: None,
         admin: AdminState::Ready,
         operational: OperationalState::Running,
+        unchanged_secs: 0,
         check: CheckState::Disabled,
         weight: ServerWeight::new(weight),
         sessions: 0,

@@ -43,6 +43,8 @@ pub struct ServerFact {
     pub admin: AdminState,
     /// What HAProxy makes of it.
     pub operational: OperationalState,
+    /// Since how many seconds that is so (`srv_time_since_last_change`).
+    pub unchanged_secs: u32,
     /// What its health check says.
     pub check: CheckState,
     /// Its weight as set (`srv_uweight`).

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use rolloutctl::api::{Phase, Revision};
+use rolloutctl::api::Phase;
 use rolloutctl::snapshot::ServerName;
 
 use crate::daemon::Controller;
@@ -14,11 +14,10 @@ use crate::log::Log;
 use crate::manifest::{Manifest, gate};
 use crate::site::{end, has_share, is_at_rest, runs, serve, servers};
 use crate::switch::switch;
+use crate::{INSTANCES, nodes_of};
 
 /// The node that is lost; the controller speaks to the first one.
 const NODE: &str = "node-3";
-
-const INSTANCES: [&str; 2] = ["lb-1", "lb-2"];
 
 /// The servers of the rollout `name` on the lost node, on either instance.
 fn servers_there(lab: &Lab, name: &str, node: IpAddr) -> BTreeSet<ServerName> {
@@ -27,17 +26,6 @@ fn servers_there(lab: &Lab, name: &str, node: IpAddr) -> BTreeSet<ServerName> {
         .flat_map(|one| servers(lab, one, name));
     let there = all.filter(|(_, fact)| fact.endpoint.is_some_and(|end| end.address == node));
     there.map(|(server, _)| server).collect()
-}
-
-/// The nodes on which the running tasks of a revision are, a word for each task.
-fn nodes_of(lab: &Lab, name: &str, revision: &Revision) -> Vec<String> {
-    let service = format!("{name}-{revision}");
-    let filter = ["--filter", "desired-state=running"];
-    let format = ["--format", "{{.Node}} {{.CurrentState}}"];
-    let listed = lab.docker(&[&["service", "ps", &service], &filter[..], &format[..]].concat());
-    let running = listed.lines().filter(|line| line.contains("Running"));
-    let node = |line: &str| line.split(' ').next().map(ToOwned::to_owned);
-    running.filter_map(node).collect()
 }
 
 /// The requests of which the proxies log nothing: one that fails on a reused connection to a server, and is not its

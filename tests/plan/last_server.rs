@@ -138,7 +138,54 @@ fn one_is_down(toy: &mut Toy) {
         let down = up.next_back().expect("one that serves");
         down.check = CheckState::Failed;
         down.operational = OperationalState::Stopped;
+        down.unchanged_secs = 0;
     }
+}
+
+/// Two tasks serve, one is wanted, and the checks of the other fail: the Swarm thinks that it runs.
+fn fewer_beside_one_that_is_down() -> (Toy, Revision) {
+    let mut toy = Toy::stable(asked(2));
+    let v1 = toy.revision("v1");
+    toy.wait(Duration::from_secs(60));
+    one_is_down(&mut toy);
+    toy.apply(asked(1));
+    (toy, v1)
+}
+
+#[test]
+fn traffic_5_swarm_is_given_the_time_to_notice_that_a_task_is_down() {
+    let (mut toy, v1) = fewer_beside_one_that_is_down();
+    toy.turns(2);
+    assert_eq!(toy.replicas(&v1), Some(2), "Swarm might stop the other one");
+    toy.wait(Duration::from_secs(30));
+    toy.turns(1);
+    assert_eq!(toy.replicas(&v1), Some(1), "it never will");
+}
+
+#[test]
+fn traffic_5_the_first_check_that_fails_counts_before_the_server_is_down() {
+    let (mut toy, v1) = fewer_beside_one_that_is_down();
+    for proxy in toy.proxies() {
+        let servers = proxy.backends.get_mut(BACKEND).expect("the backend");
+        let mut failed = servers
+            .values_mut()
+            .filter(|server| server.check == CheckState::Failed);
+        let down = failed.next().expect("the one that is down");
+        down.operational = OperationalState::Stopping;
+        down.unchanged_secs = 60;
+    }
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(toy.replicas(&v1), Some(2), "up for a minute, so far");
+}
+
+#[test]
+fn traffic_5_a_task_that_swarm_stops_already_is_not_waited_for() {
+    let (mut toy, v1) = fewer_beside_one_that_is_down();
+    let mut tasks = toy.snapshot.tasks.values_mut();
+    let other = tasks.find(|task| task.slot == 2).expect("a second task");
+    other.desired = TaskState::Shutdown;
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(toy.replicas(&v1), Some(1));
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Toy {
         for action in &plan.actions {
             self.act(action);
         }
-        self.now = TURN.after(self.now);
+        self.wait(TURN);
         plan
     }
 
@@ -287,6 +287,12 @@ impl Toy {
 
     pub fn wait(&mut self, duration: Duration) {
         self.now = duration.after(self.now);
+        let seconds = u32::try_from(duration.as_std().as_secs()).expect("a short while");
+        for proxy in self.proxies() {
+            for server in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
+                server.unchanged_secs += seconds;
+            }
+        }
     }
 
     pub fn apply(&mut self, spec: RolloutSpec) {

@@ -285,6 +285,7 @@ fn traffic_7_foreign_servers_are_left_alone() {
             endpoint: None,
             admin: AdminState::Ready,
             operational: OperationalState::Running,
+            unchanged_secs: 60,
             check: CheckState::Disabled,
             weight: rolloutctl::api::ServerWeight::EVEN,
             sessions: 1,

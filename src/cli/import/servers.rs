@@ -165,6 +165,7 @@ pub(super) mod tests {
             }),
             admin: AdminState::Ready,
             operational: OperationalState::Running,
+            unchanged_secs: 60,
             check: CheckState::Passed,
             weight: ServerWeight::new(1),
             sessions: 0,

@@ -91,6 +91,16 @@ impl Server<'_> {
         self.is_up() && !on_trust
     }
 
+    /// Whether its checks began to fail less than so many seconds ago. One that failed, and has not failed often enough to be
+    /// down yet, counts.
+    pub fn fails_since_less_than(&self, seconds: u32) -> bool {
+        self.seen.is_some_and(|fact| {
+            let is_down = fact.operational == OperationalState::Stopped;
+            let is_known = is_down && fact.unchanged_secs >= seconds;
+            fact.check == CheckState::Failed && !is_known
+        })
+    }
+
     /// Whether a weight that was given before any check of its own still counts. What fails of the canary somewhere
     /// speaks against all of it that is not checked yet (TRAFFIC-1); stable is given the chance.
     const fn keeps_trust(&self) -> bool {

@@ -130,13 +130,13 @@ impl State {
         match change.verb {
             ServerVerb::Add(_) => {}
             ServerVerb::Enable => {
-                enable(server);
+                enable(server, now);
                 let serial = server.serial;
                 self.plan_check(index, serial);
             }
             ServerVerb::Weigh(weight) => server.weight = weight,
-            ServerVerb::Drain => set_admin(server, AdminState::Drain, idle),
-            ServerVerb::Maintain => set_admin(server, AdminState::Maintenance, idle),
+            ServerVerb::Drain => set_admin(server, AdminState::Drain, now, idle),
+            ServerVerb::Maintain => set_admin(server, AdminState::Maintenance, now, idle),
             ServerVerb::Cut => self.cut(index, backend, &name),
             ServerVerb::Delete => {
                 may_delete(server, now)?;
@@ -158,6 +158,7 @@ impl State {
             is_checked: false,
             check: CheckState::Pending,
             is_up: false,
+            changed: self.now,
             turn: 0,
             idle_until: self.now,
             streams: Vec::new(),
@@ -193,23 +194,28 @@ impl State {
 
 /// `enable health` and `enable server`: out of maintenance and drain. What comes out of maintenance
 /// counts as up until its first check, which one failure takes down again.
-fn enable(server: &mut Server) {
+fn enable(server: &mut Server, now: Time) {
     let was_off = server.admin == AdminState::Maintenance;
     server.admin = AdminState::Ready;
     if was_off || !server.is_checked {
-        server.is_up = true;
+        server.set_up(true, now);
         server.check = CheckState::Pending;
     }
     server.is_checked = true;
 }
 
-pub(in crate::sim) fn set_admin(server: &mut Server, admin: AdminState, idle_until: Time) {
+pub(in crate::sim) fn set_admin(
+    server: &mut Server,
+    admin: AdminState,
+    now: Time,
+    idle_until: Time,
+) {
     let was_off = server.admin == AdminState::Maintenance;
     match admin {
-        AdminState::Ready => enable(server),
+        AdminState::Ready => enable(server, now),
         AdminState::Drain => {
             if was_off {
-                server.is_up = true;
+                server.set_up(true, now);
                 server.check = CheckState::Pending;
             }
             server.admin = AdminState::Drain;

@@ -57,6 +57,7 @@ impl State {
     }
 
     fn check(&mut self, index: usize, serial: u64, turn: u32) {
+        let now = self.now;
         let listening = &self.swarm.listening;
         let instance = &mut self.proxies.instances[index];
         let name = instance.name.clone();
@@ -73,7 +74,7 @@ impl State {
             CheckState::Failed
         };
         server.check = check;
-        server.is_up = answers;
+        server.set_up(answers, now);
         let (backend, server_name) = (backend.to_owned(), server_name.to_owned());
         if let Some(backend) = self.proxies.instances[index].backends.get_mut(&backend) {
             backend.dirty = true;

@@ -217,6 +217,7 @@ fn change_server(servers: &mut BTreeMap<String, ServerFact>, change: &ServerChan
             endpoint: Some(endpoint),
             admin: AdminState::Maintenance,
             operational: OperationalState::Stopped,
+            unchanged_secs: 0,
             check: CheckState::Pending,
             weight: ServerWeight::ZERO,
             sessions: 0,

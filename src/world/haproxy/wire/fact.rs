@@ -54,6 +54,7 @@ fn server_fact(state: &Row, counters: &Row) -> Result<ServerFact, WireError> {
         endpoint: endpoint(state),
         admin: admin(number("show servers state", state, "srv_admin_state")?),
         operational: operational(state)?,
+        unchanged_secs: unchanged_secs(state)?,
         check: check(state, counters)?,
         weight: ServerWeight::new(number("show servers state", state, "srv_uweight")?),
         sessions: number::<u32>("show stat", counters, "scur")?.saturating_add(number(
@@ -97,6 +98,12 @@ fn operational(state: &Row) -> Result<OperationalState, WireError> {
         "3" => Ok(OperationalState::Stopping),
         other => Err(strange("show servers state", "srv_op_state", other)),
     }
+}
+
+/// A difference of two times of the wall clock: one that was set back since makes it negative.
+fn unchanged_secs(state: &Row) -> Result<u32, WireError> {
+    let seconds: i64 = number("show servers state", state, "srv_time_since_last_change")?;
+    Ok(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
 /// Whether the check is enabled is told by `srv_check_state`, its last result by `check_status`.
@@ -186,6 +193,7 @@ mod tests {
                 }),
                 admin: AdminState::Ready,
                 operational: OperationalState::Running,
+                unchanged_secs: 2,
                 check: CheckState::Passed,
                 weight: ServerWeight::new(7),
                 sessions: 0,
@@ -236,7 +244,8 @@ mod tests {
                  b,s,0,0,UP,{status},1,2,{health}\n"
             );
             let state = "1\n# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state \
-                         srv_uweight srv_check_state\nb s 10.0.0.1 80 2 0 1 6\n";
+                         srv_uweight srv_check_state srv_time_since_last_change\n\
+                         b s 10.0.0.1 80 2 0 1 6 9\n";
             let fact = proxy_fact(INFO, state, &stat).expect("tables");
             fact.backends["b"]["s"].check
         };
