@@ -63,13 +63,13 @@ pub(super) enum Owner {
 /// The work that lies undone, by its fingerprint (see [`crate::reconcile::Work`] and [`Undone`]).
 type Fingerprints = BTreeMap<Owner, u64>;
 
-/// The same, each with the time for which it may look undone though it is done: the age of the reading that asks for it.
+/// The same, each with the time for which it may look undone though whoever acts is at work: the age of the reading that asks
+/// for it, or how long a rollout's work may lie on purpose.
 pub(super) type Work = BTreeMap<Owner, (u64, Duration)>;
 
 /// All the work that lies undone.
 pub(super) fn work(report: &TurnReport, undone: BTreeMap<Name, Undone>) -> Work {
-    let rollouts = report.work().into_iter();
-    let rollouts = rollouts.map(|(name, it)| (name, (it, Duration::ZERO)));
+    let rollouts = report.work();
     let sources = undone.into_iter();
     let sources = sources.map(|(name, it)| (name, (it.fingerprint, it.read_ago)));
     owned(rollouts, sources)

@@ -226,6 +226,7 @@ mod tests {
             weight: 5,
             waiting_on: Some("tasks"),
             work: Work::None,
+            may_lie: Duration::ZERO,
             problem: Some("no space left".to_owned()),
         };
         let rollouts = names.iter().map(|name| {

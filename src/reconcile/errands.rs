@@ -112,7 +112,7 @@ impl Errands {
 }
 
 /// How long something may still come after the answer to the request for it was lost.
-const LATEST: Duration = Duration::from_secs(30);
+pub(super) const LATEST: Duration = Duration::from_secs(30);
 
 /// The rollouts for which a service or a server may still come, each with the steady time until when: whether it was made
 /// is not known.

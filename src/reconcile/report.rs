@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Planned;
+use super::errands::LATEST;
 use crate::action::Action;
 use crate::api::{Name, Phase};
 use crate::world::{Contents, WorldError};
@@ -36,6 +38,9 @@ pub struct RolloutReport {
     pub waiting_on: Option<&'static str>,
     /// What there was to do.
     pub work: Work,
+    /// For how long whoever acts may have let that lie on purpose: it knows of something that may still come, and who
+    /// watches does not.
+    pub may_lie: Duration,
     /// What went wrong with it in this turn.
     pub problem: Option<String>,
 }
@@ -88,12 +93,13 @@ impl TurnReport {
         }
     }
 
-    /// The undone work of all rollouts.
-    pub fn work(&self) -> BTreeMap<Name, u64> {
-        self.rollouts
-            .iter()
-            .filter_map(|(name, report)| Some((name.clone(), report.fingerprint()?)))
-            .collect()
+    /// The undone work of all rollouts, and for how long it may lie.
+    pub fn work(&self) -> BTreeMap<Name, (u64, Duration)> {
+        let rollouts = self.rollouts.iter();
+        let work = rollouts.filter_map(|(name, report)| {
+            Some((name.clone(), (report.fingerprint()?, report.may_lie)))
+        });
+        work.collect()
     }
 }
 
@@ -120,11 +126,21 @@ pub(super) fn of(planned: &[Planned]) -> TurnReport {
                 .as_ref()
                 .map(crate::api::WaitingOn::label),
             work: work(planned),
+            may_lie: may_lie(planned),
             problem: None,
         };
         report.rollouts.insert(planned.name.clone(), rollout);
     }
     report
+}
+
+/// The end of a deletion waits for what may still come (SAFETY-7).
+fn may_lie(planned: &Planned) -> Duration {
+    if planned.plan.actions.contains(&Action::Forget) {
+        LATEST
+    } else {
+        Duration::ZERO
+    }
 }
 
 fn work(planned: &Planned) -> Work {

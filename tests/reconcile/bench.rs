@@ -23,12 +23,16 @@ pub struct Bench {
 impl Bench {
     pub fn new(spec: RolloutSpec) -> Self {
         let world = Neighbour::new(spec);
-        let time = Arc::new(Time(world.clone()));
         Self {
             lease: world.lease_to("us"),
-            reconciler: Reconciler::new(world.clone(), time, Arc::new(Inbox::default())),
+            reconciler: reconciler(&world),
             world,
         }
+    }
+
+    /// Another one in the same world, which stands by.
+    pub fn standby(&self) -> Reconciler {
+        reconciler(&self.world)
     }
 
     pub async fn try_turn(&mut self) -> Result<TurnReport, TurnError> {
@@ -67,4 +71,9 @@ impl Bench {
         }
         panic!("it never comes to rest; status: {:#?}", self.world.status());
     }
+}
+
+fn reconciler(world: &Arc<Neighbour>) -> Reconciler {
+    let time = Arc::new(Time(world.clone()));
+    Reconciler::new(world.clone(), time, Arc::new(Inbox::default()))
 }

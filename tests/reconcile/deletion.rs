@@ -1,6 +1,9 @@
 //! SAFETY-7: what a deletion waits for that is not there yet.
 
+use std::time::Duration;
+
 use rolloutctl::api::Dependents;
+use rolloutctl::reconcile::Mandate;
 
 use crate::bench::Bench;
 use crate::neighbour::Mood;
@@ -85,4 +88,26 @@ async fn safety_7_who_takes_over_from_one_that_did_not_end_waits_for_what_that_a
     }
     assert!(bench.world.remembers(), "something may still come");
     bench.until("deleted", |world| !world.remembers()).await;
+}
+
+#[tokio::test]
+async fn safety_6_who_stands_by_gives_the_end_of_a_deletion_the_time_that_it_may_take() {
+    let mut bench = Bench::new(spec("web:1"));
+    let mut standby = bench.standby();
+    let report = standby.turn(Mandate::Watch).await.expect("a turn");
+    let may_lie = |(_, for_so_long)| for_so_long;
+    let begun: Vec<_> = report.work().into_values().map(may_lie).collect();
+    assert_eq!(begun, [Duration::ZERO], "nobody waits with a beginning");
+    bench.reconciler.succeed();
+    bench.world.delete();
+    for _ in 0..20 {
+        bench.turn().await;
+    }
+    let report = standby.turn(Mandate::Watch).await.expect("a turn");
+    let ended: Vec<_> = report.work().into_values().map(may_lie).collect();
+    assert_eq!(
+        ended,
+        [Duration::from_secs(30)],
+        "two that stand by would take the lease from each other without end"
+    );
 }

@@ -13,6 +13,9 @@ use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
 
+/// How much later that is seen while an instance hangs: a look takes its time limit here, and one may have just begun.
+const SLOW: Duration = Duration::from_secs(4);
+
 /// What is to be seen soon.
 #[derive(Default)]
 pub(super) struct Effects {
@@ -23,8 +26,8 @@ pub(super) struct Effects {
 
 /// Traffic that is to be taken back from a revision on an instance.
 struct Owed {
-    /// Put off for as long as stable cannot take it.
-    until: Timestamp,
+    /// None for as long as stable cannot take it.
+    until: Option<Timestamp>,
     instance: Name,
     revision: Revision,
 }
@@ -43,7 +46,7 @@ impl Effects {
             let revision = abort.revision.clone();
             let until = SOON.after(event.now);
             self.owed.extend(event.instances().map(|instance| Owed {
-                until,
+                until: can_be_taken_back(event, &instance.name).then_some(until),
                 instance: instance.name.clone(),
                 revision: revision.clone(),
             }));
@@ -56,11 +59,13 @@ impl Effects {
             self.owed.clear();
         }
         for owed in &mut self.owed {
-            if !can_be_taken_back(event, &owed.instance) {
-                owed.until = SOON.after(event.now);
-            }
+            owed.until = can_be_taken_back(event, &owed.instance)
+                .then(|| owed.until.unwrap_or_else(|| soon(event)));
         }
-        let due = self.owed.extract_if(.., |owed| owed.until < event.now);
+        let is_due = |until: Timestamp| until < event.now;
+        let due = self
+            .owed
+            .extract_if(.., |owed| owed.until.is_some_and(is_due));
         for owed in due.collect::<Vec<_>>() {
             is_taken_back(event, &owed);
         }
@@ -94,6 +99,14 @@ impl Effects {
             );
         }
     }
+}
+
+/// Until when a controller has seen what is so from now on, and has acted.
+fn soon(event: &Event) -> Timestamp {
+    let mut instances = event.instances();
+    let is_slow = instances.any(|instance| !answers(event, &instance.name));
+    let soon = SOON.after(event.now);
+    if is_slow { SLOW.after(soon) } else { soon }
 }
 
 /// Whether stable has a server there that takes requests, of a task that is meant to stay: one that has not passed its
