@@ -20,6 +20,7 @@ mod clock;
 mod command;
 mod conditions;
 mod deletion;
+mod fewest;
 mod hands;
 mod invalid;
 mod jobs;

@@ -13,6 +13,8 @@ mod deadline;
 mod deletion;
 #[path = "plan/edits.rs"]
 mod edits;
+#[path = "plan/fewest.rs"]
+mod fewest;
 #[path = "plan/jobs.rs"]
 mod jobs;
 #[path = "plan/last_server.rs"]

@@ -155,7 +155,10 @@ impl Leadership {
             now.saturating_sub(*since) >= patience(owner, *fingerprint).saturating_add(age)
         });
         if is_overdue {
-            warn!("work has lain undone for {:?}; taking over", self.patience);
+            warn!(
+                "work has lain undone for {:?} or more; taking over",
+                self.patience
+            );
             self.take(world).await?;
             return Ok(Some(Handover::Seized));
         }

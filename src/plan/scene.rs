@@ -256,7 +256,9 @@ fn view<'a>(
         Some(InstanceFact::Unreachable { problem }) => View::Unreachable(problem),
         Some(InstanceFact::Reachable(proxy)) => match proxy.backends.get(backend) {
             None => View::NoBackend,
-            Some(servers) => View::Seen(Picture::of(intent, tasks, down, servers)),
+            Some(servers) => {
+                View::Seen(Picture::of(intent, tasks, down, servers, proxy.uptime_secs))
+            }
         },
     }
 }
@@ -350,9 +352,12 @@ fn out_of_sight(
         return BTreeSet::new();
     };
     let timeout = input.drain_timeout();
+    // The time of day may jump, and a proxy's own does not.
+    let is_young = std::time::Duration::from_secs(youngest) < timeout.as_std();
     let has_time = |since: Timestamp| {
         let age = input.now.duration_since(timeout.before(since)).as_secs();
-        u64::try_from(age).is_ok_and(|age| age >= youngest) && input.now < timeout.after(since)
+        let was_reloaded = u64::try_from(age).is_ok_and(|age| age >= youngest);
+        was_reloaded && (is_young || input.now < timeout.after(since))
     };
     let left = status.leaving.iter();
     left.filter(|(_, since)| has_time(**since))

@@ -1,23 +1,14 @@
 //! Services: one per revision, with as many tasks as its role wants.
 
-use std::collections::BTreeSet;
-
 use super::scene::Scene;
 use super::traffic::Role;
-use super::{Input, hands, leaving, preview, stages};
+use super::{Input, fewest, hands, leaving, preview, stages};
 use crate::action::{Action, NewService, ServiceTarget};
 use crate::api::{Access, AttemptOutcome, Duration, HistoryEntry, Revision, RolloutStatus};
-use crate::snapshot::{ServiceFact, TaskFact, TaskState};
-
-/// How long a task may take to become ready before nobody waits for it.
-const STARTING: Duration = Duration::from_secs(30);
+use crate::snapshot::{ServiceFact, TaskState};
 
 /// How long the Swarm may take until it has told tasks to stop that their service asks for no more.
 const STOPPING: Duration = Duration::from_secs(20);
-
-/// Within how many seconds the Swarm notices that a node has died: three of its beats are missed first, of five seconds each
-/// (swarmkit, `manager/dispatcher`).
-const NOTICING_SECS: u32 = 30;
 
 /// What to change of the rollout's services; all of it, in the order of urgency. How much of it
 /// may be done in one turn is a matter of [`super::safety`].
@@ -85,6 +76,10 @@ fn keep(
     replicas: u32,
 ) -> Option<Action> {
     let record = status.revisions.get(revision)?;
+    let seen = input.snapshot.service(input.name, revision);
+    let role = role(status, revision);
+    let fewest = seen.map_or(0, |service| fewest::of(input, scene, service, role));
+    let replicas = replicas.max(fewest);
     let wanted = NewService {
         rollout: input.name.clone(),
         revision: revision.clone(),
@@ -95,7 +90,7 @@ fn keep(
     if preview::must_wait(status, input, revision) {
         return None;
     }
-    let Some(service) = input.snapshot.service(input.name, revision) else {
+    let Some(service) = seen else {
         return Some(Action::CreateService(wanted));
     };
     if service.drift.is_some() {
@@ -108,69 +103,27 @@ fn keep(
     if service.replicas == replicas {
         return is_overlooked(service, input).then(|| scale(service, replicas));
     }
-    let is_stable = status.stable_revision.as_ref() == Some(revision);
-    let next = if is_stable {
-        replicas.max(fewest(input, scene, service))
-    } else {
-        replicas
-    };
-    (service.replicas != next).then(|| scale(service, next))
+    Some(scale(service, replicas))
 }
 
-/// The fewest tasks that may be asked for so that one that serves is left, whichever Swarm stops: it chooses by the balance
-/// of its nodes first (swarmkit, `manager/orchestrator/replicated`). Fewer than that are asked for once others serve, or
-/// nobody knows when they will.
-fn fewest(input: &Input, scene: &Scene, service: &ServiceFact) -> u32 {
-    if !is_settling(input, scene, service) {
-        return 0;
+/// What a revision that is kept does for the rollout.
+fn role(status: &RolloutStatus, revision: &Revision) -> Role {
+    if status.stable_revision.as_ref() == Some(revision) {
+        Role::Stable
+    } else if status.canary_revision.as_ref() == Some(revision) {
+        Role::Canary
+    } else {
+        Role::Warm
     }
-    let up = scene
-        .pictures()
-        .map(|(_, picture)| picture.checked_up(Role::Stable));
-    let serving = up.min().unwrap_or(0);
-    // What was asked for just now may still have to stop some.
-    let at_work = service.replicas.max(meant_to_run(service, input));
-    let fewest = at_work.saturating_sub(serving.saturating_sub(1));
-    fewest.min(service.replicas)
 }
 
 /// How many tasks the Swarm means to run.
-fn meant_to_run(service: &ServiceFact, input: &Input) -> u32 {
+pub(super) fn meant_to_run(service: &ServiceFact, input: &Input) -> u32 {
     let tasks = input.snapshot.living_tasks_of(&service.id);
     let count = tasks
         .filter(|task| task.desired == TaskState::Running)
         .count();
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Whether tasks are about to serve: one has just started, or is asked for and was not seen yet, or is down and will be replaced;
-/// and none fails again and again. One failure in a slot may be that of its node.
-fn is_settling(input: &Input, scene: &Scene, service: &ServiceFact) -> bool {
-    let mut failed_slots = BTreeSet::new();
-    let is_new = input.now < STARTING.after(service.changed_at);
-    let mut starting = is_new && meant_to_run(service, input) < service.replicas;
-    let mut failing = false;
-    for task in input.snapshot.tasks_of(&service.id) {
-        match task.state {
-            // One that runs may still have to begin to listen.
-            TaskState::Waiting | TaskState::Running => {
-                starting |= input.now < STARTING.after(task.since) || is_unnoticed(scene, task);
-            }
-            TaskState::Failed | TaskState::Rejected => failing |= !failed_slots.insert(task.slot),
-            TaskState::Complete | TaskState::Shutdown | TaskState::Orphaned | TaskState::Remove => {
-            }
-        }
-    }
-    starting && !failing
-}
-
-/// Whether a proxy knows that a task does not answer, and the Swarm may not know it yet.
-fn is_unnoticed(scene: &Scene, task: &TaskFact) -> bool {
-    let mut servers = scene.pictures().flat_map(|(_, picture)| &picture.servers);
-    task.desired == TaskState::Running
-        && servers.any(|server| {
-            server.name.is_of(&task.id) && server.fails_since_less_than(NOTICING_SECS)
-        })
 }
 
 fn scale(service: &ServiceFact, replicas: u32) -> Action {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Planned;
 use super::errands::LATEST;
 use crate::action::Action;
-use crate::api::{Name, Phase};
+use crate::api::{Dependents, Name, Phase};
 use crate::world::{Contents, WorldError};
 
 /// What a turn found.
@@ -134,9 +134,13 @@ pub(super) fn of(planned: &[Planned]) -> TurnReport {
     report
 }
 
-/// The end of a deletion waits for what may still come (SAFETY-7).
+/// The end of a deletion waits for what may still come (SAFETY-7). Who watches may see it otherwise, and say so; not that there is
+/// anything left to do.
 fn may_lie(planned: &Planned) -> Duration {
-    if planned.plan.actions.contains(&Action::Forget) {
+    let deletion = planned.plan.deletion;
+    let removes = deletion.is_some_and(|it| it.dependents == Dependents::Remove);
+    let mut actions = planned.plan.actions.iter();
+    if removes && actions.all(|action| *action == Action::Forget) {
         LATEST
     } else {
         Duration::ZERO

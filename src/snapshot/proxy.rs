@@ -43,7 +43,7 @@ pub struct ServerFact {
     pub admin: AdminState,
     /// What HAProxy makes of it.
     pub operational: OperationalState,
-    /// Since how many seconds that is so (`srv_time_since_last_change`).
+    /// Since how many seconds that is so (`srv_time_since_last_change`); a drain that begins or ends counts as a change, too.
     pub unchanged_secs: u32,
     /// What its health check says.
     pub check: CheckState,

@@ -285,16 +285,6 @@ impl Toy {
         self.snapshot.nodes.insert(lost.id.clone(), lost);
     }
 
-    pub fn wait(&mut self, duration: Duration) {
-        self.now = duration.after(self.now);
-        let seconds = u32::try_from(duration.as_std().as_secs()).expect("a short while");
-        for proxy in self.proxies() {
-            for server in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
-                server.unchanged_secs += seconds;
-            }
-        }
-    }
-
     pub fn apply(&mut self, spec: RolloutSpec) {
         self.spec = spec;
         self.generation += 1;

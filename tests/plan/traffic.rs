@@ -145,6 +145,17 @@ fn traffic_4_requests_that_an_old_process_finishes_have_their_time_to_drain() {
 }
 
 #[test]
+fn traffic_4_a_clock_that_jumps_ends_no_drain_of_an_old_process() {
+    let (mut toy, v2) = reloaded_in_mid_drain();
+    let uptime = |toy: &mut Toy| toy.proxies().map(|proxy| proxy.uptime_secs).min();
+    toy.now = Duration::from_secs(11).after(toy.now); // Of the controller's host alone.
+    toy.until("its tasks are stopped", |toy| {
+        toy.replicas(&v2).unwrap_or(0) == 0
+    });
+    assert_eq!(uptime(&mut toy), Some(5));
+}
+
+#[test]
 fn traffic_4_a_process_that_began_just_before_is_no_other_case() {
     let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let v2 = toy.revision("v2");

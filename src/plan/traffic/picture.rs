@@ -91,16 +91,6 @@ impl Server<'_> {
         self.is_up() && !on_trust
     }
 
-    /// Whether its checks began to fail less than so many seconds ago. One that failed, and has not failed often enough to be
-    /// down yet, counts.
-    pub fn fails_since_less_than(&self, seconds: u32) -> bool {
-        self.seen.is_some_and(|fact| {
-            let is_down = fact.operational == OperationalState::Stopped;
-            let is_known = is_down && fact.unchanged_secs >= seconds;
-            fact.check == CheckState::Failed && !is_known
-        })
-    }
-
     /// Whether a weight that was given before any check of its own still counts. What fails of the canary somewhere
     /// speaks against all of it that is not checked yet (TRAFFIC-1); stable is given the chance.
     const fn keeps_trust(&self) -> bool {
@@ -134,6 +124,8 @@ fn is_usable(fact: &ServerFact) -> bool {
 /// One proxy as the planner sees it.
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Picture<'a> {
+    /// How long the proxy has run, in seconds.
+    pub uptime_secs: u64,
     pub servers: Vec<Server<'a>>,
     pub weights: Weights,
     /// Servers of each role that are wanted and up.
@@ -153,6 +145,7 @@ impl<'a> Picture<'a> {
         ready: &[ReadyTask],
         down: &BTreeSet<ServerName>,
         seen: &'a BTreeMap<String, ServerFact>,
+        uptime_secs: u64,
     ) -> Self {
         let mut servers = servers(intent, ready, seen);
         judge(&mut servers, down);
@@ -195,6 +188,7 @@ impl<'a> Picture<'a> {
             last_server: intent.last_server,
             cold,
             stands_in,
+            uptime_secs,
             servers,
         }
     }
@@ -262,6 +256,23 @@ impl<'a> Picture<'a> {
         let is_checked = |server: &&Server| server.role == role && server.is_checked();
         let count = self.servers.iter().filter(is_checked).count();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it shows for less than so many seconds that a server is down. One whose checks failed, and have not failed often
+    /// enough for that, counts; and so does one that a proxy has not checked yet which has not run for longer itself.
+    pub fn has_news_of(&self, server: &Server, seconds: u32) -> bool {
+        let is_new = self.uptime_secs < u64::from(seconds);
+        match server.seen {
+            _ if server.is_checked() => false,
+            None => is_new && server.wanted.is_some(),
+            Some(fact) => match fact.check {
+                CheckState::Failed => {
+                    fact.operational != OperationalState::Stopped || fact.unchanged_secs < seconds
+                }
+                CheckState::Pending => is_new,
+                CheckState::Passed | CheckState::Disabled => false,
+            },
+        }
     }
 
     /// Whether nothing that leaves, or has left the traffic already, takes requests any more.

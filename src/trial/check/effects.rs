@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
-use crate::sim::{Loss, What};
+use crate::sim::{Condition, Loss, What};
 use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
@@ -46,7 +46,7 @@ impl Effects {
             let revision = abort.revision.clone();
             let until = SOON.after(event.now);
             self.owed.extend(event.instances().map(|instance| Owed {
-                until: can_be_taken_back(event, &instance.name).then_some(until),
+                until: can_be_taken_back(event, instance.name).then_some(until),
                 instance: instance.name.clone(),
                 revision: revision.clone(),
             }));
@@ -104,7 +104,7 @@ impl Effects {
 /// Until when a controller has seen what is so from now on, and has acted.
 fn soon(event: &Event) -> Timestamp {
     let mut instances = event.instances();
-    let is_slow = instances.any(|instance| !answers(event, &instance.name));
+    let is_slow = instances.any(|instance| instance.condition == Condition::Hangs);
     let soon = SOON.after(event.now);
     if is_slow { SLOW.after(soon) } else { soon }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use rolloutctl::action::{
     Action, Measure, NewJob, ReadLog, ServerChange, ServerChanges, ServerVerb,
 };
-use rolloutctl::api::ServerWeight;
+use rolloutctl::api::{Duration, ServerWeight};
 use rolloutctl::snapshot::{
     AdminState, CheckState, InstanceFact, JobFact, JobState, NodeId, OperationalState, Sample,
     SampleOutcome, ServerFact, ServiceFact, ServiceId, TaskFact, TaskId, TaskState,
@@ -146,6 +146,20 @@ impl Toy {
             self.fill(&service);
         }
         self.checks_pass();
+    }
+
+    /// Time passes, for the proxies as well.
+    pub fn wait(&mut self, duration: Duration) {
+        let before = self.now;
+        self.now = duration.after(before);
+        let seconds = self.now.as_second() - before.as_second();
+        let seconds = u32::try_from(seconds).expect("a short while");
+        for proxy in self.proxies() {
+            proxy.uptime_secs += u64::from(seconds);
+            for server in proxy.backends.values_mut().flat_map(BTreeMap::values_mut) {
+                server.unchanged_secs += seconds;
+            }
+        }
     }
 
     pub fn checks_pass(&mut self) {

@@ -100,7 +100,7 @@ fn operational(state: &Row) -> Result<OperationalState, WireError> {
     }
 }
 
-/// A difference of two times of the wall clock: one that was set back since makes it negative.
+/// A signed difference of two times: out of range is as near as may be.
 fn unchanged_secs(state: &Row) -> Result<u32, WireError> {
     let seconds: i64 = number("show servers state", state, "srv_time_since_last_change")?;
     Ok(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
