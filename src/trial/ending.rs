@@ -56,7 +56,8 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     if stored.draft.command.as_ref() != taken && stored.draft.command.is_some() {
         return Err(Unrest("the last command was not looked at".to_owned()));
     }
-    if let Some((revision, _)) = status.leaving.first_key_value() {
+    let mut leaving = status.leaving.keys();
+    if let Some(revision) = leaving.find(|it| !stands_for_stable(*view, it, route, status)) {
         return Err(Unrest(format!("{revision} is still leaving")));
     }
     if let Some((revision, _)) = status.warm.first_key_value() {
@@ -94,7 +95,7 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
         Phase::Paused => End::Paused,
     };
     is_told_as_it_is(end, &manifest.spec, status)?;
-    if end == End::Degraded && (status.step == Step::Initial || !stable_comes_up(*view, status)) {
+    if end == End::Degraded && is_in_vain(*view, status) {
         // A first revision that does not come up has nothing to go back to; or another hand had made something of it that
         // did, so that it became stable, and it was put back.
         return Ok(end);
@@ -106,6 +107,26 @@ pub fn at_rest(view: &View<'_>, rollout: &Name, route: &Route) -> Result<End, Un
     let sized = super::check::sized_for(status, Some(&manifest.spec));
     servers_fit(*view, rollout, route, sized, status)?;
     Ok(end)
+}
+
+/// Whether what leaves is the last that serves, and stays so: it had not been seen to come up when a newer first revision took its
+/// place, which never does (TRAFFIC-5).
+fn stands_for_stable(
+    view: View<'_>,
+    revision: &Revision,
+    route: &Route,
+    status: &RolloutStatus,
+) -> bool {
+    let serves = view.instances().any(|instance| {
+        let mut servers = view.servers(instance.name, &route.backend);
+        servers.any(|server| server.revision == Some(revision) && server.takes_requests)
+    });
+    serves && status.phase == Phase::Degraded && is_in_vain(view, status)
+}
+
+/// Whether stable never comes up.
+fn is_in_vain(view: View<'_>, status: &RolloutStatus) -> bool {
+    status.step == Step::Initial || !stable_comes_up(view, status)
 }
 
 fn stable_comes_up(view: View<'_>, status: &RolloutStatus) -> bool {

@@ -149,7 +149,11 @@ fn commands(proxies: &[Relay]) -> Questions {
 fn servers(lab: &Lab) -> String {
     let proxies = lab.observe().into_iter();
     let told = proxies.map(|(name, fact)| {
-        let fact = fact.unwrap_or_else(|| panic!("{name} does not answer"));
+        let mut fact = fact.unwrap_or_else(|| panic!("{name} does not answer"));
+        let backends = fact.backends.values_mut();
+        for server in backends.flat_map(BTreeMap::values_mut) {
+            server.unchanged_secs = 0; // It grows.
+        }
         format!("{name} {} {:#?}", fact.pid, fact.backends)
     });
     told.collect::<Vec<_>>().join("\n")
