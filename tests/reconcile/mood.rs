@@ -19,6 +19,8 @@ pub enum Mood {
     EnteringUnheard,
     /// Nothing is answered: neither looks and actions nor who takes the lease.
     Silent,
+    /// Looks do not reach the first proxy.
+    HidingOneProxy,
     /// Every write of a status comes too late.
     Overtaking,
     /// Nothing is in the state that an action presumes, as a server with idle connections is not

@@ -317,10 +317,13 @@ impl World for Neighbour {
         inner.toy.swarm_moves();
         inner.toy.wait(Duration::from_millis(100));
         let taken_at = inner.toy.now;
-        Ok(Snapshot {
-            taken_at,
-            ..inner.toy.snapshot.clone()
-        })
+        let answered = inner.toy.snapshot.load_balancers.clone();
+        if inner.mood == Mood::HidingOneProxy {
+            inner.toy.cut_off("lb-1");
+        }
+        let seen = inner.toy.snapshot.clone();
+        inner.toy.snapshot.load_balancers = answered;
+        Ok(Snapshot { taken_at, ..seen })
     }
 
     async fn act(
@@ -351,6 +354,7 @@ impl World for Neighbour {
             Mood::Willing
             | Mood::Silent
             | Mood::Overtaking
+            | Mood::HidingOneProxy
             | Mood::MakingSlowly
             | Mood::MakingUnheard
             | Mood::EnteringUnheard => false,
