@@ -6,7 +6,7 @@ use rolloutctl::snapshot::{AdminState, CheckState, OperationalState, ServerName,
 
 use serde_json::{Value, json};
 
-use crate::toy::{BACKEND, Checks, Toy, held, server_verbs, spec, staged};
+use crate::toy::{BACKEND, Checks, Toy, held, name, server_verbs, spec, staged};
 
 /// v1 with so many tasks.
 fn asked(replicas: u32) -> RolloutSpec {
@@ -226,4 +226,27 @@ fn are_checked(toy: &mut Toy, revision: &Revision, check: CheckState) {
             };
         }
     }
+}
+
+#[test]
+fn traffic_1_who_leaves_and_stays_as_nobody_was_checked_has_no_larger_part() {
+    let stage = json!([{"weight": 33, "replicas": 3, "approval": true}]);
+    let mut toy = Toy::in_stage(staged(spec("v2"), &stage), 0);
+    let v2 = toy.revision("v2");
+    toy.reload("lb-1");
+    toy.turn_of_proxies(Checks::Pending);
+    let before = toy.share(&v2)[0];
+    assert!((32.0..=34.0).contains(&before), "on trust: {before}");
+    let service = toy.service(&v2.service_name(&name("news-web"))).id.clone();
+    let mut tasks = toy.snapshot.tasks.values_mut();
+    let stopped = tasks.find(|task| task.service == service).expect("a task");
+    stopped.desired = TaskState::Shutdown;
+    for _ in 0..3 {
+        toy.turn_of_proxies(Checks::Pending);
+        let now = toy.share(&v2)[0];
+        assert!(now <= before, "{now} % is above {before} %");
+    }
+    toy.turns(4);
+    let after = toy.share(&v2);
+    assert!((after[0] - after[1]).abs() < 1.0, "{after:?}");
 }

@@ -33,6 +33,9 @@ pub(in crate::plan) fn changes(picture: &Picture, overdue: &Overdue) -> Vec<Serv
             (Role::Leaving, _) => {}
         }
     }
+    if !relieved && picture.servers.iter().any(is_leaving_and_serves) {
+        steps.retain(|(order, _)| !order.enlarges_the_canarys_part());
+    }
     // The sort is stable: within a step, servers stay in the order of their names.
     steps.sort_by_key(|(order, _)| *order);
     steps.into_iter().map(|(_, change)| change).collect()
@@ -48,6 +51,20 @@ enum Order {
     RaiseCanary,
     LowerStable,
     Remove,
+}
+
+impl Order {
+    /// What waits while one that leaves serves on as nobody relieves it: its weight is in the measure of before.
+    const fn enlarges_the_canarys_part(self) -> bool {
+        match self {
+            Self::RaiseCanary | Self::LowerStable => true,
+            Self::Enter | Self::RaiseStable | Self::Weaken | Self::Remove => false,
+        }
+    }
+}
+
+fn is_leaving_and_serves(server: &Server) -> bool {
+    server.role == Role::Leaving && server.takes_requests()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
