@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
-use crate::sim::{Condition, Loss, What};
+use crate::sim::{Condition, ControllerId, Loss, What};
 use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
@@ -28,6 +28,8 @@ pub(super) struct Effects {
 struct Owed {
     /// None for as long as stable cannot take it.
     until: Option<Timestamp>,
+    /// Who decided it. Whoever comes after one that died has its own time.
+    by: ControllerId,
     instance: Name,
     revision: Revision,
 }
@@ -39,14 +41,13 @@ impl Effects {
         }
         if let Some(before) = event.before
             && let (None, Some(abort)) = (&before.abort, &event.status.abort)
-            && event
-                .controller()
-                .is_some_and(|who| !event.view.is_dead(who))
+            && let Some(by) = event.controller()
         {
             let revision = abort.revision.clone();
             let until = SOON.after(event.now);
             self.owed.extend(event.instances().map(|instance| Owed {
                 until: can_be_taken_back(event, instance.name).then_some(until),
+                by,
                 instance: instance.name.clone(),
                 revision: revision.clone(),
             }));
@@ -58,6 +59,7 @@ impl Effects {
         if event.before.is_some() && event.status.abort.is_none() {
             self.owed.clear();
         }
+        self.owed.retain(|owed| !event.view.is_dead(owed.by));
         for owed in &mut self.owed {
             owed.until = can_be_taken_back(event, &owed.instance)
                 .then(|| owed.until.unwrap_or_else(|| soon(event)));
