@@ -13,7 +13,8 @@ use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
 
-/// How much later that is seen while an instance hangs: a look takes its time limit here, and one may have just begun.
+/// How much later that is while an instance hangs: a look takes its time limit here, so that one which decides shows what was so
+/// before, and another one may have just begun.
 const SLOW: Duration = Duration::from_secs(4);
 
 /// What is to be seen soon.
@@ -44,7 +45,7 @@ impl Effects {
             && let Some(by) = event.controller()
         {
             let revision = abort.revision.clone();
-            let until = SOON.after(event.now);
+            let until = soon(event);
             self.owed.extend(event.instances().map(|instance| Owed {
                 until: can_be_taken_back(event, instance.name).then_some(until),
                 by,
