@@ -78,8 +78,9 @@ fn keep(
     let record = status.revisions.get(revision)?;
     let seen = input.snapshot.service(input.name, revision);
     let role = role(status, revision);
-    let fewest = seen.map_or(0, |service| fewest::of(input, scene, service, role));
-    let replicas = replicas.max(fewest);
+    let fewer = seen.filter(|service| service.replicas > replicas);
+    let fewest = fewer.map(|service| fewest::of(input, scene, service, role));
+    let replicas = fewest.map_or(replicas, |fewest| fewest.max(replicas));
     let wanted = NewService {
         rollout: input.name.clone(),
         revision: revision.clone(),
