@@ -112,8 +112,12 @@ fn preview(lab: &Lab, number: u16) -> String {
 /// What of a server matters here: where it sends requests, whether it may, and how many.
 type Server = (Option<Endpoint>, AdminState, u16);
 
+/// For how long nothing comes or goes before what is there is taken for what belongs there: a container has ten seconds to end,
+/// and one of an earlier test may be on its way out.
+const CALM: Duration = Duration::from_secs(12);
+
 /// What must be as it was.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Inventory {
     services: BTreeSet<String>,
     containers: BTreeSet<String>,
@@ -137,17 +141,31 @@ impl Inventory {
         }
     }
 
-    /// What there is that was not there `before`. Something of an earlier test may have been on its way out then.
-    fn beyond(&self, before: &Self) -> Vec<String> {
+    /// The same, once nothing has come or gone for a while.
+    fn at_rest(lab: &Lab) -> Self {
+        let mut last = (Self::take(lab), Instant::now());
+        lab.until("nothing comes or goes", PATIENCE, || {
+            let now = Self::take(lab);
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            (last.1.elapsed() >= CALM).then_some(())
+        });
+        last.0
+    }
+
+    /// What is there now and was not `before`, and what was and is not.
+    fn differs(&self, before: &Self) -> Vec<String> {
         let named = [
             (&self.services, &before.services),
             (&self.containers, &before.containers),
             (&self.networks, &before.networks),
             (&self.configs, &before.configs),
         ];
-        let named = named.into_iter().flat_map(|(now, then)| now - then);
-        let servers = self.servers.iter();
-        let servers = servers.filter(|(name, server)| before.servers.get(*name) != Some(server));
+        let named = named.into_iter().flat_map(|(now, then)| now ^ then);
+        let servers = self.servers.iter().chain(&before.servers);
+        let servers =
+            servers.filter(|(name, _)| self.servers.get(*name) != before.servers.get(*name));
         named
             .chain(servers.map(|(name, server)| format!("{name} {server:?}")))
             .collect()
@@ -235,7 +253,7 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
     beside.apply(&lab);
     lab.until_healthy(NAME);
     let load = Load::start(&lab, NAME, &Options::quick(30));
-    let before = Inventory::take(&lab);
+    let before = Inventory::at_rest(&lab);
     assert_eq!(
         before.servers.len(),
         4,
@@ -280,9 +298,9 @@ fn progress_10_of_twenty_previews_at_once_nothing_is_left() {
         told.elapsed()
     );
     lab.until("all is as it was before", PATIENCE, || {
-        let left = Inventory::take(&lab).beyond(&before);
+        let left = Inventory::take(&lab).differs(&before);
         if !left.is_empty() && told.elapsed() > PATIENCE / 2 {
-            eprintln!("after {:?} there is still {left:?}", told.elapsed());
+            eprintln!("after {:?} it still differs in {left:?}", told.elapsed());
         }
         left.is_empty().then_some(())
     });
