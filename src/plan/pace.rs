@@ -62,6 +62,7 @@ fn waited_for(
         | WaitingOn::Weights { .. }
         | WaitingOn::Drain { .. }
         | WaitingOn::Service { .. }
+        | WaitingOn::Surplus { .. }
         | WaitingOn::Measurement { .. }
         | WaitingOn::Data { .. }
         | WaitingOn::Source { .. }

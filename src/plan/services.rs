@@ -77,10 +77,9 @@ fn keep(
 ) -> Option<Action> {
     let record = status.revisions.get(revision)?;
     let seen = input.snapshot.service(input.name, revision);
-    let role = role(status, revision);
-    let fewer = seen.filter(|service| service.replicas > replicas);
-    let fewest = fewer.map(|service| fewest::of(input, scene, service, role));
-    let replicas = fewest.map_or(replicas, |fewest| fewest.max(replicas));
+    let replicas = seen.map_or(replicas, |service| {
+        fewest(status, input, scene, service, replicas)
+    });
     let wanted = NewService {
         rollout: input.name.clone(),
         revision: revision.clone(),
@@ -105,6 +104,21 @@ fn keep(
         return is_overlooked(service, input).then(|| scale(service, replicas));
     }
     Some(scale(service, replicas))
+}
+
+/// How many tasks are asked for where `wanted` are: more, as long as it has more and the Swarm could stop all that serve.
+pub(super) fn fewest(
+    status: &RolloutStatus,
+    input: &Input,
+    scene: &Scene,
+    service: &ServiceFact,
+    wanted: u32,
+) -> u32 {
+    if service.replicas <= wanted {
+        return wanted;
+    }
+    let role = role(status, &service.revision);
+    fewest::of(input, scene, service, role).max(wanted)
 }
 
 /// What a revision that is kept does for the rollout.

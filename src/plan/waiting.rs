@@ -4,7 +4,7 @@ use super::progress::last_problem;
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, jobs, leaving};
+use super::{Input, Resolved, jobs, leaving, services};
 use crate::api::{
     MeasurementPhase, MeasurementStatus, MetricBy, NoData, PauseReason, Revision, RolloutStatus,
     Step, WaitingOn, brief,
@@ -39,6 +39,7 @@ fn obstacle(waiting: &WaitingOn, input: &Input) -> Option<WaitingOn> {
         | WaitingOn::Weights { .. }
         | WaitingOn::Drain { .. }
         | WaitingOn::Service { .. }
+        | WaitingOn::Surplus { .. }
         | WaitingOn::Job { until: None, .. }
         | WaitingOn::Observation => Some(WaitingOn::Action { problem }),
         WaitingOn::Instance { .. }
@@ -71,6 +72,7 @@ fn at_step(
         }
         Step::Idle => departure(status, input, scene)
             .or_else(|| readiness(status, input, scene))
+            .or_else(|| surplus(status, input, scene))
             .or_else(|| status.abort.is_some().then_some(WaitingOn::Retry)),
     }
 }
@@ -245,6 +247,19 @@ fn weights(scene: &Scene) -> Option<WaitingOn> {
         .find(|(_, picture)| !picture.is_settled())?;
     Some(WaitingOn::Weights {
         instance: instance.clone(),
+    })
+}
+
+/// Tasks to spare that are still asked for.
+fn surplus(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
+    services::kept(status, input).find_map(|(revision, wanted)| {
+        let service = input.snapshot.service(input.name, revision)?;
+        let asked = services::fewest(status, input, scene, service, wanted);
+        (asked > wanted).then(|| WaitingOn::Surplus {
+            revision: revision.clone(),
+            asked,
+            wanted,
+        })
     })
 }
 

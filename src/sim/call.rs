@@ -7,16 +7,17 @@ use super::agenda::Event;
 use super::faults::{CrashAt, Fate, LastCall, Target, Way};
 use super::journal::{ControllerId, What, Who};
 use super::state::State;
-use super::time::{Micros, micros};
+use super::time::Micros;
 use crate::action::Action;
-use crate::api::Name;
 use crate::snapshot::InstanceFact;
 
 mod answer;
 mod request;
+mod silence;
 
 pub(super) use answer::Answer;
 pub(super) use request::{Reply, Request};
+use silence::Silences;
 
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ struct Pending {
     way: Way,
     /// What the instances of a look answered, each with what becomes of the question to it.
     instances: Vec<(Way, Option<InstanceFact>)>,
+    /// The instances, by their numbers, that it waits for in vain.
+    silent: Vec<usize>,
     /// How many of its parts have not arrived yet.
     under_way: usize,
     reply: Option<Reply>,
@@ -68,6 +71,7 @@ pub(super) struct Calls {
     last: u64,
     pending: BTreeMap<CallId, Pending>,
     crashes: BTreeMap<ControllerId, CrashAt>,
+    silences: Silences,
     pub dead: BTreeSet<ControllerId>,
     pub begun: BTreeMap<ControllerId, u64>,
 }
@@ -124,6 +128,7 @@ impl State {
             who,
             way: Way::Lost,
             instances: Vec::new(),
+            silent: Vec::new(),
             under_way: 0,
             reply: None,
             ended: false,
@@ -155,44 +160,42 @@ impl State {
             pending.reply = Some(Reply::Sampled(outcome));
             return takes;
         }
-        let target = pending.request.target();
-        let fate = self.fate(target);
+        let fate = self.fate_of(pending);
         pending.way = fate.way;
         if fate.way != Way::Lost {
             pending.under_way += 1;
             self.plan(fate.arrives, Event::Arrive(id, Leg::Main));
         }
-        let mut ends = fate.ends;
-        match &pending.request {
-            Request::Observe(instances) => {
-                self.journal
-                    .note(Who::Controller(pending.who), || What::Looked);
-                for (index, (load_balancer, name)) in instances.iter().enumerate() {
-                    let fate = self.proxy_fate(load_balancer, name);
-                    pending.instances.push((fate.way, None));
-                    if fate.way != Way::Lost {
-                        pending.under_way += 1;
-                        self.plan(fate.arrives, Event::Arrive(id, Leg::Instance(index)));
-                    }
-                    ends = ends.max(fate.ends);
-                }
+        let looks = self.ask_instances(id, pending);
+        fate.ends.max(looks)
+    }
+
+    /// What becomes of a request, but for the instances' parts of a look.
+    fn fate_of(&mut self, pending: &mut Pending) -> Fate {
+        if let Request::Act(action) = &pending.request
+            && let Action::ChangeServers(changes) = action.as_ref()
+        {
+            return self.fate_of_change(pending.who, changes, &mut pending.silent);
+        }
+        self.fate(pending.request.target())
+    }
+
+    /// Asks the instances of a look, all at once; says how long that takes.
+    fn ask_instances(&mut self, id: CallId, pending: &mut Pending) -> Micros {
+        let Request::Observe(instances) = &pending.request else {
+            return 0;
+        };
+        let who = pending.who;
+        self.journal.note(Who::Controller(who), || What::Looked);
+        let mut ends = 0;
+        for (index, (load_balancer, name)) in instances.iter().enumerate() {
+            let fate = self.fate_of_look(who, load_balancer, name, &mut pending.silent);
+            pending.instances.push((fate.way, None));
+            if fate.way != Way::Lost {
+                pending.under_way += 1;
+                self.plan(fate.arrives, Event::Arrive(id, Leg::Instance(index)));
             }
-            Request::Act(action) => {
-                if let Action::ChangeServers(changes) = action.as_ref() {
-                    ends += self.hang(&changes.load_balancer, &changes.instance);
-                    ends = ends.min(micros(Target::Haproxy.limit()));
-                }
-            }
-            Request::Load
-            | Request::Create(_)
-            | Request::Replace(..)
-            | Request::Remove(_)
-            | Request::Sources
-            | Request::Tell(..)
-            | Request::Lease
-            | Request::TakeLease(..)
-            | Request::ReadLog(_)
-            | Request::Measure(..) => {}
+            ends = ends.max(fate.ends);
         }
         ends
     }
@@ -205,22 +208,6 @@ impl State {
             Target::Source => self.pace.source,
         };
         Fate::draw(&mut self.random, &rates, self.faults.slow, usual, target)
-    }
-
-    fn proxy_fate(&mut self, load_balancer: &Name, name: &Name) -> Fate {
-        let fate = self.fate(Target::Haproxy);
-        let hang = self.hang(load_balancer, name);
-        let ends = (fate.ends + hang).min(micros(Target::Haproxy.limit()));
-        Fate { ends, ..fate }
-    }
-
-    /// What an instance that takes connections and says nothing costs: the time limit.
-    fn hang(&self, load_balancer: &Name, name: &Name) -> Micros {
-        if self.proxies.hangs(load_balancer, name) {
-            micros(Target::Haproxy.limit())
-        } else {
-            0
-        }
     }
 
     /// A part of a call reaches its neighbour.
@@ -298,6 +285,9 @@ impl State {
             return;
         };
         pending.ended = true;
+        for instance in pending.silent.drain(..) {
+            self.calls.silences.begin(pending.who, instance);
+        }
         let reply = pending
             .reply
             .take()

@@ -30,6 +30,7 @@ use effects::Effects;
 use lease::Leases;
 use looks::Looks;
 use measuring::Measuring;
+use previews::Previews;
 use recovery::Recovery;
 use services::Services;
 use shares::Shares;
@@ -149,6 +150,7 @@ pub struct Watch {
     leases: Leases,
     looks: Looks,
     measuring: Measuring,
+    previews: Previews,
     recovery: Recovery,
     services: Services,
     shares: Shares,
@@ -240,6 +242,7 @@ impl Watch {
             leases: Leases::default(),
             looks: Looks::default(),
             measuring: Measuring::default(),
+            previews: Previews::default(),
             recovery: Recovery::default(),
             services: Services::default(),
             shares: Shares::default(),
@@ -307,7 +310,7 @@ impl Observer for Watch {
         order::check(&event);
         self.services.check(&event, &self.shares);
         self.recovery.check(&event);
-        previews::check(&event);
+        self.previews.check(&event);
         warm::check(&event);
         self.effects.check(&event, &self.shares);
     }

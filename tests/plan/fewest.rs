@@ -1,7 +1,7 @@
 //! TRAFFIC-5 where Swarm chooses: how few tasks may be asked for.
 
 use rolloutctl::action::Action;
-use rolloutctl::api::{Duration, Revision, RolloutSpec};
+use rolloutctl::api::{Duration, Revision, RolloutSpec, WaitingOn};
 use rolloutctl::snapshot::{CheckState, OperationalState, TaskFact, TaskId, TaskState};
 
 use crate::toy::{BACKEND, Checks, Toy, held, name, spec};
@@ -32,9 +32,21 @@ fn traffic_5_fewer_tasks_are_asked_for_when_swarm_cannot_choose_all_that_serve()
     toy.turns(2);
     let asked = toy.replicas(&v1);
     assert_eq!(asked, Some(3), "Swarm might keep one that is not ready");
+    let waiting = toy.status.waiting_on.clone();
+    assert_eq!(
+        waiting,
+        Some(WaitingOn::Surplus {
+            revision: v1.clone(),
+            asked: 3,
+            wanted: 1
+        })
+    );
     toy.broken.clear();
     toy.until("they are ready, and two of them go", |toy| {
         toy.replicas(&v1) == Some(1)
+    });
+    toy.until("nothing is waited for", |toy| {
+        toy.status.waiting_on.is_none()
     });
 }
 

@@ -6,7 +6,7 @@ use rolloutctl::action::ServerVerb;
 use rolloutctl::api::{Duration, ServerWeight};
 use rolloutctl::sim::{Condition, Hand, Setup};
 use rolloutctl::snapshot::{
-    AdminState, CheckState, InstanceFact, OperationalState, ServerName, TaskId,
+    AdminState, CheckState, InstanceFact, OperationalState, ServerName, Snapshot, TaskId,
 };
 use rolloutctl::world::{World, WorldError};
 
@@ -185,33 +185,54 @@ fn a_reload_forgets_our_servers_and_keeps_those_of_the_configuration() {
     assert_eq!(left, ["theirs"]);
 }
 
+/// What `call` comes to, and how many milliseconds it takes.
+fn timed<T>(site: &Site, call: impl FnOnce(&Site) -> T) -> (T, u64) {
+    let begin = site.world.now();
+    let result = call(site);
+    (
+        result,
+        Duration::between(begin, site.world.now()).as_millis(),
+    )
+}
+
+fn is_seen(snapshot: &Snapshot, instance: &str) -> bool {
+    let fact = &snapshot.load_balancers["edge"][instance];
+    matches!(fact, InstanceFact::Reachable(_))
+}
+
 #[test]
-fn an_instance_that_says_nothing_costs_the_time_limit_and_the_other_one_is_seen() {
+fn an_instance_that_says_nothing_costs_one_look_the_time_limit_and_the_other_one_is_seen() {
     let site = Site::quick(8);
     site.world.hand(&Hand::Condition(0, Condition::Hangs));
-    let begin = site.world.now();
-    let snapshot = site.look();
-    assert_eq!(
-        Duration::between(begin, site.world.now()).as_millis(),
-        2_000
-    );
-    let instances = &snapshot.load_balancers["edge"];
-    assert!(matches!(
-        instances["lb-1"],
-        InstanceFact::Unreachable { .. }
-    ));
-    assert!(matches!(instances["lb-2"], InstanceFact::Reachable(_)));
+    let (snapshot, took) = timed(&site, Site::look);
+    assert_eq!(took, 2_000);
+    assert!(!is_seen(&snapshot, "lb-1") && is_seen(&snapshot, "lb-2"));
+    let (snapshot, took) = timed(&site, Site::look);
+    assert!(took < 100, "nobody waits for it again: {took} ms");
+    assert!(!is_seen(&snapshot, "lb-1") && is_seen(&snapshot, "lb-2"));
+}
+
+#[test]
+fn changes_to_an_instance_that_says_nothing_cost_the_time_limit_once_and_are_not_sent_then() {
+    let site = Site::quick(8);
+    site.world.hand(&Hand::Condition(0, Condition::Hangs));
     let nobody = ServerName::new(&revision('1'), 1, &TaskId::from("x".repeat(25)));
-    let begin = site.world.now();
-    let result = site.change("lb-1", &nobody, &[ServerVerb::Drain]);
-    assert!(
-        matches!(result, Err(WorldError::Unreachable { .. })),
-        "{result:?}"
-    );
-    assert_eq!(
-        Duration::between(begin, site.world.now()).as_millis(),
-        2_000
-    );
+    let drain = |site: &Site| site.change("lb-1", &nobody, &[ServerVerb::Drain]);
+    let is_lost = |result| matches!(result, Err(WorldError::Unreachable { .. }));
+    let (result, took) = timed(&site, drain);
+    assert!(is_lost(result) && took == 2_000, "{took} ms");
+    let (result, took) = timed(&site, drain);
+    assert!(is_lost(result) && took == 0, "{took} ms");
+}
+
+#[test]
+fn an_instance_that_answers_again_is_seen_by_the_look_after_the_next() {
+    let site = Site::quick(8);
+    site.world.hand(&Hand::Condition(0, Condition::Hangs));
+    site.look();
+    site.world.hand(&Hand::Condition(0, Condition::Answers));
+    assert!(!is_seen(&site.look(), "lb-1"), "it is asked beside it");
+    assert!(is_seen(&site.look(), "lb-1"));
 }
 
 #[test]

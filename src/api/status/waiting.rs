@@ -74,6 +74,15 @@ pub enum WaitingOn {
         /// The service.
         service: String,
     },
+    /// Tasks to spare, until so many serve that the Swarm may stop any of them.
+    Surplus {
+        /// The revision.
+        revision: Revision,
+        /// How many tasks it is asked for.
+        asked: u32,
+        /// How many are wanted.
+        wanted: u32,
+    },
     /// The stage's bake time.
     Bake {
         /// When it ends.
@@ -136,6 +145,7 @@ impl WaitingOn {
             Self::Weights { .. } => "weights",
             Self::Drain { .. } => "drain",
             Self::Service { .. } => "service",
+            Self::Surplus { .. } => "surplus",
             Self::Bake { .. } => "bake",
             Self::Measurement { .. } => "measurement",
             Self::Data { .. } => "data",
@@ -172,6 +182,7 @@ impl WaitingOn {
             | Self::Weights { .. }
             | Self::Drain { .. }
             | Self::Service { .. }
+            | Self::Surplus { .. }
             | Self::Bake { .. }
             | Self::Measurement { .. }
             | Self::Data { .. }
@@ -206,28 +217,7 @@ impl fmt::Display for WaitingOn {
             Self::Action { problem } => {
                 write!(f, "what failed to be done; it is tried again: {problem}")
             }
-            Self::Tasks {
-                revision,
-                ready,
-                wanted,
-                problem,
-            } => {
-                write!(f, "tasks of {revision} to be ready: {ready} of {wanted}")?;
-                problem.as_ref().map_or(Ok(()), |problem| {
-                    write!(f, "; the last one to fail said: {problem}")
-                })
-            }
-            Self::Servers {
-                instance,
-                revision,
-                ready,
-                wanted,
-            } => {
-                write!(
-                    f,
-                    "HAProxy `{instance}` to see the servers of {revision} up: {ready} of {wanted}"
-                )
-            }
+            Self::Tasks { .. } | Self::Servers { .. } | Self::Surplus { .. } => self.write_count(f),
             Self::Weights { instance } => {
                 write!(f, "HAProxy `{instance}` to show the weights that were set")
             }
@@ -263,6 +253,42 @@ impl fmt::Display for WaitingOn {
 }
 
 impl WaitingOn {
+    /// How many there are, and how many there should be.
+    fn write_count(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tasks {
+                revision,
+                ready,
+                wanted,
+                problem,
+            } => {
+                write!(f, "tasks of {revision} to be ready: {ready} of {wanted}")?;
+                problem.as_ref().map_or(Ok(()), |problem| {
+                    write!(f, "; the last one to fail said: {problem}")
+                })
+            }
+            Self::Servers {
+                instance,
+                revision,
+                ready,
+                wanted,
+            } => write!(
+                f,
+                "HAProxy `{instance}` to see the servers of {revision} up: {ready} of {wanted}"
+            ),
+            Self::Surplus {
+                revision,
+                asked,
+                wanted,
+            } => write!(
+                f,
+                "enough tasks of {revision} to serve: Swarm may stop any {} of {asked}, and might leave none that does",
+                asked.saturating_sub(*wanted)
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn write_job(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Job {
             metric,

@@ -7,15 +7,11 @@ use jiff::Timestamp;
 use super::shares::{Shares, answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::{Duration, Name, Revision};
-use crate::sim::{Condition, ControllerId, Loss, What};
+use crate::sim::{ControllerId, Loss, What};
 use crate::snapshot::{AdminState, CheckState, TaskId, TaskState};
 
 /// How soon after the decision the traffic must be back, when nothing goes wrong on the way.
 const SOON: Duration = Duration::from_millis(500);
-
-/// How much later that is while an instance hangs: a look takes its time limit here, so that one which decides shows what was so
-/// before, and another one may have just begun.
-const SLOW: Duration = Duration::from_secs(4);
 
 /// What is to be seen soon.
 #[derive(Default)]
@@ -106,10 +102,7 @@ impl Effects {
 
 /// Until when a controller has seen what is so from now on, and has acted.
 fn soon(event: &Event) -> Timestamp {
-    let mut instances = event.instances();
-    let is_slow = instances.any(|instance| instance.condition == Condition::Hangs);
-    let soon = SOON.after(event.now);
-    if is_slow { SLOW.after(soon) } else { soon }
+    SOON.after(event.now)
 }
 
 /// Whether stable has a server there that takes requests, of a task that is meant to stay: one that has not passed its
