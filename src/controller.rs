@@ -246,6 +246,7 @@ impl Controller {
             return Ok(report);
         }
         self.gitops.stand_by();
+        self.metrics.sources(&self.gitops.report());
         let report = self.reconciler.turn(Mandate::Watch).await?;
         let now = self.runtime.steady();
         let world = self.world.as_ref();

@@ -93,7 +93,7 @@ impl Reconciler {
         let resources = resources(stored);
         let snapshot = self.observe(stored, &resources).await?;
         let planned = self.plan_all(stored, &resources, &snapshot, mandate, now);
-        let mut report = report::of(&planned);
+        let mut report = report::of(&planned, &resources);
         let Mandate::Act(lease) = mandate else {
             self.tried.clear(); // Another one tries now.
             drop(planned);
@@ -434,10 +434,9 @@ impl Reconciler {
         {
             self.pauses.forget(name);
         }
-        let rest = self.pauses.end(name).map(|end| end.saturating_sub(now));
-        if rest.is_some() {
-            report.tried_in_vain(name);
-        }
+        let end = self.pauses.end(name);
+        end.inspect(|_| report.tried_in_vain(name));
+        let rest = end.and_then(|end| end.checked_sub(now));
         let wall = self.runtime.now();
         let doubt = planned.plan.deletion.and(self.doubts.left(name, now));
         let waits = [rest, doubt].map(|wait| wall.checked_add(wait?).ok());

@@ -67,12 +67,10 @@ pub enum Tended {
 pub struct SourceReport {
     /// What it is called.
     pub name: Name,
-    /// The commit that is in force.
-    pub commit: Option<Commit>,
     /// When it was last read.
     pub read_at: Option<Timestamp>,
-    /// How many manifests are invalid.
-    pub invalid: u32,
+    /// What became of it, if this controller acts: one that stands by reads on, and decides nothing.
+    pub status: Option<SourceStatus>,
 }
 
 impl Gitops {
@@ -362,9 +360,8 @@ impl Gitops {
             let status = statuses.find(|status| status.name == source.options.name);
             SourceReport {
                 name: source.options.name.clone(),
-                commit: status.and_then(|status| status.commit.clone()),
                 read_at: source.look.read_at,
-                invalid: status.map_or(0, |status| status.invalid),
+                status: status.cloned(),
             }
         };
         let all = active(&self.sources, &self.desk, &[]);

@@ -1,7 +1,7 @@
 //! Errands: actions that may take long, carried out beside the turns.
 //!
-//! A service is made only after its secrets, configs and registry credentials were asked for, a credential
-//! helper among them, which may take half a minute. Nobody else's abort waits for that.
+//! A service is made, or put back as it was, only after its secrets, configs and registry credentials were asked for, a
+//! credential helper among them, which may take half a minute. Nobody else's abort waits for that.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ pub(super) struct Errands(Mutex<Vec<Entry>>);
 #[derive(Debug)]
 struct Entry {
     rollout: Name,
-    /// The name of the service that it makes.
+    /// The name of the service that it makes or puts back.
     service: String,
     over: Option<Errand>,
 }
@@ -33,13 +33,13 @@ pub(super) struct Errand {
     pub result: Result<(), WorldError>,
 }
 
-/// The service that an errand makes; none if the action is done within the turn.
+/// The service that an errand makes or puts back; none if the action is done within the turn.
 fn errand(action: &Action) -> Option<String> {
     match action {
         Action::CreateService(new) => Some(new.name()),
         Action::StartJob(new) => Some(new.name()),
-        Action::RestoreService { .. }
-        | Action::ScaleService { .. }
+        Action::RestoreService { service, .. } => Some(service.name.clone()),
+        Action::ScaleService { .. }
         | Action::RemoveService { .. }
         | Action::ChangeServers(_)
         | Action::Measure(_)
@@ -190,6 +190,8 @@ fn may_make(action: &Action) -> bool {
             let mut changes = changes.changes.iter();
             changes.any(|change| matches!(change.verb, ServerVerb::Add(_)))
         }
+        // It is there.
+        Action::RestoreService { .. } => false,
         other => errand(other).is_some(),
     }
 }

@@ -11,6 +11,7 @@ use super::Planned;
 use super::errands::LATEST;
 use crate::action::Action;
 use crate::api::{Dependents, Name, Phase};
+use crate::plan::Resources;
 use crate::world::{Contents, WorldError};
 
 /// What a turn found.
@@ -113,7 +114,7 @@ impl RolloutReport {
 }
 
 /// The report of what was planned.
-pub(super) fn of(planned: &[Planned]) -> TurnReport {
+pub(super) fn of(planned: &[Planned], resources: &Resources) -> TurnReport {
     let mut report = TurnReport::default();
     for planned in planned {
         let status = &planned.plan.status;
@@ -126,7 +127,7 @@ pub(super) fn of(planned: &[Planned]) -> TurnReport {
                 .as_ref()
                 .map(crate::api::WaitingOn::label),
             work: work(planned),
-            may_lie: may_lie(planned),
+            may_lie: may_lie(planned, resources),
             problem: None,
         };
         report.rollouts.insert(planned.name.clone(), rollout);
@@ -134,17 +135,35 @@ pub(super) fn of(planned: &[Planned]) -> TurnReport {
     report
 }
 
-/// The end of a deletion waits for what may still come (SAFETY-7). Who watches may see it otherwise, and say so; not that there is
-/// anything left to do.
-fn may_lie(planned: &Planned) -> Duration {
+/// For how long nobody need be thought dead who leaves this undone.
+///
+/// The end of a deletion waits for what may still come (SAFETY-7): who watches may see it otherwise, and say so, not that there is
+/// anything left to do. And a source may have been asked just now.
+fn may_lie(planned: &Planned, resources: &Resources) -> Duration {
     let deletion = planned.plan.deletion;
     let removes = deletion.is_some_and(|it| it.dependents == Dependents::Remove);
     let mut actions = planned.plan.actions.iter();
     if removes && actions.all(|action| *action == Action::Forget) {
-        LATEST
-    } else {
-        Duration::ZERO
+        return LATEST;
     }
+    slowest_source(planned, resources).saturating_sub(IN_PATIENCE)
+}
+
+/// How long a source may take for which the patience of who stands by is enough: what a MetricSource has if it does not say.
+const IN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take until all is measured, if nothing else is to be done.
+fn slowest_source(planned: &Planned, resources: &Resources) -> Duration {
+    let actions = planned.plan.actions.iter();
+    let timeouts = actions.map(|action| match action {
+        Action::Measure(question) => resources
+            .metric_sources
+            .get(&question.source)
+            .map(|source| source.influxdb.timeout.as_std()),
+        _ => None,
+    });
+    let timeouts: Option<Vec<Duration>> = timeouts.collect();
+    timeouts.into_iter().flatten().max().unwrap_or_default()
 }
 
 fn work(planned: &Planned) -> Work {

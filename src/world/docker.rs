@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
@@ -12,6 +13,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::{info, warn};
 
 use super::WorldError;
 
@@ -25,7 +27,7 @@ mod settings;
 pub use inspection::{Inspection, SwarmRole};
 pub use settings::Settings;
 
-use failure::Told;
+use failure::{Meaning, Told};
 pub(super) use failure::{Rejection, rejection};
 pub(super) use registry::RegistryAuth;
 
@@ -57,13 +59,40 @@ pub enum ConnectError {
 
 /// A connection to one Docker Engine, with the API version on which both sides agree.
 ///
-/// Cheap to clone. Connections are opened by call, so that an engine that restarts is found again.
+/// Cheap to clone. Connections are opened by call, so that an engine that restarts is found again; one that speaks another
+/// version then is agreed with again.
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
-    version: ClientVersion,
+    version: Arc<Agreement>,
     address: String,
     config_dir: PathBuf,
+}
+
+/// The API version that is spoken. Clones of an [`Engine`] share it.
+#[derive(Debug)]
+struct Agreement {
+    version: Mutex<ClientVersion>,
+    origin: VersionOrigin,
+}
+
+/// Where a version comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum VersionOrigin {
+    /// It was asked for (`DOCKER_API_VERSION`).
+    Settings,
+    /// Both sides speak it.
+    Negotiation,
+}
+
+impl Agreement {
+    fn get(&self) -> ClientVersion {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, version: ClientVersion) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
 }
 
 /// Connects to the engine that `settings` name, and agrees on an API version.
@@ -74,31 +103,34 @@ pub async fn connect(settings: &Settings) -> Result<Engine, ConnectError> {
     let target = settings.target()?;
     let address = target.address.clone();
     let docker = target.open(API_DEFAULT_VERSION)?;
-    let version = match settings.api_version()? {
-        Some(version) => version,
-        None => negotiate(&docker)
-            .await
-            .map_err(|reason| ConnectError::Engine {
+    let (version, origin) = match settings.api_version()? {
+        Some(version) => (version, VersionOrigin::Settings),
+        None => {
+            let agreed = negotiate(&docker).await;
+            let agreed = agreed.map_err(|reason| ConnectError::Engine {
                 address: address.clone(),
                 reason,
-            })?,
+            });
+            (agreed?, VersionOrigin::Negotiation)
+        }
     };
+    let version = Mutex::new(version);
     Ok(Engine {
         docker,
-        version,
+        version: Arc::new(Agreement { version, origin }),
         address,
         config_dir: settings.config_dir.clone(),
     })
 }
 
-/// The newest version that both sides speak. The engine answers `/version` in any version.
+/// The newest version that both sides speak. The engine answers `/version` in any version. bollard 0.21 negotiates too, but of
+/// what it has agreed on it makes less, never more.
 async fn negotiate(docker: &Docker) -> Result<ClientVersion, String> {
-    let asked = docker.clone().negotiate_version();
-    match tokio::time::timeout(CALL_LIMIT, asked).await {
-        Ok(Ok(agreed)) => Ok(agreed.client_version()),
-        Ok(Err(err)) => Err(Told::of(&err).reason),
-        Err(_) => Err(Told::silence().reason),
-    }
+    let told = call(docker.version()).await.map_err(|told| told.reason)?;
+    let spoken = told.api_version.as_deref().and_then(settings::version);
+    let spoken = spoken.ok_or("it does not say which version of its API it speaks")?;
+    let ours = *API_DEFAULT_VERSION;
+    Ok(if spoken < ours { spoken } else { ours })
 }
 
 impl Engine {
@@ -109,7 +141,7 @@ impl Engine {
 
     /// The API version on which both sides agree, such as `1.41`.
     pub fn api_version(&self) -> String {
-        self.version.to_string()
+        self.version.get().to_string()
     }
 
     /// The directory of Docker's `config.json`.
@@ -120,7 +152,7 @@ impl Engine {
     /// A client whose requests name the agreed API version. bollard 0.21 leaves the version out of
     /// the path, which the engine takes for its own newest one.
     pub(super) fn client(&self) -> Docker {
-        let version = self.version;
+        let version = self.version.get();
         self.docker
             .clone()
             .with_request_modifier(move |request| at_version(request, version))
@@ -132,7 +164,7 @@ impl Engine {
     /// speaks: they lose a service's `Healthcheck`, for one. And bollard 0.21 would write credentials
     /// in the standard alphabet of base64, where the engine reads the one for URLs.
     pub(super) fn client_sending(&self, body: &Value, auth: Option<RegistryAuth>) -> Docker {
-        let (version, body) = (self.version, body.to_string());
+        let (version, body) = (self.version.get(), body.to_string());
         self.docker
             .clone()
             .with_request_modifier(move |mut request| {
@@ -150,7 +182,7 @@ impl Engine {
         what: &str,
         path: &str,
     ) -> Result<T, WorldError> {
-        let body = ask(what, self.body_of(path)).await?;
+        let body = self.ask(what, self.body_of(path)).await?;
         self.read(what, &body)
     }
 
@@ -167,15 +199,46 @@ impl Engine {
                 Err(err) => Err(err),
             }
         };
-        let body = ask(what, request).await?;
+        let body = self.ask(what, request).await?;
         body.map(|body| self.read(what, &body)).transpose()
+    }
+
+    /// As [`ask`]. An engine that was made newer or older, and refuses the version that was agreed on, is agreed with again:
+    /// this call fails, and the next one speaks what both do.
+    pub(super) async fn ask<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, WorldError> {
+        let answer = call(request).await;
+        let is_foreign = |told: &Told| told.meaning == Meaning::OtherVersion;
+        if answer.as_ref().is_err_and(is_foreign) {
+            self.agree_again().await;
+        }
+        answer.map_err(|told| told.into_error(what))
+    }
+
+    async fn agree_again(&self) {
+        if self.version.origin == VersionOrigin::Settings {
+            return;
+        }
+        match negotiate(&self.docker).await {
+            Ok(version) => {
+                info!(engine = self.address, %version, "the engine speaks another version of its API now");
+                self.version.set(version);
+            }
+            Err(problem) => warn!(
+                engine = self.address,
+                problem, "no agreement on an API version"
+            ),
+        }
     }
 
     /// bollard sends requests of its own making only, but lets them be rewritten; the answer to the
     /// one that is rewritten here is handed out as it comes.
     async fn body_of(&self, path: &str) -> Result<Vec<u8>, bollard::errors::Error> {
         const STAND_IN: &str = "/images/rolloutctl/get";
-        let (version, path) = (self.version, path.to_owned());
+        let (version, path) = (self.version.get(), path.to_owned());
         let docker = self
             .docker
             .clone()
@@ -299,5 +362,63 @@ mod tests {
         assert!(sent.starts_with("post /v1.41/services/create "), "{sent}");
         assert!(sent.ends_with(r#"{"name":"web"}"#), "{sent}");
         assert!(sent.contains("x-registry-auth: "), "{sent}");
+    }
+
+    /// Answers requests as an engine that speaks `/v{version}` only, until it is dropped.
+    async fn speak(listener: &TcpListener, version: &str) {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"\r\n\r\n") {
+                let read = stream.read_buf(&mut sent).await.expect("a request");
+                if read == 0 {
+                    break;
+                }
+            }
+            let path = String::from_utf8(sent).expect("text");
+            let (status, body) = if path.contains("/version ") {
+                ("200 OK", format!(r#"{{"ApiVersion":"{version}"}}"#))
+            } else if path.contains(&format!("/v{version}/")) {
+                ("200 OK", "[]".to_owned())
+            } else {
+                ("400 Bad Request", r#"{"message":"client version 1.41 is too old. Minimum supported API version is 1.44"}"#.to_owned())
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream
+                .write_all(answer.as_bytes())
+                .await
+                .expect("an answer");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_was_upgraded_is_agreed_with_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let settings = Settings {
+            host: Some(format!("tcp://{address}")),
+            ..Settings::default()
+        };
+        let engine = tokio::select! {
+            engine = connect(&settings) => engine.expect("connected"),
+            () = speak(&listener, "1.41") => unreachable!("it speaks on"),
+        };
+        assert_eq!(engine.api_version(), "1.41");
+        let clone = engine.clone();
+        let calls = async {
+            let services = || clone.get::<Vec<Value>>("list the services", "/services");
+            let refused = services().await.expect_err("another version");
+            assert!(refused.to_string().contains("too old"), "{refused}");
+            services().await.expect("agreed")
+        };
+        let listed = tokio::select! {
+            listed = calls => listed,
+            () = speak(&listener, "1.44") => unreachable!("it speaks on"),
+        };
+        assert_eq!(listed, Vec::<Value>::new());
+        assert_eq!(engine.api_version(), "1.44");
     }
 }

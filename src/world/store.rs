@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use bollard::models::{Config, ConfigSpec};
 use bollard::query_parameters::{ListConfigsOptions, UpdateConfigOptions};
 
-use super::docker::{Engine, Rejection, ask, change, rejection};
+use super::docker::{Engine, Rejection, change, rejection};
 use super::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
 use crate::api::{Kind, ResourceRef, SourceStatus};
 
@@ -225,7 +225,7 @@ impl Store {
         };
         // The answer to a write does not tell the version.
         let client = self.engine.client();
-        let config = ask(what, client.inspect_config(&id.0)).await?;
+        let config = self.engine.ask(what, client.inspect_config(&id.0)).await?;
         let taken = lease::read(what, &config)?;
         if taken.epoch == epoch && taken.holder == holder {
             return Ok(taken);
@@ -240,7 +240,9 @@ impl Store {
         let options = ListConfigsOptions {
             filters: Some(HashMap::from([("label".to_owned(), vec![label])])),
         };
-        let listed = ask(what, self.engine.client().list_configs(Some(options))).await;
+        let client = self.engine.client();
+        let listing = client.list_configs(Some(options));
+        let listed = self.engine.ask(what, listing).await;
         listed.map_err(|error| match error {
             // A list has no version, name or precondition that could no longer fit: this is no engine.
             WorldError::Conflict { what, reason } => WorldError::Refused { what, reason },

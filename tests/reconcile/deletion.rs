@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rolloutctl::api::Dependents;
+use rolloutctl::api::{self, Dependents, Phase};
 use rolloutctl::reconcile::{Mandate, Reconciler};
 
 use crate::bench::Bench;
-use crate::neighbour::Mood;
-use crate::toy::spec;
+use crate::neighbour::{Entry, Mood};
+use crate::toy::{measured, spec};
 
 /// A rollout whose deletion was asked for so many turns ago, in that mood, after so many turns. A turn takes 100 ms in
 /// this world.
@@ -127,4 +127,26 @@ async fn safety_6_who_cannot_reach_a_proxy_lets_the_end_of_a_deletion_lie_too() 
     bench.world.feel(Mood::HidingOneProxy);
     let latest = Some(Duration::from_secs(30));
     assert_eq!(may_lie(&mut standby).await, latest, "it would say so only");
+}
+
+#[tokio::test]
+async fn safety_6_who_stands_by_gives_a_slow_source_the_time_that_it_may_take() {
+    let mut bench = Bench::new(measured("web:1"));
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+    bench.world.apply(measured("web:2"));
+    bench
+        .until("asked", |world| world.count(&Entry::Asked) > 0)
+        .await;
+    let mut standby = bench.standby();
+    assert_eq!(
+        may_lie(&mut standby).await,
+        Some(Duration::ZERO),
+        "it is quick"
+    );
+    bench.world.give_queries(api::Duration::from_secs(40));
+    let slow = Some(Duration::from_secs(30));
+    let without_end = "they would take the lease from each other, and ask again, without end";
+    assert_eq!(may_lie(&mut standby).await, slow, "{without_end}");
 }

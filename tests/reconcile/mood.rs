@@ -11,7 +11,7 @@ pub enum Mood {
     Refusing,
     /// What is asked of the first proxy is refused, as if its `backend` section were broken.
     RefusingOneProxy,
-    /// A service that is asked for is made once the mood has changed.
+    /// A service that is asked for is made, or put back as it was, once the mood has changed.
     MakingSlowly,
     /// The answer to who makes a service is lost, and the service comes once the mood is another one.
     MakingUnheard,
@@ -29,6 +29,15 @@ pub enum Mood {
 }
 
 impl Mood {
+    /// Whether `action` takes until the mood changes.
+    pub fn tarries(self, action: &Action) -> bool {
+        let is_long = matches!(
+            action,
+            Action::CreateService(_) | Action::RestoreService { .. }
+        );
+        self == Self::MakingSlowly && is_long
+    }
+
     /// Whether `action` is done later, and its answer is lost.
     pub fn loses(self, action: &Action) -> bool {
         match (self, action) {

@@ -207,6 +207,24 @@ impl Neighbour {
         self.lock().stored = stored;
     }
 
+    /// Gives each query of the metric source so long.
+    pub fn give_queries(&self, timeout: Duration) {
+        let mut inner = self.lock();
+        for stored in &mut inner.stored {
+            if let Resource::MetricSource(manifest) = &mut stored.draft.resource {
+                manifest.spec.influxdb.timeout = timeout;
+            }
+        }
+    }
+
+    /// Another hand changes the rollout's only service.
+    pub fn edit_the_service(&self) {
+        let mut inner = self.lock();
+        let mut services = inner.toy.snapshot.services.values_mut();
+        let service = services.next().expect("a service");
+        service.drift = Some("image: evil".into());
+    }
+
     /// What is remembered of the rollout.
     pub fn status(&self) -> RolloutStatus {
         self.lock()
@@ -334,7 +352,7 @@ impl World for Neighbour {
         self.answers().await;
         let mood = self.lock().mood;
         self.lock().journal.push(Entry::Acted);
-        if mood == Mood::MakingSlowly && matches!(action, Action::CreateService(_)) {
+        if mood.tarries(action) {
             self.mood_changed.notified().await;
         }
         let is_unheard = mood.loses(action);

@@ -182,6 +182,41 @@ async fn abort_1_a_service_that_takes_long_to_make_keeps_nothing_else_from_being
 }
 
 #[tokio::test]
+async fn abort_1_a_service_that_takes_long_to_put_back_keeps_nothing_else_from_being_done() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.until_quiet().await;
+    bench.world.feel(Mood::MakingSlowly);
+    bench.world.edit_the_service();
+    bench.turn().await;
+    bench.turn().await;
+    assert_eq!(bench.world.count(&Entry::Acted), 1, "it is put back once");
+    let stopped = bench.world.stop_a_task();
+    for _ in 0..5 {
+        bench.turn().await; // Drain, maintenance, removal.
+    }
+    assert!(!bench.world.has("lb-1", &stopped), "its server has left");
+    bench.world.feel(Mood::Willing);
+    bench.until_quiet().await;
+}
+
+#[tokio::test]
+async fn what_is_tried_again_and_takes_long_is_not_looked_at_all_the_time() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.feel(Mood::Refusing);
+    bench.turn().await;
+    bench.turn().await;
+    bench.world.feel(Mood::MakingSlowly);
+    bench.world.wait(Duration::from_secs(60));
+    bench.world.journal();
+    bench.turn().await;
+    assert_eq!(bench.world.count(&Entry::Acted), 1, "it is tried again");
+    let report = bench.turn().await;
+    let next = report.next.expect("a time");
+    let rest = Duration::between(bench.world.now(), next);
+    assert!(rest >= Duration::from_millis(250), "{rest}");
+}
+
+#[tokio::test]
 async fn pauses_grow_while_actions_are_refused() {
     let mut bench = Bench::new(spec("web:1"));
     bench.world.feel(Mood::Refusing);

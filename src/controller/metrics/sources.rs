@@ -59,20 +59,22 @@ impl Sources {
         self.invalid.clear();
         for report in reports {
             let source = report.name.to_string();
-            let commit = report.commit.as_ref().map(Commit::to_string);
-            self.info
-                .get_or_create(&InfoLabels {
-                    source: source.clone(),
-                    commit: commit.unwrap_or_default(),
-                })
-                .set(1);
-            let labels = SourceLabels { source };
+            let labels = SourceLabels {
+                source: source.clone(),
+            };
             if let Some(at) = report.read_at {
                 self.last_success.get_or_create(&labels).set(at.as_second());
             }
-            self.invalid
-                .get_or_create(&labels)
-                .set(i64::from(report.invalid));
+            let Some(status) = &report.status else {
+                continue;
+            };
+            let commit = status.commit.as_ref().map(Commit::to_string);
+            let commit = commit.unwrap_or_default();
+            self.info
+                .get_or_create(&InfoLabels { source, commit })
+                .set(1);
+            let invalid = self.invalid.get_or_create(&labels);
+            invalid.set(i64::from(status.invalid));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Directories in which manifests are missing: they are there and hold none, as the place of a mount does that is gone, or
 //! a checkout that broke off. What it means for what came from there is not decided here.
 //!
-//! A directory whose last manifest is removed holds none either, and that is meant. It is told by its device and inode:
-//! it is the one that held them. What held them before this watch began is not known, and then nobody can tell.
+//! A directory whose last manifest is removed holds none either, and that is meant. It is told by its device, its inode and
+//! its birth: it is the one that held them. What held them before this watch began is not known, and then nobody can tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,11 @@ mod tests {
         let files = files
             .iter()
             .map(|path| ((*path).to_owned(), Stamp::default()));
-        let identity = |inode| Identity { device: 1, inode };
+        let identity = |inode| Identity {
+            device: 1,
+            inode,
+            born: None,
+        };
         let directories = directories.iter();
         Scan {
             files: files.collect(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::gitops::{Content, MAX_FILE, MAX_FILES, is_manifest};
 
@@ -30,6 +31,8 @@ pub(super) struct Stamp {
 pub(super) struct Identity {
     pub device: u64,
     pub inode: u64,
+    /// When it was made, if the file system knows: an inode that is free is soon given to another directory.
+    pub born: Option<SystemTime>,
 }
 
 /// What one look found.
@@ -213,7 +216,12 @@ pub(super) fn read(path: &Path, stamp: &Stamp) -> Option<Content> {
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
         let Stamp { device, inode, .. } = Stamp::of(metadata);
-        Self { device, inode }
+        let born = metadata.created().ok();
+        Self {
+            device,
+            inode,
+            born,
+        }
     }
 }
 
@@ -241,5 +249,37 @@ impl Stamp {
             modified: since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0)),
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_given_the_inode_of_another_one_is_not_that_one() {
+        let root = tempfile::tempdir().expect("a directory");
+        let team = root.path().join("team");
+        let made = || {
+            fs::create_dir(&team).expect("made");
+            let found = scan(root.path()).expect("a look");
+            found.identities["team"].clone()
+        };
+        let first = made();
+        assert_eq!(scan(root.path()).expect("a look").identities["team"], first);
+        if first.born.is_none() {
+            return; // Such a file system tells inodes only.
+        }
+        // The kernel's clock for files stands still for some milliseconds.
+        let now_at = |path: PathBuf| fs::metadata(path).expect("a file").created().ok();
+        let mut others = 0..;
+        let is_later = |number: i32| {
+            let path = root.path().join(number.to_string());
+            fs::write(&path, "").expect("written");
+            now_at(path) > first.born
+        };
+        assert!(others.any(is_later));
+        fs::remove_dir(&team).expect("removed");
+        assert_ne!(made(), first);
     }
 }

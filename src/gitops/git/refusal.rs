@@ -66,6 +66,9 @@ const TELLING: [&str; 11] = [
     "Load key",
 ];
 
+/// What follows a number that differs each time.
+const UNITS: [&str; 6] = ["ms", "milliseconds", "seconds", "bytes", "out", "bytes/sec"];
+
 /// The lines that tell why, in one, and the remedy if it is known.
 pub(super) fn gist(said: &str) -> String {
     let lines: Vec<&str> = said
@@ -80,11 +83,30 @@ pub(super) fn gist(said: &str) -> String {
     if chosen.is_empty() {
         return "nothing".to_owned();
     }
-    let text = brief(&chosen.join(" "));
+    let text = brief(&steady(&chosen.join(" ")));
     match chosen.iter().find_map(|line| remedy(line)) {
         Some(remedy) => format!("{text}; {remedy}"),
         None => text,
     }
+}
+
+/// The text without what differs each time, as in curl's "after 135 ms": what reads otherwise counts as news, and is told
+/// and stored each time.
+fn steady(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let is_counted = |at: usize| {
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        UNITS.contains(&next.trim_end_matches([':', ',', '.', ')']))
+    };
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let steady = words.iter().enumerate().map(|(at, word)| {
+        if is_number(word) && is_counted(at) {
+            "…"
+        } else {
+            word
+        }
+    });
+    steady.collect::<Vec<_>>().join(" ")
 }
 
 fn remedy(line: &str) -> Option<&'static str> {
@@ -159,5 +181,26 @@ mod tests {
         // git tells the same of https, and of a local path.
         let said = gist("fatal: unable to access 'https://git.example/': Connection refused\n");
         assert!(said.contains("port"), "{said}");
+    }
+
+    #[test]
+    fn safety_5_what_differs_each_time_is_left_out() {
+        let said = |millis: u32| {
+            gist(&format!(
+                "fatal: unable to access 'https://git.example/': Failed to connect to git.example port 443 after {millis} ms: Couldn't connect to server"
+            ))
+        };
+        assert_eq!(said(3), said(135_152));
+        assert!(
+            said(3).contains("port 443 after … ms: Couldn't"),
+            "{}",
+            said(3)
+        );
+        let cut = |bytes: u32| {
+            gist(&format!(
+                "error: Operation timed out after 30001 milliseconds with {bytes} out of 9 bytes received"
+            ))
+        };
+        assert_eq!(cut(1), cut(2));
     }
 }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::shares::{answers, is_deleted};
 use super::{Calls, Event};
 use crate::api::Name;
-use crate::sim::{InstanceView, What};
+use crate::sim::{ControllerId, InstanceView, What};
 
 /// Instances that were restarted or reloaded, and have no servers yet.
 #[derive(Default)]
 pub(super) struct Recovery {
     empty: BTreeSet<Name>,
-    /// Those of them at which a controller has begun to look since.
-    seen: BTreeSet<Name>,
+    /// Those of them at which a controller has begun to look since, and which one.
+    seen: BTreeSet<(ControllerId, Name)>,
     /// When stable last had no ready task: who looked then could add nothing.
     unready_at: Option<Timestamp>,
 }
@@ -30,18 +30,31 @@ impl Recovery {
                 if is_empty(event, instance) {
                     self.empty.insert(instance.clone());
                 }
-                self.seen.remove(instance);
+                self.seen.retain(|(_, seen)| seen != instance);
             }
-            What::Looked => self.seen.clone_from(&self.empty),
+            What::Looked => self.look(event),
             What::Servers { changes, .. } if changes.backend == event.route.backend => {
-                self.empty.remove(&changes.instance);
-                let was_seen = self.seen.remove(&changes.instance);
-                if was_seen && event.controller().is_some() {
-                    self.serves(event, &changes.instance);
+                let instance = &changes.instance;
+                self.empty.remove(instance);
+                let by = event.controller().map(|by| (by, instance.clone()));
+                let was_seen = by.is_some_and(|by| self.seen.contains(&by));
+                self.seen.retain(|(_, seen)| seen != instance);
+                if was_seen {
+                    self.serves(event, instance);
                 }
             }
             _ => {}
         }
+    }
+
+    fn look(&mut self, event: &Event) {
+        let Some(by) = event.controller() else {
+            return;
+        };
+        self.seen.retain(|(seen_by, _)| *seen_by != by);
+        let empty = self.empty.iter();
+        self.seen
+            .extend(empty.map(|instance| (by, instance.clone())));
     }
 
     fn note_readiness(&mut self, event: &Event) {

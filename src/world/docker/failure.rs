@@ -15,6 +15,8 @@ pub(super) enum Meaning {
     Conflict,
     /// The engine said no; nothing was done.
     Refused,
+    /// The engine does not speak the version of its API that was asked for; nothing was done.
+    OtherVersion,
     /// The engine is not there: nothing was sent, so nothing was done.
     Absent,
     /// The answer was lost: it is not known what was done.
@@ -82,7 +84,7 @@ impl Told {
     pub(super) fn of_a_change(mut self) -> Self {
         match self.meaning {
             Meaning::Unknown => self.reason.push_str(IN_DOUBT),
-            Meaning::Conflict | Meaning::Refused | Meaning::Absent => {}
+            Meaning::Conflict | Meaning::Refused | Meaning::OtherVersion | Meaning::Absent => {}
         }
         self
     }
@@ -95,7 +97,7 @@ impl Told {
         let (what, reason) = (what.to_owned(), self.reason);
         match self.meaning {
             Meaning::Conflict => WorldError::Conflict { what, reason },
-            Meaning::Refused => WorldError::Refused { what, reason },
+            Meaning::Refused | Meaning::OtherVersion => WorldError::Refused { what, reason },
             Meaning::Absent | Meaning::Unknown => WorldError::Unreachable { what, reason },
         }
     }
@@ -128,7 +130,7 @@ fn answered(status: u16, message: &str) -> Told {
         )
     } else if says("is too new") || says("is too old") {
         (
-            Meaning::Refused,
+            Meaning::OtherVersion,
             "; DOCKER_API_VERSION, if set, must be a version that the engine speaks",
         )
     } else {

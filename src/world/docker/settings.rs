@@ -85,16 +85,7 @@ impl Settings {
         let Some(text) = &self.api_version else {
             return Ok(None);
         };
-        let version = text
-            .trim_start_matches('v')
-            .split_once('.')
-            .and_then(|(major, minor)| {
-                Some(ClientVersion {
-                    major_version: major.parse().ok()?,
-                    minor_version: minor.parse().ok()?,
-                })
-            });
-        version.map(Some).ok_or_else(|| {
+        version(text).map(Some).ok_or_else(|| {
             ConnectError::Settings(format!(
                 "DOCKER_API_VERSION is `{text}`; write a version such as 1.41, or unset it"
             ))
@@ -177,6 +168,15 @@ fn context_id(name: &str) -> String {
 fn tls_material(contexts: &Path, id: &str) -> Option<Material> {
     let dir = contexts.join("tls").join(id).join("docker");
     dir.is_dir().then(|| Material::in_directory(&dir))
+}
+
+/// Reads an API version, `1.41`.
+pub(super) fn version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.trim_start_matches('v').split_once('.')?;
+    Some(ClientVersion {
+        major_version: major.parse().ok()?,
+        minor_version: minor.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
