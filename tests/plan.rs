@@ -11,6 +11,8 @@ mod analysis;
 mod deadline;
 #[path = "plan/deletion.rs"]
 mod deletion;
+#[path = "plan/drain.rs"]
+mod drain;
 #[path = "plan/edits.rs"]
 mod edits;
 #[path = "plan/fewest.rs"]

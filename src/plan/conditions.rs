@@ -22,7 +22,10 @@ pub(super) fn write(
     status.waiting_on = waiting_on.cloned();
     status.traffic = traffic(status, input, scene);
     let availability = availability(status, input, scene);
-    let (phase, message) = phase(status, input, availability);
+    let (phase, mut message) = phase(status, input, availability);
+    if status.abort.is_some() && scene.needs_what_leaves() {
+        message.push_str("; what leaves serves on, as nothing of stable is up");
+    }
     status.phase = phase;
     status.message = message;
     available(status, input, availability);

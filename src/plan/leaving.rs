@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::scene::Scene;
-use super::{Input, Resolved, attempt};
-use crate::api::{Duration, Revision, RolloutStatus};
+use super::{Input, Resolved, attempt, services};
+use crate::api::{Duration, Revision, RevisionRecord, RolloutStatus};
 
 /// Enters what leaves and strikes out what is gone; forgets the templates of revisions that are
 /// no longer kept. Gives the scene as the books have it then.
@@ -103,5 +103,33 @@ fn forget_templates(status: &mut RolloutStatus, input: &Input) {
             || status.leaving.contains_key(revision)
             || has_service.contains(revision)
     });
+    let is_new = revisions
+        .keys()
+        .any(|revision| !input.status.revisions.contains_key(revision));
     status.revisions = revisions;
+    if is_new {
+        make_room(status);
+    }
+}
+
+/// How many bytes all templates may have together. With them a status has room enough in its object (`world::store::MAX_OBJECT`)
+/// that it can be written whatever happens.
+const ROOM: usize = 256 * 1024;
+
+/// Forgets as many former templates as there is no room for, in the order in which their services go.
+fn make_room(status: &mut RolloutStatus) {
+    let size = |record: &RevisionRecord| serde_json::to_vec(record).map_or(0, |text| text.len());
+    let mut used: usize = status.revisions.values().map(size).sum();
+    let is_former = |revision: &&Revision| {
+        !is_kept(status, revision) && !status.leaving.contains_key(*revision)
+    };
+    let mut former: Vec<Revision> = status.revisions.keys().filter(is_former).cloned().collect();
+    former.sort_by_key(|revision| services::last_use(status, revision));
+    for revision in former {
+        if used <= ROOM {
+            return;
+        }
+        let forgotten = status.revisions.remove(&revision);
+        used -= forgotten.as_ref().map_or(0, size);
+    }
 }

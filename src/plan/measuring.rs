@@ -19,7 +19,7 @@ pub(super) fn absorb(status: &mut RolloutStatus, input: &Input, resolved: &Resol
     };
     forget_removed(status, resolved);
     for metric in resolved.metrics_of(status.stage) {
-        prepare(status, metric, since);
+        prepare(status, metric, since, input.now);
         let Some(record) = status
             .measurements
             .iter_mut()
@@ -59,7 +59,7 @@ fn forget_removed(status: &mut RolloutStatus, resolved: &Resolved) {
 
 /// Makes a record for a metric that has none, or only one of what was measured under its name before it was edited. A
 /// verdict stays (ABORT-3).
-fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp) {
+fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp, now: Timestamp) {
     let digest = metric.digest();
     let is_other = |record: &MeasurementStatus| {
         record.phase != MeasurementPhase::Failed
@@ -71,7 +71,16 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
     match records.find(|record| record.metric == metric.metric.name) {
         None => status.measurements.push(fresh()),
         Some(record) if is_other(record) => *record = fresh(),
-        Some(_) => {}
+        Some(record) => adjust(record, metric, now),
+    }
+}
+
+/// How often is measured, and how much may go wrong, applies to what is under way (PROGRESS-4).
+fn adjust(record: &mut MeasurementStatus, metric: &ResolvedMetric, now: Timestamp) {
+    let latest = metric.ingest_lag().after(metric.interval.after(now));
+    record.next_at = record.next_at.map(|next| next.min(latest));
+    if record.failed > metric.metric.failure_limit {
+        record.phase = MeasurementPhase::Failed;
     }
 }
 

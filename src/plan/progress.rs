@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::scene::Scene;
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, attempt, jobs, preview};
+use super::{Input, Resolved, attempt, clock, jobs, preview};
 use crate::analysis::{self, Verdict};
 use crate::api::{
     AbortCause, MeasurementStatus, OnFailure, PauseReason, Revision, RolloutStatus, Step, brief,
@@ -13,28 +13,40 @@ use crate::api::{
 
 /// Takes at most one step: each must be remembered, done and observed before the next one.
 pub(super) fn advance(status: &mut RolloutStatus, input: &Input, resolved: &Resolved) {
-    if judge(status, input) || give_up(status, input) || status.pause.is_some() {
+    if judge(status, input) || status.pause.is_some() {
         return;
     }
     if status.step == Step::Idle {
         return; // The scene is dear, and nothing here asks for it.
     }
     let scene = Scene::of(status, input, resolved);
+    let from = (status.step, status.stage);
+    step(status, input, &scene);
+    // What is ready when somebody looks was not given up in time: whether anybody looked before is no matter of its.
+    if (status.step, status.stage) == from {
+        give_up(status, input);
+    } else if is_expired(status, input) {
+        clock::start(status, input);
+    }
+}
+
+/// Takes the step that is due, if it can be taken.
+fn step(status: &mut RolloutStatus, input: &Input, scene: &Scene) {
     let (stable, canary) = (
         status.stable_revision.clone(),
         status.canary_revision.clone(),
     );
     if preview::terms(status, input).is_some() {
         if let Some(canary) = canary {
-            preview::advance(status, input, &scene, &canary);
+            preview::advance(status, input, scene, &canary);
         }
         return;
     }
     match (status.step, stable, canary) {
-        (Step::Initial, Some(stable), _) => settle_first(status, input, &scene, &stable),
-        (Step::Scaling, _, Some(canary)) => begin_shift(status, input, &scene, &canary),
-        (Step::Shifting, _, Some(_)) => begin_stage(status, input, &scene),
-        (Step::Running { since }, ..) => pass_on(status, input, &scene, since),
+        (Step::Initial, Some(stable), _) => settle_first(status, input, scene, &stable),
+        (Step::Scaling, _, Some(canary)) => begin_shift(status, input, scene, &canary),
+        (Step::Shifting, _, Some(_)) => begin_stage(status, input, scene),
+        (Step::Running { since }, ..) => pass_on(status, input, scene, since),
         (Step::Idle, ..) | (Step::Initial, None, _) | (Step::Scaling | Step::Shifting, _, None) => {
         }
     }
@@ -95,13 +107,15 @@ fn fail(status: &mut RolloutStatus, input: &Input, record: &MeasurementStatus) {
     }
 }
 
+fn is_expired(status: &RolloutStatus, input: &Input) -> bool {
+    let deadline = status.deadline;
+    deadline.is_some_and(|deadline| input.now >= deadline)
+}
+
 /// The progress deadline (PROGRESS-5). The first revision has nothing to go back to: it is said,
 /// and tried on.
 pub(super) fn give_up(status: &mut RolloutStatus, input: &Input) -> bool {
-    let expired = status
-        .deadline
-        .is_some_and(|deadline| input.now >= deadline);
-    if !expired || status.canary_revision.is_none() {
+    if !is_expired(status, input) || status.canary_revision.is_none() {
         return false;
     }
     // What a task said tells most; a task that is only slow says nothing.

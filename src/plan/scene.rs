@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::traffic::{Intent, LastServer, Overdue, Picture, ReadyTask, Role, changes};
 use super::{Input, Resolved, stages};
 use crate::action::{Action, ServerChanges};
-use crate::api::{Access, Name, Reach, Revision, RolloutStatus, Route, ServerWeight};
+use crate::api::{Access, Duration, Name, Reach, Revision, RolloutStatus, Route, ServerWeight};
 use crate::snapshot::{
-    CheckState, Endpoint, InstanceFact, ServerName, ServiceId, TaskFact, TaskState,
+    AdminState, CheckState, Endpoint, InstanceFact, ServerFact, ServerName, ServiceId, TaskFact,
+    TaskState,
 };
 
 /// One proxy, as far as it can be seen.
@@ -127,6 +128,12 @@ impl<'a> Scene<'a> {
     pub fn pictures(&self) -> impl Iterator<Item = (&Name, &Picture<'a>)> {
         let views = self.instances.iter();
         views.filter_map(|(name, view)| Some((name, view.picture()?)))
+    }
+
+    /// Whether a proxy sends requests to what should leave, as nothing else is up (TRAFFIC-5).
+    pub fn needs_what_leaves(&self) -> bool {
+        let serves_on = |picture: &Picture| !picture.is_relieved() && !picture.leaving_is_out();
+        self.pictures().any(|(_, picture)| serves_on(picture))
     }
 
     /// An instance that does not answer, and why.
@@ -335,6 +342,9 @@ fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> 
     Some(Endpoint { address, port })
 }
 
+/// By how much a controller's time of day may jump, and no request is lost by it.
+const JUMP: Duration = Duration::from_secs(10 * 60);
+
 /// Revisions that have not had their time to drain, on a proxy that was reloaded since they began to leave, or not
 /// much earlier. The new process knows nothing of their requests, while the old one finishes them (HAProxy's management
 /// guide, section 4) and cannot be asked how far it is: only the time tells (TRAFFIC-4).
@@ -344,25 +354,31 @@ fn out_of_sight(
     input: &Input,
 ) -> BTreeSet<Revision> {
     let facts = seen.into_iter().flat_map(BTreeMap::values);
-    let youngest = facts.filter_map(|fact| match fact {
-        InstanceFact::Reachable(proxy) => Some(proxy.uptime_secs),
+    let uptimes = facts.filter_map(|fact| match fact {
+        InstanceFact::Reachable(proxy) => Some(Duration::from_secs(proxy.uptime_secs)),
         InstanceFact::Unreachable { .. } => None,
     });
-    let Some(youngest) = youngest.min() else {
-        return BTreeSet::new();
-    };
+    let uptimes: Vec<Duration> = uptimes.collect();
     let timeout = input.drain_timeout();
-    // The time of day may jump, and a proxy's own does not.
-    let is_young = std::time::Duration::from_secs(youngest) < timeout.as_std();
-    let has_time = |since: Timestamp| {
-        let age = input.now.duration_since(timeout.before(since)).as_secs();
-        let was_reloaded = u64::try_from(age).is_ok_and(|age| age >= youngest);
-        was_reloaded && (is_young || input.now < timeout.after(since))
+    let hides = |uptime: Duration, since: Timestamp| {
+        let began = uptime.before(input.now);
+        let end = timeout.after(since);
+        // By the end all is cut that is in sight: what began later hides nothing.
+        let is_of_then = began >= timeout.before(since) && began <= JUMP.after(end);
+        // The time of day may jump, and a proxy's own does not.
+        is_of_then && (uptime < timeout || input.now < end)
     };
+    let has_time = |since: Timestamp| uptimes.iter().any(|uptime| hides(*uptime, since));
     let left = status.leaving.iter();
     left.filter(|(_, since)| has_time(**since))
         .map(|(revision, _)| revision.clone())
         .collect()
+}
+
+/// For how long a server has been in its state; that it drains is another one (`srv_time_since_last_change`, HAProxy's
+/// management guide, section 9.3).
+fn unchanged_for(fact: &ServerFact) -> Duration {
+    Duration::from_secs(fact.unchanged_secs.into())
 }
 
 /// Servers whose revision has had its time to drain, and servers whose task has been over for as
@@ -375,21 +391,23 @@ fn overdue(instances: &BTreeMap<Name, View>, status: &RolloutStatus, input: &Inp
             .get(revision)
             .is_some_and(|since| input.now >= timeout.after(*since))
     };
-    let long_over = |server: &ServerName| {
-        let task = input.snapshot.task_of(server);
-        task.is_none_or(|task| task.state.is_over() && input.now >= timeout.after(task.since))
+    let long_over = |server: &ServerName, fact: &ServerFact| {
+        match input.snapshot.task_of(server) {
+            Some(task) => task.state.is_over() && input.now >= timeout.after(task.since),
+            // When that was is forgotten, or it was never listed; only the proxy knows for how long it has drained.
+            None => fact.admin != AdminState::Ready && unchanged_for(fact) >= timeout,
+        }
     };
     let mut overdue = BTreeSet::new();
     for view in instances.values() {
         let Some(picture) = view.picture() else {
             continue;
         };
-        for server in picture
-            .servers
-            .iter()
-            .filter(|server| server.seen.is_some())
-        {
-            if late(server.name.revision()) || long_over(&server.name) {
+        for server in &picture.servers {
+            let Some(fact) = server.seen else {
+                continue;
+            };
+            if late(server.name.revision()) || long_over(&server.name, fact) {
                 overdue.insert(server.name.clone());
             }
         }

@@ -167,14 +167,7 @@ fn surplus<'a>(status: &RolloutStatus, input: &Input<'a>) -> impl Iterator<Item 
                 && !status.leaving.contains_key(&service.revision)
         })
         .collect();
-    former.sort_by_key(|service| {
-        let revision = &service.revision;
-        (
-            last_stable(status, revision),
-            last_used(status, revision),
-            service.created_at,
-        )
-    });
+    former.sort_by_key(|service| (last_use(status, &service.revision), service.created_at));
     let limit = match preview::terms(status, input) {
         Some(_) => 0, // Nobody goes back to a preview; what it ran may be forgotten already.
         None => usize::try_from(input.spec.revision_history_limit).unwrap_or(usize::MAX),
@@ -194,6 +187,11 @@ fn was_preview(status: &RolloutStatus, revision: &Revision) -> bool {
         Access::Proxied { .. } => false,
         Access::Published { .. } | Access::Named {} => true,
     })
+}
+
+/// By this the first one to be forgotten comes first: those that were never stable, then the oldest.
+pub(super) fn last_use(status: &RolloutStatus, revision: &Revision) -> (u32, u32) {
+    (last_stable(status, revision), last_used(status, revision))
 }
 
 /// The number of the last attempt that made a revision stable, 0 if none is remembered.

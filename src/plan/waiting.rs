@@ -70,6 +70,8 @@ fn at_step(
         Step::Initial | Step::Scaling | Step::Shifting => {
             Some(readiness(status, input, scene).unwrap_or(WaitingOn::Observation))
         }
+        // What leaves and serves on waits for stable, not for the end of its requests.
+        Step::Idle if scene.needs_what_leaves() => readiness(status, input, scene),
         Step::Idle => departure(status, input, scene)
             .or_else(|| readiness(status, input, scene))
             .or_else(|| surplus(status, input, scene))
@@ -162,7 +164,7 @@ fn source(
     })
 }
 
-/// Tasks, proxies, servers, weights: in this order.
+/// Tasks, proxies, servers, weights: in this order. What holds back an attempt is told before what only stable lacks.
 fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
     let stable = status
         .stable_revision
@@ -186,25 +188,35 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
             problem: last_problem(Some(revision), input),
         })
     };
+    let canary_servers = || {
+        canary.and_then(|(revision, wanted)| {
+            servers(scene, revision, wanted, |p| {
+                counted(p, Role::Canary, p.canaries_up)
+            })
+        })
+    };
+    let stable_servers = || {
+        stable.and_then(|(revision, wanted)| {
+            servers(scene, revision, wanted, |p| {
+                counted(p, Role::Stable, p.stables_up)
+            })
+        })
+    };
+    let stable_tasks = || stable.and_then(missing);
+    if canary.is_none() {
+        return stable_tasks()
+            .or_else(|| proxies(scene))
+            .or_else(stable_servers)
+            .or_else(|| weights(scene));
+    }
+    // An attempt goes on without what stable lacks.
     canary
         .and_then(missing)
-        .or_else(|| stable.and_then(missing))
         .or_else(|| proxies(scene))
-        .or_else(|| {
-            canary.and_then(|(revision, wanted)| {
-                servers(scene, revision, wanted, |p| {
-                    counted(p, Role::Canary, p.canaries_up)
-                })
-            })
-        })
-        .or_else(|| {
-            stable.and_then(|(revision, wanted)| {
-                servers(scene, revision, wanted, |p| {
-                    counted(p, Role::Stable, p.stables_up)
-                })
-            })
-        })
+        .or_else(canary_servers)
         .or_else(|| weights(scene))
+        .or_else(stable_tasks)
+        .or_else(stable_servers)
 }
 
 fn proxies(scene: &Scene) -> Option<WaitingOn> {

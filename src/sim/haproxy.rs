@@ -95,7 +95,7 @@ pub(super) struct Server {
     pub is_checked: bool,
     pub check: CheckState,
     is_up: bool,
-    /// When it last came up or went down.
+    /// When its state last changed.
     changed: Time,
     /// Counts turns of checks, so that one that was planned before a change is of no account.
     turn: u32,
@@ -113,6 +113,15 @@ impl Server {
     /// Its open requests.
     pub fn open(&self, now: Time) -> f64 {
         self.streams.iter().map(|stream| stream.open(now)).sum()
+    }
+
+    /// To drain, to go on after that, and to be put out of service or back while it is up are changes of its state, as 2.6.12 counts
+    /// them (measured).
+    fn note_admin(&mut self, admin: AdminState, now: Time) {
+        let begins_to_drain = admin == AdminState::Drain && self.admin != AdminState::Drain;
+        if begins_to_drain || self.admin != admin && self.is_up {
+            self.changed = now;
+        }
     }
 
     /// It is up or down from now on, if it was not so already.

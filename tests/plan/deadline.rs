@@ -1,8 +1,10 @@
 //! PROGRESS-5: the progress deadline.
 
-use rolloutctl::api::{Duration, OnFailure, PauseReason, Phase, RolloutSpec, Verb};
+use rolloutctl::api::{
+    Duration, OnFailure, PauseReason, Phase, RolloutSpec, Step, Verb, WaitingOn,
+};
 
-use crate::toy::{Toy, held, measured, spec};
+use crate::toy::{Checks, Toy, held, measured, spec};
 
 #[test]
 fn progress_5_the_deadline_takes_a_canary_back_that_never_becomes_ready() {
@@ -23,6 +25,53 @@ fn progress_5_the_deadline_takes_a_canary_back_that_never_becomes_ready() {
         toy.status.message
     );
     toy.until("the canary is gone", |toy| toy.replicas(&v2) == Some(0));
+}
+
+#[test]
+fn progress_5_what_is_ready_when_somebody_looks_is_not_taken_back() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v2 = toy.revision("v2");
+    toy.broken.insert(v2.clone());
+    toy.apply(spec("v2"));
+    toy.turns(5);
+    let deadline = toy.status.deadline.expect("one");
+    toy.broken.clear();
+    toy.swarm_moves();
+    toy.turn_of_proxies(Checks::Pass);
+    assert_eq!(toy.status.step, Step::Scaling);
+    // Nobody looks until long after.
+    toy.wait(Duration::from_secs(10_000));
+    toy.turn();
+    toy.until("v2 is stable", |toy| {
+        toy.status.stable_revision == Some(v2.clone())
+    });
+    assert!(toy.now > deadline);
+    assert_eq!(toy.said("aborted"), 0);
+}
+
+#[test]
+fn progress_5_a_stage_tells_what_it_waits_for_and_not_what_stable_lacks() {
+    let mut toy = Toy::stable(spec("v1"));
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.broken.insert(v1.clone());
+    toy.fail_task();
+    toy.apply(spec("v2"));
+    toy.turns(2);
+    for _ in 0..10 {
+        toy.turn_of_proxies(Checks::Pending); // It runs, and HAProxy does not see it up.
+    }
+    let waiting = toy.status.waiting_on.clone();
+    assert!(
+        matches!(&waiting, Some(WaitingOn::Servers { revision, ready: 0, .. }) if *revision == v2),
+        "{waiting:?}"
+    );
+    toy.wait(Duration::from_secs(601));
+    toy.turn_of_proxies(Checks::Pending);
+    let message = &toy.status.message;
+    assert!(
+        message.contains(v2.as_str()) && !message.contains(&format!("tasks of {v1}")),
+        "{message}"
+    );
 }
 
 #[test]

@@ -249,6 +249,43 @@ fn analysis_6_another_job_under_the_same_name_is_run() {
     assert_eq!(toy.status.measurements[0].taken, 0, "it runs still");
 }
 
+/// `spec` in one long stage, with these of its metric.
+fn measured_by(terms: &Value) -> RolloutSpec {
+    let mut spec = staged(measured("v2"), &json!([{"weight": 50, "bake": "1h"}]));
+    let mut analysis = serde_json::to_value(&spec.analysis).expect("an analysis");
+    for (key, value) in terms.as_object().expect("terms") {
+        analysis["metrics"][0][key] = value.clone();
+    }
+    spec.analysis = serde_json::from_value(analysis).expect("an analysis");
+    spec
+}
+
+#[test]
+fn progress_4_a_shorter_interval_applies_to_what_is_measured_already() {
+    let mut toy = Toy::in_stage(measured_by(&json!({"interval": "1d"})), 0);
+    toy.turns(300);
+    assert_eq!(toy.asked.len(), 0, "not before tomorrow");
+    toy.apply(measured_by(&json!({"interval": "10s"})));
+    toy.turns(300);
+    assert!(toy.asked.len() >= 2, "{:?}", toy.status.measurements);
+}
+
+#[test]
+fn analysis_5_a_lower_failure_limit_applies_to_what_was_measured_already() {
+    let mut toy = Toy::in_stage(measured_by(&json!({"failureLimit": 5})), 0);
+    toy.answer = SampleOutcome::Value(0.05);
+    toy.until("three have failed", |toy| {
+        let mut records = toy.status.measurements.iter();
+        records.any(|record| record.failed == 3)
+    });
+    toy.answer = SampleOutcome::Value(0.0);
+    toy.turns(200);
+    assert_eq!(toy.status.phase, Phase::Progressing);
+    toy.apply(measured_by(&json!({"failureLimit": 2})));
+    toy.turns(2);
+    assert_eq!(toy.status.phase, Phase::Degraded);
+}
+
 #[test]
 fn abort_3_a_metric_that_has_failed_stays_so_whatever_it_becomes() {
     let mut spec = by_query(0.5);

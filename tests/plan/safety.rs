@@ -392,3 +392,27 @@ fn safety_3_a_service_whose_tasks_the_swarm_forgot_to_stop_is_written_again() {
     toy.service(&name).changed_at = toy.now;
     assert_eq!(asked_of(&toy, &name), None, "it was written just now");
 }
+
+#[test]
+fn safety_1_large_templates_leave_a_status_room_to_be_stored() {
+    let image = |number: u32| format!("v{number}:{}", "a".repeat(60_000));
+    let release = |number: u32| {
+        let mut spec = staged(spec(&image(number)), &serde_json::json!([{"weight": 50}]));
+        spec.revision_history_limit = 50;
+        spec
+    };
+    let mut toy = Toy::stable(release(1));
+    for number in 2..12 {
+        toy.apply(release(number));
+        let wanted = toy.revision(&image(number));
+        toy.until("it is stable", |toy| {
+            toy.status.stable_revision.as_ref() == Some(&wanted)
+        });
+        let size = serde_json::to_vec(&toy.status).expect("a status").len();
+        assert!(size < 448 * 1024, "{size} bytes and the spec");
+    }
+    assert!(
+        toy.status.revisions.len() >= 3,
+        "what there is room for stays"
+    );
+}

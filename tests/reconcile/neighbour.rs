@@ -11,13 +11,14 @@ use rolloutctl::api::{
     RolloutSpec, RolloutStatus,
 };
 use rolloutctl::runtime::{Runtime, Task};
-use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId, TaskState};
+use rolloutctl::snapshot::{InstanceFact, SampleOutcome, Snapshot, TaskId};
 use rolloutctl::world::{Contents, Draft, Lease, StoreId, Stored, Unreadable, World, WorldError};
 use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::toy::{Toy, resources};
 
+mod hands;
 mod jobs;
 mod mood;
 
@@ -92,15 +93,6 @@ impl Neighbour {
 
     pub fn wait(&self, duration: Duration) {
         self.lock().toy.wait(duration);
-    }
-
-    /// Swarm decides to stop a task of the service that was made first; says which one.
-    pub fn stop_a_task(&self) -> TaskId {
-        let mut inner = self.lock();
-        let mut tasks = inner.toy.snapshot.tasks.values_mut();
-        let task = tasks.next().expect("a task");
-        task.desired = TaskState::Shutdown;
-        task.id.clone()
     }
 
     /// Whether `instance` has a server of `task`.
@@ -205,24 +197,6 @@ impl Neighbour {
     /// Has the store say something else, such as what it said before.
     pub fn say(&self, stored: Vec<Stored>) {
         self.lock().stored = stored;
-    }
-
-    /// Gives each query of the metric source so long.
-    pub fn give_queries(&self, timeout: Duration) {
-        let mut inner = self.lock();
-        for stored in &mut inner.stored {
-            if let Resource::MetricSource(manifest) = &mut stored.draft.resource {
-                manifest.spec.influxdb.timeout = timeout;
-            }
-        }
-    }
-
-    /// Another hand changes the rollout's only service.
-    pub fn edit_the_service(&self) {
-        let mut inner = self.lock();
-        let mut services = inner.toy.snapshot.services.values_mut();
-        let service = services.next().expect("a service");
-        service.drift = Some("image: evil".into());
     }
 
     /// What is remembered of the rollout.

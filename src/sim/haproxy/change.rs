@@ -130,7 +130,7 @@ impl State {
         match change.verb {
             ServerVerb::Add(_) => {}
             ServerVerb::Enable => {
-                enable(server, now);
+                set_admin(server, AdminState::Ready, now, idle);
                 let serial = server.serial;
                 self.plan_check(index, serial);
             }
@@ -211,6 +211,7 @@ pub(in crate::sim) fn set_admin(
     idle_until: Time,
 ) {
     let was_off = server.admin == AdminState::Maintenance;
+    server.note_admin(admin, now);
     match admin {
         AdminState::Ready => enable(server, now),
         AdminState::Drain => {

@@ -242,6 +242,7 @@ fn change_server(servers: &mut BTreeMap<String, ServerFact>, change: &ServerChan
     let fact = servers
         .get_mut(&key)
         .unwrap_or_else(|| panic!("{change:?}: no such server"));
+    let admin = fact.admin;
     match change.verb {
         ServerVerb::Add(_) => {}
         ServerVerb::Enable => {
@@ -266,6 +267,10 @@ fn change_server(servers: &mut BTreeMap<String, ServerFact>, change: &ServerChan
                 "TRAFFIC-4: {key} is deleted with open requests"
             );
             servers.remove(&key);
+            return;
         }
+    }
+    if fact.admin != admin {
+        fact.unchanged_secs = 0;
     }
 }
