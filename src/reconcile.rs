@@ -90,7 +90,7 @@ impl Reconciler {
         let look = self.horizon.admit(stored, now);
         look.map_err(|horizon::Old| TurnError::Old)?;
         let failures = self.errands_back(now);
-        let resources = resources(stored);
+        let resources = resources(&contents);
         let snapshot = self.observe(stored, &resources).await?;
         let planned = self.plan_all(stored, &resources, &snapshot, mandate, now);
         let mut report = report::of(&planned, &resources);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{LoadBalancerSpec, Name, Resource, RolloutSpec, Route};
+use crate::api::{Kind, LoadBalancerSpec, Name, Resource, RolloutSpec, Route};
 use crate::plan::{Claim, Claims, Resources};
-use crate::world::Stored;
+use crate::world::{Contents, Stored, Unreadable};
 
 fn rollouts(stored: &[Stored]) -> impl Iterator<Item = (&Stored, &Name, &RolloutSpec)> {
     stored
@@ -17,7 +17,8 @@ fn rollouts(stored: &[Stored]) -> impl Iterator<Item = (&Stored, &Name, &Rollout
         })
 }
 
-pub(super) fn resources(stored: &[Stored]) -> Resources {
+pub(super) fn resources(contents: &Contents) -> Resources {
+    let stored = &contents.resources;
     let mut resources = Resources::default();
     for stored in stored {
         let name = stored.draft.resource.name().clone();
@@ -43,8 +44,20 @@ pub(super) fn resources(stored: &[Stored]) -> Resources {
             claims.add(name, stored.created_at, route, claim);
         }
     }
+    for unreadable in &contents.unreadable {
+        unread(unreadable, &mut claims);
+    }
     resources.claims = claims;
     resources
+}
+
+/// What cannot be read is left alone, and so are the servers that it has (SAFETY-4).
+fn unread(unreadable: &Unreadable, claims: &mut Claims) {
+    let target = unreadable.target();
+    let rollout = target.filter(|target| target.kind == Kind::Rollout);
+    if let (Some(rollout), Some(route)) = (rollout, unreadable.route.clone()) {
+        claims.add(&rollout.name, unreadable.created_at, route, Claim::Holds);
+    }
 }
 
 /// Where a rollout's servers are, or will be; nowhere for a preview.

@@ -149,7 +149,7 @@ fn may_lie(planned: &Planned, resources: &Resources) -> Duration {
     slowest_source(planned, resources).saturating_sub(IN_PATIENCE)
 }
 
-/// How long a source may take for which the patience of who stands by is enough: what a MetricSource has if it does not say.
+/// How long a source may take for which the patience of who stands by is enough: what a `MetricSource` has if it does not say.
 const IN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it may take until all is measured, if nothing else is to be done.

@@ -103,16 +103,15 @@ pub async fn connect(settings: &Settings) -> Result<Engine, ConnectError> {
     let target = settings.target()?;
     let address = target.address.clone();
     let docker = target.open(API_DEFAULT_VERSION)?;
-    let (version, origin) = match settings.api_version()? {
-        Some(version) => (version, VersionOrigin::Settings),
-        None => {
-            let agreed = negotiate(&docker).await;
-            let agreed = agreed.map_err(|reason| ConnectError::Engine {
-                address: address.clone(),
-                reason,
-            });
-            (agreed?, VersionOrigin::Negotiation)
-        }
+    let (version, origin) = if let Some(version) = settings.api_version()? {
+        (version, VersionOrigin::Settings)
+    } else {
+        let agreed = negotiate(&docker).await;
+        let agreed = agreed.map_err(|reason| ConnectError::Engine {
+            address: address.clone(),
+            reason,
+        });
+        (agreed?, VersionOrigin::Negotiation)
     };
     let version = Mutex::new(version);
     Ok(Engine {

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 
 use bollard::models::{Config, ConfigSpec};
 use bollard::query_parameters::{ListConfigsOptions, UpdateConfigOptions};
+use jiff::Timestamp;
 
 use super::docker::{Engine, Rejection, change, rejection};
 use super::{Draft, Lease, StoreId, Stored, StoredSource, WorldError};
-use crate::api::{Kind, ResourceRef, SourceStatus};
+use crate::api::{Kind, ResourceRef, Route, SourceStatus};
 
 mod lease;
 mod record;
@@ -55,6 +56,10 @@ pub struct Unreadable {
     pub name: String,
     /// What is wrong with it, and what to do about it.
     pub problem: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The back end that has its servers, if it is a rollout of which that much can be read.
+    pub route: Option<Route>,
 }
 
 impl Unreadable {
@@ -93,6 +98,8 @@ impl Store {
                     id: StoreId(config.id.clone().unwrap_or_default()),
                     name: name(&config).to_owned(),
                     problem,
+                    created_at: record::created_at(&config),
+                    route: record::route(&config),
                 }),
             }
         }

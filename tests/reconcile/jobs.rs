@@ -1,6 +1,7 @@
 //! Jobs that nobody seems to need, and rollouts that cannot be read.
 
 use jiff::Timestamp;
+use rolloutctl::api::Route;
 use rolloutctl::snapshot::{JobFact, JobState, SampleKey};
 use rolloutctl::world::{StoreId, Unreadable};
 use serde_json::json;
@@ -31,6 +32,11 @@ impl Neighbour {
             id: StoreId(name.to_owned()),
             name: format!("rolloutctl.rollout.{name}"),
             problem: "it is of a newer release".to_owned(),
+            created_at: Timestamp::MAX,
+            route: Some(Route {
+                load_balancer: crate::toy::name("edge"),
+                backend: crate::toy::BACKEND.to_owned(),
+            }),
         };
         self.lock().unreadable = rollout.map(unreadable).into_iter().collect();
     }

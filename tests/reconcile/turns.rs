@@ -88,6 +88,23 @@ async fn safety_1_what_cannot_be_remembered_is_not_done() {
 }
 
 #[tokio::test]
+async fn safety_4_a_back_end_of_a_rollout_that_cannot_be_read_is_not_free() {
+    let mut bench = Bench::new(spec("web:1"));
+    bench.world.spoil(Some("other"));
+    for _ in 0..20 {
+        bench.turn().await;
+    }
+    let status = bench.world.status();
+    assert_eq!(status.waiting_on, Some(WaitingOn::Spec));
+    assert!(status.message.contains("other"), "{}", status.message);
+    assert_eq!(bench.world.servers("lb-1"), 0);
+    bench.world.spoil(None);
+    bench
+        .until("healthy", |world| world.status().phase == Phase::Healthy)
+        .await;
+}
+
+#[tokio::test]
 async fn safety_5_a_steady_state_writes_nothing_and_has_no_work() {
     let mut bench = Bench::new(spec("web:1"));
     bench

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 
 use bollard::models::{Config, ConfigSpec};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::api::{Kind, Manifest, Metadata, Resource, Spec};
+use crate::api::{Kind, Manifest, Metadata, Resource, Route, Spec};
 use crate::world::docker::timestamp;
 use crate::world::{Draft, StoreId, Stored};
 
@@ -135,7 +136,7 @@ pub(super) fn read(config: &Config) -> Result<Stored, String> {
     let labels = Labels::of(config);
     let id = config.id.clone().ok_or("it has no id")?;
     let version = config.version.as_ref().and_then(|version| version.index);
-    let created_at = timestamp(config.created_at.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let created_at = created_at(config);
     Ok(Stored {
         id: StoreId(id),
         version: version.ok_or("it has no version")?,
@@ -151,6 +152,17 @@ pub(super) fn read(config: &Config) -> Result<Stored, String> {
             epoch: labels.parsed(EPOCH)?,
         },
     })
+}
+
+/// When a config was made.
+pub(super) fn created_at(config: &Config) -> Timestamp {
+    timestamp(config.created_at.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The back end that has the servers of a rollout, also where nothing else of its status can be read.
+pub(super) fn route(config: &Config) -> Option<Route> {
+    let status: Value = serde_json::from_str(Labels::of(config).get(STATUS)?).ok()?;
+    Route::deserialize(status.get("route")?).ok()
 }
 
 fn resource(config: &Config, labels: Labels<'_>) -> Result<Resource, String> {
@@ -261,6 +273,22 @@ mod tests {
         assert!(
             problem.contains("rolloutctl.dev/spec") && problem.contains("mode"),
             "{problem}"
+        );
+    }
+
+    #[test]
+    fn safety_4_of_a_rollout_of_another_release_it_is_read_where_its_servers_are() {
+        let mut config = stored(write(&draft()));
+        assert_eq!(route(&config), None);
+        let spec = config.spec.as_mut().expect("a spec");
+        let labels = spec.labels.as_mut().expect("labels");
+        let status =
+            r#"{"phase":"Resting","route":{"loadBalancer":"edge","backend":"web"},"new":1}"#;
+        labels.insert(STATUS.into(), status.into());
+        let found = route(&config).expect("a route");
+        assert_eq!(
+            (found.load_balancer.as_str(), found.backend.as_str()),
+            ("edge", "web")
         );
     }
 
