@@ -156,6 +156,8 @@ impl Memory {
             id: StoreId(target.to_owned()),
             name: format!("rolloutctl.{}", target.replace('/', ".")),
             problem: "it is of a newer release; use that".to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+            route: None,
         });
     }
 
