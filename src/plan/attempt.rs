@@ -188,28 +188,15 @@ pub(super) fn close_first(status: &mut RolloutStatus, now: Timestamp, stable: &R
 }
 
 /// The canary leaves the traffic, in the very turn in which that is decided (ABORT-1).
-pub(super) fn withdraw_canary(status: &mut RolloutStatus, input: &Input) {
+pub(super) fn withdraw_canary(status: &mut RolloutStatus, now: Timestamp) {
     if let Some(canary) = status.canary_revision.take() {
-        status.leaving.insert(canary, input.now);
+        status.leaving.insert(canary, now);
     }
     status.step = Step::Idle;
     status.weight = 0;
     status.sized_for = 0;
     status.deadline = None;
     status.pause = None;
-    if status.stable_revision.is_some() && status.route.is_some() && !was_ever_up(status) {
-        status.step = Step::Initial; // It is what it was before: a first revision that comes up.
-        clock::start(status, input);
-    }
-}
-
-/// Whether stable has served with all its tasks once.
-fn was_ever_up(status: &RolloutStatus) -> bool {
-    let mut history = status.history.iter();
-    history.any(|entry| {
-        let is_stable = status.stable_revision.as_ref() == Some(&entry.revision);
-        is_stable && entry.outcome == AttemptOutcome::Completed
-    })
 }
 
 /// Takes the running attempt back.
@@ -236,7 +223,7 @@ pub(super) fn abort(status: &mut RolloutStatus, input: &Input, cause: AbortCause
         cause,
         message,
     });
-    withdraw_canary(status, input);
+    withdraw_canary(status, input.now);
 }
 
 /// Stops before the next step until somebody decides; the deadline's clock stands.

@@ -11,7 +11,10 @@ pub(super) fn start(status: &mut RolloutStatus, input: &Input) {
     };
     status.clock = Some(clock);
     match &mut status.pause {
-        Some(pause) => pause.deadline_left_ms = Some(clock.span.as_millis()),
+        Some(pause) => {
+            pause.deadline_left_ms = Some(clock.span.as_millis());
+            status.deadline = None;
+        }
         None => status.deadline = Some(clock.span.after(input.now)),
     }
 }

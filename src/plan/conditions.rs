@@ -23,7 +23,7 @@ pub(super) fn write(
     status.traffic = traffic(status, input, scene);
     let availability = availability(status, input, scene);
     let (phase, mut message) = phase(status, input, availability);
-    if status.abort.is_some() && scene.needs_what_leaves() {
+    if status.abort.is_some() && needs_what_leaves(status, scene) {
         message.push_str("; what leaves serves on, as nothing of stable is up");
     }
     status.phase = phase;
@@ -40,6 +40,12 @@ pub(super) fn write(
         Reason::SpecValid,
         String::new(),
     );
+}
+
+/// Whether a revision that should leave serves on, as nothing else does (TRAFFIC-5).
+pub(super) fn needs_what_leaves(status: &RolloutStatus, scene: &Scene) -> bool {
+    let mut leaving = status.leaving.keys();
+    leaving.any(|revision| scene.needs(revision))
 }
 
 /// Sets one condition; its transition time moves only with its status.

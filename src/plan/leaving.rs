@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::scene::Scene;
+use super::scene::{JUMP, Scene};
 use super::{Input, Resolved, attempt, services};
 use crate::api::{Duration, Revision, RevisionRecord, RolloutStatus};
 
@@ -56,7 +56,10 @@ pub(super) fn restart_clocks(status: &mut RolloutStatus, input: &Input, scene: &
                 .any(|s| s.name.revision() == revision && s.takes_requests());
             serves && picture.is_relieved()
         });
-        if drains_now && input.now > young.after(*since) {
+        // What is not seen to drain may serve until long after; an old process may have its requests then (see `scene`).
+        let long = JUMP.after(input.drain_timeout().after(*since));
+        let may_serve_on = scene.needs(revision) || scene.silent_instance().is_some();
+        if drains_now && input.now > young.after(*since) || may_serve_on && input.now > long {
             *since = input.now;
         }
     }

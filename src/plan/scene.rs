@@ -130,10 +130,13 @@ impl<'a> Scene<'a> {
         views.filter_map(|(name, view)| Some((name, view.picture()?)))
     }
 
-    /// Whether a proxy sends requests to what should leave, as nothing else is up (TRAFFIC-5).
-    pub fn needs_what_leaves(&self) -> bool {
-        let serves_on = |picture: &Picture| !picture.is_relieved() && !picture.leaving_is_out();
-        self.pictures().any(|(_, picture)| serves_on(picture))
+    /// Whether a proxy sends requests to a revision that should leave, as nothing else is up (TRAFFIC-5).
+    pub fn needs(&self, leaving: &Revision) -> bool {
+        self.pictures().any(|(_, picture)| {
+            let mut all = picture.servers.iter();
+            let serves = all.any(|it| it.name.revision() == leaving && it.takes_requests());
+            serves && !picture.is_relieved()
+        })
     }
 
     /// An instance that does not answer, and why.
@@ -343,7 +346,7 @@ fn host_endpoint(task: &TaskFact, port: u16, input: &Input) -> Option<Endpoint> 
 }
 
 /// By how much a controller's time of day may jump, and no request is lost by it.
-const JUMP: Duration = Duration::from_secs(10 * 60);
+pub(super) const JUMP: Duration = Duration::from_secs(60 * 60);
 
 /// Revisions that have not had their time to drain, on a proxy that was reloaded since they began to leave, or not
 /// much earlier. The new process knows nothing of their requests, while the old one finishes them (HAProxy's management

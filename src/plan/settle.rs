@@ -123,7 +123,20 @@ fn revert(status: &mut RolloutStatus, input: &Input) {
         None,
         format!("attempt {} reverted to stable", status.attempt),
     );
-    attempt::withdraw_canary(status, input);
+    attempt::withdraw_canary(status, input.now);
+    if !was_ever_up(status) {
+        status.step = Step::Initial; // It is what it was before: a first revision that comes up.
+        clock::start(status, input);
+    }
+}
+
+/// Whether stable has served with all its tasks once.
+fn was_ever_up(status: &RolloutStatus) -> bool {
+    let mut history = status.history.iter();
+    history.any(|entry| {
+        let is_stable = status.stable_revision.as_ref() == Some(&entry.revision);
+        is_stable && entry.outcome == AttemptOutcome::Completed
+    })
 }
 
 /// PROGRESS-2: the running canary leaves; stable stays stable.
@@ -145,7 +158,7 @@ pub(super) fn supersede(
         ),
     );
     let pause = status.pause.take();
-    attempt::withdraw_canary(status, input);
+    attempt::withdraw_canary(status, input.now);
     status.pause = pause;
 }
 

@@ -4,7 +4,7 @@ use super::progress::last_problem;
 use super::scene::{Scene, View};
 use super::stages::{self, Gate};
 use super::traffic::{Picture, Role};
-use super::{Input, Resolved, jobs, leaving, services};
+use super::{Input, Resolved, conditions, jobs, leaving, services};
 use crate::api::{
     MeasurementPhase, MeasurementStatus, MetricBy, NoData, PauseReason, Revision, RolloutStatus,
     Step, WaitingOn, brief,
@@ -71,7 +71,9 @@ fn at_step(
             Some(readiness(status, input, scene).unwrap_or(WaitingOn::Observation))
         }
         // What leaves and serves on waits for stable, not for the end of its requests.
-        Step::Idle if scene.needs_what_leaves() => readiness(status, input, scene),
+        Step::Idle if conditions::needs_what_leaves(status, scene) => {
+            readiness(status, input, scene)
+        }
         Step::Idle => departure(status, input, scene)
             .or_else(|| readiness(status, input, scene))
             .or_else(|| surplus(status, input, scene))
@@ -209,11 +211,13 @@ fn readiness(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<Wai
             .or_else(stable_servers)
             .or_else(|| weights(scene));
     }
-    // An attempt goes on without what stable lacks.
+    // An attempt goes on without what stable lacks, but not before it is known that it does.
+    let unchecked = scene.pictures().any(|(_, picture)| picture.awaits_stable());
     canary
         .and_then(missing)
         .or_else(|| proxies(scene))
         .or_else(canary_servers)
+        .or_else(|| stable_servers().filter(|_| unchecked))
         .or_else(|| weights(scene))
         .or_else(stable_tasks)
         .or_else(stable_servers)

@@ -1,11 +1,9 @@
 //! ABORT rules.
 
-use rolloutctl::api::{
-    AttemptOutcome, ConditionStatus, ConditionType, OnFailure, Phase, Step, Verb, WaitingOn,
-};
+use rolloutctl::api::{OnFailure, Phase, Verb, WaitingOn};
 use rolloutctl::snapshot::SampleOutcome;
 
-use crate::toy::{Toy, held, measured, spec, staged};
+use crate::toy::{Checks, Toy, held, measured, spec, staged};
 
 #[test]
 fn abort_1_stable_has_all_the_traffic_in_the_turn_of_the_decision() {
@@ -64,40 +62,20 @@ fn abort_1_what_serves_on_as_stable_is_down_is_told() {
     );
 }
 
-/// A first revision of which one task never came up, and another one that was tried on the way.
 #[test]
-fn progress_1_a_first_revision_that_never_came_up_is_not_complete_after_an_abort() {
-    let mut toy = Toy::new(spec("v1"));
-    toy.turns(2);
+fn abort_1_a_server_of_stable_whose_task_died_is_nothing_that_leaves() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
     let v1 = toy.revision("v1");
-    toy.broken.insert(v1.clone());
-    toy.fail_task();
-    toy.turns(3);
-    assert_eq!(toy.status.step, Step::Initial);
-    toy.apply(held(spec("v2"), 50));
-    toy.until("v2 is tried", |toy| toy.status.canary_revision.is_some());
     toy.command(Verb::Abort);
-    toy.turns(3);
-    toy.apply(spec("v1"));
-    toy.turns(300);
-    let completed = |toy: &Toy| {
-        let mut conditions = toy.status.conditions.iter();
-        let completed = conditions.find(|known| known.kind == ConditionType::Completed);
-        completed.map(|known| known.status)
-    };
-    assert_eq!(completed(&toy), Some(ConditionStatus::False));
-    assert_eq!(toy.status.step, Step::Initial);
-    toy.broken.clear();
-    toy.until("it comes up", |toy| toy.status.phase == Phase::Healthy);
-    assert_eq!(completed(&toy), Some(ConditionStatus::True));
-    let last = toy
-        .status
-        .history
-        .iter()
-        .rfind(|entry| entry.revision == v1);
-    assert_eq!(
-        last.map(|entry| entry.outcome),
-        Some(AttemptOutcome::Completed)
+    toy.until("it rests", |toy| {
+        toy.status.waiting_on == Some(WaitingOn::Retry)
+    });
+    toy.lose_tasks_of(&v1);
+    toy.turn_of_proxies(Checks::Pass);
+    assert!(
+        !toy.status.message.contains("serves on"),
+        "{}",
+        toy.status.message
     );
 }
 

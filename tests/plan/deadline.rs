@@ -1,8 +1,9 @@
 //! PROGRESS-5: the progress deadline.
 
 use rolloutctl::api::{
-    Duration, OnFailure, PauseReason, Phase, RolloutSpec, Step, Verb, WaitingOn,
+    Duration, OnFailure, PauseReason, Phase, RolloutSpec, ServerWeight, Step, Verb, WaitingOn,
 };
+use rolloutctl::snapshot::CheckState;
 
 use crate::toy::{Checks, Toy, held, measured, spec};
 
@@ -71,6 +72,23 @@ fn progress_5_a_stage_tells_what_it_waits_for_and_not_what_stable_lacks() {
     assert!(
         message.contains(v2.as_str()) && !message.contains(&format!("tasks of {v1}")),
         "{message}"
+    );
+}
+
+#[test]
+fn progress_5_a_server_of_stable_that_is_not_checked_yet_is_what_a_stage_waits_for() {
+    let mut toy = Toy::stable(spec("v1"));
+    let v1 = toy.revision("v1");
+    toy.apply(spec("v2"));
+    toy.until("it shifts", |toy| toy.status.step == Step::Shifting);
+    let server = toy.server_of(&v1);
+    let fact = toy.server("lb-1", &server);
+    fact.check = CheckState::Pending;
+    fact.weight = ServerWeight::ZERO;
+    let waiting = toy.plan().status.waiting_on;
+    assert!(
+        matches!(&waiting, Some(WaitingOn::Servers { revision, ready: 5, .. }) if *revision == v1),
+        "{waiting:?}"
     );
 }
 

@@ -83,12 +83,64 @@ fn traffic_4_proxies_that_are_reloaded_all_the_time_keep_nothing_for_ever() {
     let mut turns = 0;
     while toy.replicas(&v2) != Some(0) {
         turns += 1;
-        assert!(turns < 10_000, "it never goes: {:?}", toy.status.waiting_on);
+        assert!(turns < 5_000, "it never goes: {:?}", toy.status.waiting_on);
         toy.turn();
-        if turns % 20 == 0 {
+        toy.wait(Duration::from_secs(1));
+        if turns % 2 == 0 {
             toy.reload("lb-1");
         }
     }
+}
+
+/// An hour and more, in which somebody looks now and then.
+fn long_after(toy: &mut Toy) {
+    for _ in 0..10 {
+        toy.wait(Duration::from_secs(600));
+        toy.turns(3);
+    }
+}
+
+/// For a moment at least what an old process may still finish is let run.
+fn is_let_run(toy: &mut Toy, revision: &Revision) {
+    for _ in 0..30 {
+        toy.turn();
+        assert!(
+            toy.replicas(revision) > Some(0),
+            "an old process may have requests"
+        );
+    }
+}
+
+#[test]
+fn traffic_4_what_served_on_has_its_time_on_a_proxy_that_is_reloaded_long_after() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let (v1, v2) = (toy.revision("v1"), toy.revision("v2"));
+    toy.lose_tasks_of(&v1);
+    toy.turns(3);
+    toy.command(Verb::Abort);
+    toy.turns(3);
+    long_after(&mut toy);
+    assert_eq!(toy.share(&v2), [100.0, 100.0], "it serves on");
+    toy.reload("lb-1");
+    toy.reload("lb-2");
+    is_let_run(&mut toy, &v2);
+}
+
+#[test]
+fn traffic_4_a_proxy_that_was_out_of_reach_for_long_may_have_served_until_its_reload() {
+    let mut toy = Toy::in_stage(held(spec("v2"), 50), 0);
+    let v2 = toy.revision("v2");
+    let known = toy.snapshot.load_balancers["edge"]["lb-2"].clone();
+    toy.cut_off("lb-2");
+    toy.command(Verb::Abort);
+    toy.turns(3);
+    long_after(&mut toy);
+    assert!(toy.replicas(&v2) > Some(0), "nobody knows what lb-2 does");
+    let balancers = &mut toy.snapshot.load_balancers;
+    let instances = balancers.get_mut("edge").expect("edge");
+    instances.insert(name("lb-2"), known);
+    toy.reload("lb-2");
+    is_let_run(&mut toy, &v2);
 }
 
 #[test]

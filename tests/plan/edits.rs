@@ -235,6 +235,19 @@ fn analysis_5_other_bounds_are_not_kept_by_what_was_measured_before() {
 }
 
 #[test]
+fn analysis_6_a_job_that_has_passed_is_run_again_once_it_has_an_interval() {
+    let mut toy = passed_by_job();
+    toy.turns(200);
+    assert_eq!(toy.started.len(), 1);
+    let again = json!({
+        "job": {"template": {"image": "tests:1"}, "timeLimit": "1m"}, "interval": "10s"
+    });
+    toy.apply(tested(&again));
+    toy.turns(200);
+    assert_eq!(toy.started.len(), 2);
+}
+
+#[test]
 fn analysis_6_another_job_under_the_same_name_is_run() {
     let mut toy = passed_by_job();
     toy.apply(by_job("tests:2"));

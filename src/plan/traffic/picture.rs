@@ -250,6 +250,14 @@ impl<'a> Picture<'a> {
             })
     }
 
+    /// Whether a server of stable is not up yet, and not known to be down: it holds back what settles.
+    pub fn awaits_stable(&self) -> bool {
+        self.servers.iter().any(|server| {
+            let is_open = |fact: &ServerFact| is_usable(fact) && !server.is_up();
+            server.role == Role::Stable && server.seen.is_some_and(is_open)
+        })
+    }
+
     /// How many servers of a role are wanted and up by their own checks. One that was given its
     /// weight before them, as nobody served, is up on trust (TRAFFIC-6): no evidence for going on.
     pub fn checked_up(&self, role: Role) -> u32 {
