@@ -106,16 +106,34 @@ fn execute(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
             command @ (Command::Controller(_) | Command::Collector(_)) => {
                 dispatch(command, &cli.global.target, console).await
             }
-            command => tokio::select! {
+            command => {
+                tokio::spawn(end_what_blocks());
+                tokio::select! {
                 result = dispatch(command, &cli.global.target, console) => result,
                 interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Interrupted)?),
-            },
+                }
+            }
         }
     });
     // Something may still read standard input; the answer does not wait for it.
     runtime.shutdown_background();
     exit
 }
+
+/// Ends the process after Ctrl-C if nobody else does: who reads a file or standard input waits where no signal is heard.
+async fn end_what_blocks() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "there is nothing to wait for: who ends by itself takes this task along"
+        )]
+        tokio::time::sleep(GRACE).await;
+        std::process::exit(Exit::Interrupted.code().into());
+    }
+}
+
+/// For how long an interrupted command may take to end by itself.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(300);
 
 async fn dispatch(
     command: Command,

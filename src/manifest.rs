@@ -195,7 +195,7 @@ fn broken(document: &Document, file: &str, diagnostics: &[Diagnostic]) -> Option
 }
 
 /// The largest source, in bytes. A resource of 64 KiB fills its store object.
-const MAX_SOURCE: usize = 4 << 20;
+pub(crate) const MAX_SOURCE: usize = 4 << 20;
 
 fn read(index: usize, source: &Source, edits: &Edits) -> Vec<Document> {
     let text = match source.text() {

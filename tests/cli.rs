@@ -4,6 +4,8 @@
 mod ci;
 #[path = "cli/edits.rs"]
 mod edits;
+#[path = "cli/endless.rs"]
+mod endless;
 #[path = "cli/engine.rs"]
 mod engine;
 #[path = "cli/import.rs"]

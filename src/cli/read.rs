@@ -12,6 +12,9 @@ use crate::gitops::is_manifest;
 use crate::manifest::{self, Applied, Diagnostic, Edits, Known, Parsed, Severity, Source};
 use crate::world::Stored;
 
+/// A few bytes more than a manifest may have.
+const MAX_READ: u64 = manifest::MAX_SOURCE as u64 + 8;
+
 /// Reads the files that `paths` name.
 ///
 /// # Errors
@@ -20,19 +23,28 @@ pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut bytes = Vec::new();
-            io::stdin()
-                .read_to_end(&mut bytes)
-                .map_err(|error| unreadable(path, &error))?;
+            let bytes = bounded(io::stdin()).map_err(|error| unreadable(path, &error))?;
             sources.push(Source::from_bytes("-", &bytes));
             continue;
         }
         for file in files(path)? {
-            let bytes = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
+            let read = fs::File::open(&file).and_then(bounded);
+            let bytes = read.map_err(|error| unreadable(&file, &error))?;
             sources.push(Source::from_bytes(file.display().to_string(), &bytes));
         }
     }
     Ok(sources)
+}
+
+/// What `from` says; of what is too long to be a manifest, as much as tells that it is.
+fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_READ).read_to_end(&mut bytes)?;
+    // Half a letter at the end would be told instead.
+    while bytes.len() > manifest::MAX_SOURCE + 1 && !bytes[bytes.len() - 1].is_ascii() {
+        bytes.pop();
+    }
+    Ok(bytes)
 }
 
 /// The resources in `sources`, which must be sound by themselves. What they refer to may be in the
@@ -154,6 +166,11 @@ fn gather(
                 above.pop();
             }
         } else if name.to_str().is_some_and(is_manifest) {
+            // What is no file may never end; and a link that leads nowhere is told when it is read.
+            if path.exists() && !path.is_file() {
+                let problem = "is no regular file; take it out of the directory";
+                return Err(Failure::Usage(format!("{}: {problem}", path.display())));
+            }
             found.push(path);
         }
     }

@@ -48,7 +48,7 @@ impl Document {
         let mut document = Self::without_values(source, Findings::default());
         document.lines_before = chunk.lines_before;
         let text = chunk.text;
-        let unreadable = match Places::read(text, &mut document.findings) {
+        let unreadable = match Places::read(text, chunk.lines_before, &mut document.findings) {
             Ok(None) => return Vec::new(),
             Ok(Some(places)) => {
                 document.places = Some(places);
@@ -74,7 +74,7 @@ impl Document {
     /// Reads the values of a text that is no manifest. Nothing is validated; what cannot be read is a finding.
     pub fn plain(text: &str) -> Self {
         let mut document = Self::without_values(0, Findings::default());
-        let read = Places::read(text, &mut document.findings).and_then(|places| {
+        let read = Places::read(text, 0, &mut document.findings).and_then(|places| {
             document.places = places;
             load::load(text, &mut document.findings)
         });

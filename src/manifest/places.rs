@@ -61,7 +61,9 @@ pub(super) struct Unreadable {
 impl From<&ScanError> for Unreadable {
     fn from(error: &ScanError) -> Self {
         let info = error.info();
-        let remedy = if info.contains("tab") {
+        let remedy = if info.contains("unprintable") {
+            "see that it is a manifest, and save it as UTF-8"
+        } else if info.contains("tab") {
             "indent with spaces"
         } else if info.contains("anchor") {
             "define the anchor with `&` before it is used"
@@ -81,9 +83,14 @@ impl Places {
     ///
     /// # Errors
     /// When the text is no YAML, or nested or long beyond all reason.
-    pub fn read(text: &str, findings: &mut Findings) -> Result<Option<Self>, Unreadable> {
+    pub fn read(
+        text: &str,
+        lines_before: usize,
+        findings: &mut Findings,
+    ) -> Result<Option<Self>, Unreadable> {
         let mut reader = Reader {
             parser: Parser::new_from_str(text),
+            lines_before,
             findings,
             values: 0,
         };
@@ -203,6 +210,8 @@ impl Places {
 
 struct Reader<'text, 'findings> {
     parser: Parser<'text, StrInput<'text>>,
+    /// How many lines of its file stand before the text.
+    lines_before: usize,
     findings: &'findings mut Findings,
     values: usize,
 }
@@ -305,7 +314,7 @@ impl<'text> Reader<'text, '_> {
             let path = path.key(&name);
             let places = self.value(&event, span, Some(key_place), &path)?;
             if let Some(first) = fields.get(&name) {
-                let line = first.key.map_or(0, |place| place.line);
+                let line = first.key.map_or(0, |place| place.line) + self.lines_before;
                 self.findings.error_at(
                     key_place,
                     &path,
