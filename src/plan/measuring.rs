@@ -78,13 +78,12 @@ fn prepare(status: &mut RolloutStatus, metric: &ResolvedMetric, since: Timestamp
 /// How often is measured, and how much may go wrong, applies to what is under way (PROGRESS-4).
 fn adjust(record: &mut MeasurementStatus, metric: &ResolvedMetric, now: Timestamp) {
     let latest = metric.ingest_lag().after(metric.interval.after(now));
-    let has_passed = record.phase == MeasurementPhase::Passing;
-    record.next_at = match &metric.metric.by {
-        // A job without an interval of its own that has passed is not run again.
-        MetricBy::Job(_) if has_passed => metric.metric.interval.map(|_| latest),
-        MetricBy::Job(_) | MetricBy::Query(_) => Some(latest),
-    }
-    .map(|latest| record.next_at.map_or(latest, |next| next.min(latest)));
+    record.next_at = match (record.next_at, &metric.metric.by) {
+        (Some(next), MetricBy::Job(_) | MetricBy::Query(_)) => Some(next.min(latest)),
+        // A job without an interval of its own has passed for good.
+        (None, MetricBy::Job(_)) => metric.metric.interval.map(|_| latest),
+        (None, MetricBy::Query(_)) => Some(latest),
+    };
     if record.failed > metric.metric.failure_limit {
         record.phase = MeasurementPhase::Failed;
     }
