@@ -49,6 +49,11 @@ impl Target {
         if place.is_empty() {
             return Err(self.strange());
         }
+        if matches!(scheme, "tcp" | "http" | "https") && place.contains('@') {
+            return Err(ConnectError::Settings(format!(
+                "an engine at {scheme}:// takes no user and no password; leave out what stands before the `@`"
+            )));
+        }
         let opened = match (scheme, &self.material) {
             ("unix", _) => Docker::connect_with_unix(address, limit, version),
             ("ssh", _) if place.contains('/') => {
@@ -130,6 +135,14 @@ mod tests {
     async fn plain_tcp_and_ssh_are_opened_without_a_call() {
         for address in ["tcp://10.0.0.1:2375", "http://a:1/", "ssh://ops@a:22"] {
             assert!(open(address).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_told() {
+        for address in ["tcp://user:secret@h:1", "https://user:secret@h:1"] {
+            let told = open(address).expect_err("a password").to_string();
+            assert!(told.contains('@') && !told.contains("secret"), "{told}");
         }
     }
 
