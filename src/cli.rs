@@ -109,8 +109,8 @@ fn execute(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
             command => {
                 tokio::spawn(end_what_blocks());
                 tokio::select! {
-                result = dispatch(command, &cli.global.target, console) => result,
-                interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Interrupted)?),
+                    result = dispatch(command, &cli.global.target, console) => result,
+                    interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Interrupted)?),
                 }
             }
         }

@@ -70,15 +70,20 @@ fn at_step(
         Step::Initial | Step::Scaling | Step::Shifting => {
             Some(readiness(status, input, scene).unwrap_or(WaitingOn::Observation))
         }
-        // What leaves and serves on waits for stable, not for the end of its requests.
-        Step::Idle if conditions::needs_what_leaves(status, scene) => {
-            readiness(status, input, scene)
-        }
-        Step::Idle => departure(status, input, scene)
+        Step::Idle => relief(status, input, scene)
+            .or_else(|| departure(status, input, scene))
             .or_else(|| readiness(status, input, scene))
             .or_else(|| surplus(status, input, scene))
             .or_else(|| status.abort.is_some().then_some(WaitingOn::Retry)),
     }
+}
+
+/// What leaves and serves on waits for stable, not for the end of its requests.
+fn relief(status: &RolloutStatus, input: &Input, scene: &Scene) -> Option<WaitingOn> {
+    if !conditions::needs_what_leaves(status, scene) {
+        return None;
+    }
+    readiness(status, input, scene)
 }
 
 /// In a stage: time, measurements, approval.

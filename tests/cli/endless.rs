@@ -9,6 +9,12 @@ use super::{code, program, stderr, stdout};
 /// How long anything here may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Lets some time pass between two looks at another process.
+#[expect(clippy::disallowed_methods, reason = "a test polls another process")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
 /// Waits for the end of `child`; its exit code.
 fn end_of(mut child: Child, what: &str) -> Option<i32> {
     let begin = Instant::now();
@@ -16,7 +22,7 @@ fn end_of(mut child: Child, what: &str) -> Option<i32> {
         if let Some(status) = child.try_wait().expect("a child") {
             return status.code();
         }
-        std::thread::yield_now();
+        pause();
     }
     child.kill().expect("killed");
     panic!("{what} never ends");
@@ -80,6 +86,6 @@ fn waits_for_input(id: &str) {
     };
     while !catches() {
         assert!(begin.elapsed() < LIMIT, "it never begins");
-        std::thread::yield_now();
+        pause();
     }
 }

@@ -177,6 +177,19 @@ fn analysis_6_what_cannot_be_run_is_an_error_and_pauses_as_inconclusive() {
 }
 
 #[test]
+fn analysis_6_a_job_that_failed_passes_nothing_when_an_inconclusive_pause_is_resumed() {
+    let mut toy = started(&json!({"failureLimit": 2, "consecutiveErrorLimit": 0}));
+    ends_with(&mut toy, 1);
+    toy.until("it is tried again", |toy| toy.started.len() == 2);
+    lost(&mut toy, "No such image: tests:1");
+    toy.until("it is paused", |toy| toy.status.phase == Phase::Paused);
+    toy.command(Verb::Resume);
+    toy.until("it is tried again", |toy| toy.started.len() == 3);
+    toy.turns(50);
+    assert_eq!(toy.status.stage, 0);
+}
+
+#[test]
 fn analysis_6_what_waits_for_a_node_for_all_its_time_is_no_failure() {
     let mut toy = started(&json!({"consecutiveErrorLimit": 0}));
     job(&mut toy).state = JobState::Waiting {

@@ -78,3 +78,31 @@ impl Sources {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn who_stands_by_tells_when_it_read_a_source_and_nothing_of_what_became_of_it() {
+        let mut registry = Registry::default();
+        let sources = Sources::new(&mut registry);
+        sources.note(&[SourceReport {
+            name: "main".parse().expect("a name"),
+            read_at: Some(jiff::Timestamp::UNIX_EPOCH),
+            status: None,
+        }]);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("text");
+        assert!(
+            text.contains("source_last_success_timestamp_seconds{source=\"main\"}"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("source_info{") && !text.contains("source_invalid_manifests{"),
+            "{text}"
+        );
+    }
+}
